@@ -1,0 +1,32 @@
+"""How the process runs: ``gunicorn -c gunicorn.conf.py wsgi:app``. What there is to set is in the environment."""
+
+# Nothing else of the package may be imported here: the master is not patched by gevent, the worker is.
+from signaling import hooks, logs
+
+_settings = hooks.load_settings()
+
+bind = hooks.address(_settings)
+worker_class = "gevent"
+# A full pool is silence, so a WebSocket too many must still find a place to be told so.
+worker_connections = _settings.max_connections + hooks.SPARE_PLACES
+# Reaching it would end every call of the worker.
+max_requests = 0
+# How long gunicorn's gevent worker waits for the head of a request.
+keepalive = max(1, round(_settings.handshake_timeout))
+graceful_timeout = 5
+# It is on by default, in the home of whoever runs this.
+control_socket_disable = True
+
+loglevel = _settings.log_level
+logconfig_dict = logs.dict_config(_settings)
+
+if _settings.tls_cert and _settings.tls_key:
+    certfile = _settings.tls_cert
+    keyfile = _settings.tls_key
+    ssl_context = hooks.ssl_context
+
+on_starting = hooks.on_starting
+nworkers_changed = hooks.nworkers_changed
+post_fork = hooks.post_fork
+post_worker_init = hooks.post_worker_init
+worker_exit = hooks.worker_exit

@@ -1,0 +1,53 @@
+"""A WebRTC signaling server for Flask.
+
+The way of a relayed message, one room after the other::
+
+    bytes > connection.py > protocol.py > session.py > the peer's connection.py > bytes
+            one WebSocket   text to types  who am I,    frame it, send what fits,
+            on a gevent     (pure)         who is my    keep the rest, bounded
+            socket                         peer (pure)
+                                             | join, leave
+                                           registry.py   the lock-protected pairs of members
+
+Around it: ``endpoint.py`` (the flask-sock route and the handshake), ``connections.py`` (all WebSockets of a
+worker: counted, pinged, drained), ``pages.py`` (HTTP), ``extension.py`` (:class:`Signaling`), ``settings.py``,
+``tls.py``, ``logs.py``, and ``hooks.py`` (what ``gunicorn.conf.py`` calls).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+    from .extension import Signaling
+
+__version__ = "0.1.0"
+__all__ = ["Signaling", "create_app"]
+
+
+def create_app() -> Flask:
+    """Return a Flask app that is this service and nothing else.
+
+    Raises:
+        signaling.settings.SettingsError: a ``SIGNALING_`` variable of the environment has a wrong value.
+    """
+    from flask import Flask
+
+    from .extension import Signaling
+
+    # The blueprint brings its own /static/.
+    app = Flask(__name__, static_folder=None)
+    Signaling(app)
+    return app
+
+
+def __getattr__(name: str) -> Any:
+    # gunicorn.conf.py imports this package in the master, before gevent has patched anything: whatever makes a
+    # lock must not be imported until a worker asks for it.
+    if name == "Signaling":
+        from .extension import Signaling
+
+        return Signaling
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,257 @@
+"""One WebSocket on a gevent socket, behind flask-sock's interface: ``receive``, ``send``, ``close``.
+
+Reading waits in the greenlet of the request; writing never waits. A send tries the socket once; what does not fit goes
+to this connection's own bounded buffer, which a greenlet of its own empties, and while that is not empty everything
+queues behind it. So a slow or dead reader costs its own call, nobody else's.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import ssl
+import struct
+import time
+from functools import partial
+from typing import Any, NoReturn
+
+import gevent
+import gevent.socket
+from simple_websocket import ConnectionClosed
+
+from . import frames
+from .inbound import Inbound
+from .protocol import CloseCode
+
+# At least a TLS record: then nothing is ever left decrypted inside OpenSSL, where waiting on the socket misses it.
+_READ_BYTES = 65_536
+
+_WOULD_BLOCK = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
+_READABLE, _WRITABLE = 1, 2
+_RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+
+
+class Connection:
+    """A WebSocket whose opening handshake is done.
+
+    Attributes:
+        heard: set True by every arrival of bytes; the heartbeat sets it False.
+        close_code: None while open, then the close code of its end (1005 and 1006 as in RFC 6455, section 7.4.1).
+        close_reason: the words that go with it.
+        opened: :func:`time.monotonic` of its start, in seconds.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_close_timeout",
+        "_hub",
+        "_inbound",
+        "_pending",
+        "_read",
+        "_send_buffer_bytes",
+        "_sock",
+        "_watcher",
+        "_write",
+        "_writer",
+        "close_code",
+        "close_reason",
+        "heard",
+        "opened",
+    )
+
+    def __init__(
+        self,
+        sock: gevent.socket.socket,
+        *,
+        max_message_bytes: int = 65_536,
+        send_buffer_bytes: int = 1_048_576,
+        close_timeout: float = 1.0,
+    ) -> None:
+        self.opened = time.monotonic()
+        self.heard = True
+        self.close_code: int | None = None
+        self.close_reason = ""
+        self._sock = sock
+        self._hub = gevent.get_hub()
+        self._watcher = self._hub.loop.io(sock.fileno(), _READABLE)
+        self._inbound = Inbound(max_message_bytes)
+        self._pending = bytearray()
+        self._writer: gevent.Greenlet | None = None
+        self._send_buffer_bytes = send_buffer_bytes
+        self._close_timeout = close_timeout
+        # gevent's sockets are non-blocking underneath. Its Python layers wait, and cost as much as the system call.
+        tls = getattr(sock, "_sslobj", None)
+        self._read: Any = tls.read if tls else partial(os.read, sock.fileno())
+        self._write: Any = tls.write if tls else partial(os.write, sock.fileno())
+
+    # Reading: in one greenlet, the one that made the connection.
+
+    def receive(self) -> str | bytes:
+        """Wait for the next message: ``str`` of a text message, ``bytes`` of a binary one.
+
+        Raises:
+            simple_websocket.ConnectionClosed: with the close code as ``reason`` and its words as ``message``.
+        """
+        inbound = self._inbound
+        while True:
+            if self.close_code is not None:
+                raise ConnectionClosed(self.close_code, self.close_reason)
+            if inbound.messages:
+                return inbound.messages.popleft()
+            if inbound.close_code is not None:
+                self._end(inbound.close_code, inbound.close_reason)
+            else:
+                self._fill()
+
+    def _fill(self) -> None:
+        # Waiting first and reading then saves a failed system call a message, and lets all the others have a turn.
+        self._hub.wait(self._watcher)
+        if self.close_code is not None:
+            return
+        try:
+            data = self._read(_READ_BYTES)
+        except _WOULD_BLOCK:
+            return
+        except OSError as error:
+            self._end(CloseCode.ABNORMAL, str(error))
+            return
+        if not data:
+            self._end(CloseCode.ABNORMAL, "the TCP connection ended")
+            return
+        self.heard = True
+        inbound = self._inbound
+        inbound.feed(data)
+        if inbound.replies:
+            self._transmit(b"".join(inbound.replies))
+            inbound.replies.clear()
+
+    # Writing: from any greenlet; never waits, never raises.
+
+    def send(self, data: str | bytes) -> None:
+        """Send a text message, or a binary one of ``bytes``; nothing happens when the connection is closed."""
+        if self.close_code is None:
+            self._transmit(frames.text(data.encode()) if isinstance(data, str) else frames.binary(data))
+
+    def send_text(self, *payloads: bytes) -> None:
+        """Send text messages of UTF-8 ``payloads`` in one go; nothing happens when the connection is closed."""
+        if self.close_code is None:
+            if len(payloads) == 1:
+                self._transmit(frames.text(payloads[0]))
+            else:
+                self._transmit(b"".join(map(frames.text, payloads)))
+
+    def ping(self) -> None:
+        """Send a ping; whatever arrives next sets :attr:`heard`."""
+        if self.close_code is None:
+            self._transmit(frames.PING)
+
+    def close(self, code: int = CloseCode.NORMAL, reason: str = "") -> None:
+        """Send a close frame and end :meth:`receive` at once; :meth:`release` sees to the rest."""
+        if self.close_code is None:
+            self._transmit(frames.close(code, reason))
+            self._end(code, reason)
+
+    def _transmit(self, data: bytes) -> None:
+        sent = 0
+        if not self._pending:
+            try:
+                sent = self._write(data)
+            except _WOULD_BLOCK:
+                pass
+            except OSError as error:
+                self._abort(str(error))
+                return
+            if sent == len(data):
+                return
+        self._pending += memoryview(data)[sent:]
+        if len(self._pending) > self._send_buffer_bytes:
+            self._abort(f"it reads too slowly: {len(self._pending)} bytes were waiting for it")
+        elif self._writer is None:
+            self._writer = gevent.spawn(self._flush)
+
+    def _flush(self) -> None:
+        watcher = self._hub.loop.io(self._sock.fileno(), _WRITABLE)
+        try:
+            while self._pending:
+                self._hub.wait(watcher)
+                try:
+                    # OpenSSL wants the same bytes again after it could not write them; the front stays until sent.
+                    sent = self._write(self._pending[:_READ_BYTES])
+                except _WOULD_BLOCK:
+                    continue
+                except OSError as error:
+                    self._abort(str(error))
+                    return
+                del self._pending[:sent]
+        finally:
+            watcher.close()
+            self._writer = None
+
+    # Ending.
+
+    def _end(self, code: int, reason: str) -> None:
+        if self.close_code is not None:
+            return
+        self.close_code, self.close_reason = code, reason
+        if self._watcher.active:
+            # Wake the greenlet that waits to read, as if there were something.
+            self._hub.loop.run_callback(self._watcher.callback, *self._watcher.args)
+
+    def _abort(self, reason: str) -> None:
+        self._pending.clear()
+        self._end(CloseCode.ABNORMAL, reason)
+        self._reset()
+
+    def _reset(self) -> None:
+        # What the kernel still holds for a client that is gone would be resent for minutes; a reset frees it.
+        try:
+            self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+            gevent.socket.socket.shutdown(self._sock, socket.SHUT_RDWR)
+        except OSError:
+            pass
+
+    def release(self) -> None:
+        """Let the closing handshake finish, within the close timeout, and let go of the socket.
+
+        The last call on a connection, from the greenlet that reads; whoever made the socket closes it afterwards.
+        """
+        if self.close_code is None:
+            self.close(CloseCode.INTERNAL_ERROR)
+        if self.close_code != CloseCode.ABNORMAL:
+            finished = False
+            with gevent.Timeout(self._close_timeout, False):
+                self._finish()
+                finished = True
+            if not finished:
+                self._reset()
+        if self._writer is not None:
+            self._writer.kill(block=False)
+        self._watcher.close()
+        self._read = self._write = _released
+
+    def _finish(self) -> None:
+        if self._writer is not None:
+            self._writer.join()
+        inbound = self._inbound
+        if inbound.answered:
+            return
+        if inbound.close_code is not None:
+            # We failed the connection (RFC 6455, section 7.1.7): the client learns of the end even if it does not
+            # answer, and what it already sent must be read, or the kernel resets the connection under our frame.
+            gevent.socket.socket.shutdown(self._sock, socket.SHUT_WR)
+        while not inbound.answered:
+            self._hub.wait(self._watcher)
+            try:
+                data = self._read(_READ_BYTES)
+            except _WOULD_BLOCK:
+                continue
+            except OSError:
+                return
+            if not data:
+                return
+            inbound.feed(data)
+            inbound.messages.clear()
+
+
+def _released(*_: object) -> NoReturn:
+    raise OSError("the connection is released")

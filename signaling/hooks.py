@@ -1,0 +1,158 @@
+"""What gunicorn calls: the checks before the start, the watch over the certificate, and the drain at the end.
+
+``gunicorn.conf.py`` names them; the configuration of somebody's own app may import them as well. They run in the master
+where gevent has patched nothing, so nothing of the service itself is imported at the top of this module.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import socket
+import ssl
+import sys
+import time
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from . import tls
+from .settings import Settings, SettingsError
+
+if TYPE_CHECKING:
+    from gunicorn.arbiter import Arbiter
+    from gunicorn.config import Config
+    from gunicorn.workers.base import Worker
+
+SPARE_PLACES = 500
+"""Places a worker has for HTTP and for handshakes beside its WebSockets, and file descriptors likewise."""
+
+_DRAIN_WATCH_SECONDS = 0.1
+
+_certificate: tls.Certificate | None = None
+
+
+def load_settings() -> Settings:
+    """Return the settings of the environment; a wrong one ends the process with one line and EX_CONFIG."""
+    try:
+        return Settings.load(os.environ)
+    except SettingsError as error:
+        _stop(str(error))
+
+
+def address(settings: Settings) -> str:
+    """Return what gunicorn is to bind: the setting, or every address of both families the machine has."""
+    if settings.bind.startswith("unix:"):
+        return settings.bind
+    host = settings.bind or ("[::]" if _has_ipv6() else "0.0.0.0")  # noqa: S104 - the documented default
+    if ":" in host and not host.startswith("["):
+        host = f"[{host}]"
+    return f"{host}:{settings.port}"
+
+
+def on_starting(server: Arbiter) -> None:
+    """Refuse what the service cannot run with, in one line each, before anything listens."""
+    settings = load_settings()
+    if server.cfg.workers > 1:
+        _stop(f"{server.cfg.workers} workers would each have rooms of their own: run one worker (-w 1)")
+    if "gevent" not in server.cfg.worker_class_str:
+        _stop(f"the worker class must be gevent, not {server.cfg.worker_class_str}")
+    if server.cfg.preload_app:
+        _stop("preload_app is not possible: the app must be loaded after gevent has patched the worker")
+    if settings.tls_cert and settings.tls_key:
+        try:
+            tls.context(settings.tls_cert, settings.tls_key)
+        except tls.CertificateError as error:
+            _stop(str(error))
+    elif settings.tls_cert or settings.tls_key:
+        missing = "SIGNALING_TLS_KEY" if settings.tls_cert else "SIGNALING_TLS_CERT"
+        _stop(f"{missing} is not set: TLS needs both SIGNALING_TLS_CERT and SIGNALING_TLS_KEY")
+    else:
+        server.log.warning("No TLS: plain WebSocket, for development or behind a proxy that has the certificate")
+    _raise_file_limit(server, settings.max_connections + SPARE_PLACES)
+
+
+def nworkers_changed(server: Arbiter, new: int, old: int | None) -> None:
+    """Stay at one worker when a signal or a reload asks for more."""
+    if old is not None and new > 1:
+        server.log.error("%d workers would each have rooms of their own: staying at one", new)
+        server.num_workers = 1
+
+
+def post_fork(server: Arbiter, worker: Worker) -> None:
+    """Bound the TLS handshake: gunicorn waits for it without a limit."""
+    socket.setdefaulttimeout(load_settings().handshake_timeout)
+
+
+def ssl_context(config: Config, default_factory: Any) -> tls.Certificate:
+    """Give the listening sockets a certificate that can change."""
+    global _certificate
+    settings = load_settings()
+    _certificate = tls.Certificate(settings.tls_cert, settings.tls_key)
+    return _certificate
+
+
+def post_worker_init(worker: Worker) -> None:
+    """Start the greenlets that watch for the worker's end and for a new certificate."""
+    import gevent
+
+    # A scan of the port would write a traceback for each probe that is no TLS.
+    hub = gevent.get_hub()
+    hub.NOT_ERROR = (*hub.NOT_ERROR, ssl.SSLError, ConnectionError, TimeoutError)
+    gevent.spawn(_watch_end, worker)
+    gevent.spawn(_watch_certificate, load_settings().tls_reload_interval)
+
+
+def worker_exit(server: Arbiter, worker: Worker) -> None:
+    """Send what the drain still has to send, for as long as a closing handshake may take."""
+    import gevent
+
+    from . import connections
+
+    connections.drain_all()
+    limit = time.monotonic() + load_settings().close_timeout
+    while connections.open_count() and time.monotonic() < limit:
+        gevent.sleep(0.01)
+
+
+def _watch_end(worker: Worker) -> None:
+    import gevent
+
+    from . import connections
+
+    # gunicorn calls no hook between the signal and its wait for the requests to end.
+    while worker.alive:
+        gevent.sleep(_DRAIN_WATCH_SECONDS)
+    connections.drain_all()
+
+
+def _watch_certificate(interval: float) -> None:
+    import gevent
+
+    while True:
+        gevent.sleep(interval)
+        if _certificate is not None:
+            _certificate.refresh()
+
+
+def _raise_file_limit(server: Arbiter, wanted: int) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < wanted:
+        server.log.warning(
+            "Only %d open files are allowed, %d are needed for SIGNALING_MAX_CONNECTIONS: raise LimitNOFILE", hard, wanted
+        )
+        wanted = hard
+    if soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def _has_ipv6() -> bool:
+    try:
+        with socket.socket(socket.AF_INET6, socket.SOCK_STREAM) as probe:
+            probe.bind(("::", 0))
+    except OSError:
+        return False
+    return True
+
+
+def _stop(reason: str) -> NoReturn:
+    print(f"The signaling server does not start: {reason}", file=sys.stderr, flush=True)
+    raise SystemExit(os.EX_CONFIG)

@@ -1,0 +1,201 @@
+"""One client's bytes to messages, in two lanes that agree on every input. Sans-I/O.
+
+The short lane unmasks a whole, unfragmented data frame, which is nearly all there is, and drops a whole pong. All else
+goes byte for byte to `websockets`' sans-I/O protocol, which judges control frames, fragments, closing and every
+fault; it is made when it is needed and let go at the next frame that finds no message in pieces.
+"""
+
+from __future__ import annotations
+
+import codecs
+from collections import deque
+
+from websockets.frames import CloseCode, Frame, Opcode
+from websockets.protocol import OPEN
+from websockets.server import ServerProtocol
+
+from . import frames
+from .frames import FIN_BINARY, FIN_PONG, FIN_TEXT
+
+_utf8 = codecs.getincrementaldecoder("utf-8")
+
+
+class Inbound:
+    """What a client sends, from right after its handshake.
+
+    Attributes:
+        messages: whole messages not taken yet, oldest first: ``str`` of a text message, ``bytes`` of a binary one.
+        replies: frames to send back (pong, close); the reader of this empties it.
+        close_code: None while the client may go on; else the code that this side of the connection ended with.
+        close_reason: the words that came, or are sent, with it.
+        answered: True when the close is the client's own and has its answer in ``replies``.
+    """
+
+    __slots__ = (
+        "_fragments",
+        "_held",
+        "_library",
+        "_max_bytes",
+        "_need",
+        "_rest",
+        "_tail",
+        "answered",
+        "close_code",
+        "close_reason",
+        "messages",
+        "replies",
+    )
+
+    def __init__(self, max_bytes: int) -> None:
+        self.messages: deque[str | bytes] = deque()
+        self.replies: list[bytes] = []
+        self.close_code: int | None = None
+        self.close_reason = ""
+        self.answered = False
+        self._max_bytes = max_bytes
+        # The start of a frame that is not whole yet, and how many bytes to wait for.
+        self._held = bytearray()
+        self._need = 0
+        self._tail: _Tail | None = None
+        # The library while it is needed, and how many bytes of its present frame are still to come.
+        self._library: ServerProtocol | None = None
+        self._rest = 0
+        self._fragments: _Fragments | None = None
+
+    def feed(self, data: bytes) -> None:
+        """Take what the network brought; after a close the rest is passed over (RFC 6455, section 5.5.1)."""
+        if self._held:
+            self._held += data
+            if len(self._held) < self._need:
+                self._check_tail()
+                return
+            data = bytes(self._held)
+            self._held.clear()
+            self._tail = None
+        at, size = 0, len(data)
+        while at < size and self.close_code is None:
+            if self._rest:
+                end = min(size, at + self._rest)
+                self._rest -= end - at
+                self._pass_on(data[at:end])
+                at = end
+                continue
+            head = frames.head(data, at)
+            if head is None:
+                self._hold(data[at:], size - at + 1)
+                return
+            first, start, end, masked = head
+            if (
+                masked
+                and first in (FIN_TEXT, FIN_BINARY, FIN_PONG)
+                and self._fragments is None
+                and end - start <= (self._max_bytes if first != FIN_PONG else 125)
+            ):
+                if end > size:
+                    self._hold(data[at:], end - at)
+                    self._check_tail()
+                    return
+                if first != FIN_PONG:
+                    self._accept(first, frames.unmask(data, start, end))
+                at = end
+            else:
+                self._rest = end - at
+
+    def _hold(self, data: bytes, need: int) -> None:
+        self._held += data
+        self._need = need
+
+    def _accept(self, first: int, payload: bytes) -> None:
+        if first == FIN_BINARY:
+            self.messages.append(payload)
+            return
+        try:
+            self.messages.append(str(payload, "utf-8"))
+        except UnicodeDecodeError as error:
+            self._fail(error)
+
+    def _check_tail(self) -> None:
+        # A text that cannot become UTF-8 any more fails at once, however long the rest of it takes (section 8.1).
+        head = frames.head(self._held)
+        if head is None or head.first != FIN_TEXT or head.start > len(self._held):
+            return
+        if self._tail is None:
+            self._tail = _Tail(head.start)
+        try:
+            self._tail.check(self._held)
+        except UnicodeDecodeError as error:
+            self._fail(error)
+
+    def _pass_on(self, data: bytes) -> None:
+        library = self._library
+        if library is None:
+            library = self._library = ServerProtocol(state=OPEN, max_size=self._max_bytes)
+        library.receive_data(data)
+        for event in library.events_received():
+            if isinstance(event, Frame):
+                self._take(event)
+        self._finish(library)
+        if not self._rest and self._fragments is None:
+            self._library = None
+
+    def _take(self, frame: Frame) -> None:
+        if frame.opcode is Opcode.TEXT or frame.opcode is Opcode.BINARY:
+            self._fragments = _Fragments(text=frame.opcode is Opcode.TEXT)
+        elif frame.opcode is not Opcode.CONT:
+            return
+        assert self._fragments is not None
+        try:
+            message = self._fragments.add(bytes(frame.data), frame.fin)
+        except UnicodeDecodeError as error:
+            self._fail(error)
+        else:
+            if message is not None:
+                self.messages.append(message)
+                self._fragments = None
+
+    def _fail(self, error: UnicodeDecodeError) -> None:
+        library = self._library or ServerProtocol(state=OPEN)
+        library.fail(CloseCode.INVALID_DATA, f"{error.reason} at position {error.start}")
+        self._finish(library)
+
+    def _finish(self, library: ServerProtocol) -> None:
+        # The library ends its output with an empty string where it half-closes; the connection does that itself.
+        self.replies += filter(None, library.data_to_send())
+        if library.close_sent is not None:
+            self.answered = library.parser_exc is None and library.close_rcvd is not None
+            close = library.close_rcvd if self.answered and library.close_rcvd else library.close_sent
+            self.close_code, self.close_reason = int(close.code), close.reason
+
+
+class _Tail:
+    """The check of a text frame that is still on its way."""
+
+    __slots__ = ("_at", "_decoder", "_start")
+
+    def __init__(self, start: int) -> None:
+        self._start = self._at = start
+        self._decoder = _utf8()
+
+    def check(self, held: bytearray) -> None:
+        key = bytes(held[self._start - 4 : self._start])
+        turn = (self._at - self._start) % 4
+        self._decoder.decode(frames.apply_mask(held[self._at :], key[turn:] + key[:turn]))
+        self._at = len(held)
+
+
+class _Fragments:
+    """A message in pieces."""
+
+    __slots__ = ("_decoder", "_parts")
+
+    def __init__(self, *, text: bool) -> None:
+        self._decoder = _utf8() if text else None
+        self._parts: list[str] | list[bytes] = []
+
+    def add(self, data: bytes, fin: bool) -> str | bytes | None:
+        """Return the whole message when this was its last piece."""
+        if self._decoder is None:
+            self._parts.append(data)  # type: ignore[arg-type]
+            return b"".join(self._parts) if fin else None  # type: ignore[arg-type]
+        self._parts.append(self._decoder.decode(data, fin))  # type: ignore[arg-type]
+        return "".join(self._parts) if fin else None  # type: ignore[arg-type]

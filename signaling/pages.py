@@ -1,0 +1,53 @@
+"""The HTTP beside the WebSocket: the call page, the text for monitors, and the health of the service."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from flask import Blueprint, Response, request
+
+from . import __version__
+
+if TYPE_CHECKING:
+    from .extension import Signaling
+
+BANNER = "WebRTC Signaling Server Running"
+
+_CONTENT_SECURITY_POLICY = "default-src 'self'; frame-ancestors 'self'; base-uri 'none'; form-action 'self'"
+
+
+def add_pages(blueprint: Blueprint, service: Signaling) -> None:
+    """Add ``/``, ``/ws`` without a WebSocket, and ``/healthz``."""
+
+    @blueprint.get("/")
+    def index() -> Response:
+        if request.headers.get("Upgrade", "").lower() == "websocket":
+            return Response("Bad WebSocket handshake: no 'Connection: Upgrade'.\n", 400, mimetype="text/plain")
+        if any(type_ == "text/html" for type_, _ in request.accept_mimetypes):
+            response = blueprint.send_static_file("index.html")
+            response.headers["Content-Security-Policy"] = _CONTENT_SECURITY_POLICY
+        else:
+            response = Response(BANNER + "\n", mimetype="text/plain")
+        response.vary.add("Accept")
+        return response
+
+    @blueprint.get("/ws")
+    def websocket_only() -> Response:
+        return Response(
+            "This is a WebSocket endpoint.\n",
+            426,
+            {"Upgrade": "websocket", "Connection": "Upgrade"},
+            mimetype="text/plain",
+        )
+
+    @blueprint.get("/healthz")
+    def healthz() -> tuple[dict[str, Any], int]:
+        draining = service.connections.draining
+        return {
+            "status": "draining" if draining else "ok",
+            "version": __version__,
+            "uptime": round(time.monotonic() - service.started, 3),
+            "connections": len(service.connections),
+            "rooms": len(service.registry),
+        }, 503 if draining else 200

@@ -1,0 +1,130 @@
+"""Compares this server with a Node.js server of the same design and with a C relay. README.md says how."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import figure
+import report
+from scenarios import FULL, QUICK, Scenario, Step, scenarios
+from servers import HERE, Server, Servers, Unavailable
+
+LOAD_SECONDS = 600  # no job of the load may take longer
+
+
+def main() -> None:
+    options = _options()
+    try:
+        text = _elsewhere(options) if options.url else _compare(options)
+    except (Unavailable, RuntimeError) as error:
+        raise SystemExit(f"bench: {error}") from None
+    print(text)
+    if options.markdown:
+        options.markdown.write_text(text + "\n")
+
+
+def _compare(options: argparse.Namespace) -> str:
+    """Every scenario against every server in turn, round by round."""
+    known = scenarios(QUICK if options.quick else FULL)
+    wanted = {name: known[name] for name in options.only or known}
+    needed = {job["idle"][-1] for scenario in wanted.values() if "idle" in (job := scenario.job)}
+    _check_descriptors(max(needed, default=0))
+    results: report.Results = {name: {server: [] for server in scenario.servers} for name, scenario in wanted.items()}
+    names = {server for scenario in wanted.values() for server in scenario.servers}
+    with Servers.prepared(names, dict(options.env)) as servers:
+        saturation: dict[bool, float] = {}
+        for number in range(options.rounds):
+            for name, scenario in wanted.items():
+                job = _job(scenario, servers, saturation)
+                for kind in scenario.servers[:: -1 if number % 2 else 1]:
+                    _say(f"round {number + 1} of {options.rounds}: {name}, {kind}")
+                    with servers.running(kind, scenario.tls) as server:
+                        results[name][kind].append(_load(job, server, joins=kind != "c"))
+    if options.figure:
+        figure.draw(results, options.figure)
+    return f"{report.table(results, wanted)}\n\n{report.context(options.rounds)}"
+
+
+def _job(scenario: Scenario, servers: Servers, saturation: dict[bool, float]) -> dict[str, Any]:
+    """The scenario's job; shares of Node.js's saturation become rates, the same for every server and round."""
+    job = dict(scenario.job)
+    if shares := job.pop("shares", None):
+        if scenario.tls not in saturation:
+            _say(f"how much Node.js can relay, {'TLS' if scenario.tls else 'plain'}")
+            with servers.running("node", scenario.tls) as server:
+                step = _load({"kind": "relay"}, server)[0]
+            saturation[scenario.tls] = step["rate"] / min(1, step["server_busy"])
+        job["rates"] = [share * saturation[scenario.tls] for share in shares]
+    return job
+
+
+def _elsewhere(options: argparse.Namespace) -> str:
+    """Throughput and latency of the server at a URL; its CPU cannot be seen from here."""
+    target: dict[str, Any] = {"url": options.url, "verify": not options.insecure, "pairs": options.pairs}
+    _say(f"{options.pairs} pairs, one message in flight in each")
+    full = _run({"kind": "relay"} | target)[0]
+    lines = [
+        f"{options.url}, {options.pairs} pairs: {full['rate']:,.0f} messages a second"
+        f", mean round {options.pairs / full['rate'] * 1e3:.2f} ms"
+        + (" (the client was the limit)" if full["limit"] == "client" else ""),
+        "", "| messages/s | p50 ms | p99 ms |", "| ---: | ---: | ---: |",
+    ]
+    _say("latency at a quarter, a half and three quarters of that")
+    for step in _run({"kind": "paced", "rates": [full["rate"] * share for share in (0.25, 0.5, 0.75)]} | target):
+        note = " (the client was the limit)" if step["limit"] == "client" else ""
+        lines.append(f"| {step['rate']:,.0f} | {step['p50_us'] / 1e3:.2f} | {step['p99_us'] / 1e3:.2f}{note} |")
+    return "\n".join(lines)
+
+
+def _load(job: dict[str, Any], server: Server, joins: bool = True) -> list[Step]:
+    return _run(job | {"url": server.url, "pid": server.pid, "joins": joins})
+
+
+def _run(job: dict[str, Any]) -> list[Step]:
+    """Run one job of the load in a process of its own: its steps."""
+    command = [sys.executable, str(HERE / "load.py"), json.dumps(job)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=LOAD_SECONDS)
+    if done.returncode:
+        raise RuntimeError(f"the load failed: {done.stderr.strip()[-2000:]}")
+    return json.loads(done.stdout)["steps"]
+
+
+def _check_descriptors(connections: int) -> None:
+    """Let this process and those it starts open enough files."""
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    if most != resource.RLIM_INFINITY and most < connections + 500:
+        raise Unavailable(f"{connections:,} connections need more open files than the limit of {most:,} (ulimit -Hn)")
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="bench.py", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="smaller and shorter, a few minutes in all")
+    parser.add_argument("--rounds", type=int, help="how often everything is measured (5; 2 with --quick)")
+    parser.add_argument("--only", action="append", choices=list(scenarios(FULL)), help="this scenario; can be repeated")
+    parser.add_argument("--env", action="append", default=[], metavar="NAME=VALUE", type=lambda pair: pair.split("=", 1),
+                        help="a setting for this server; can be repeated")
+    parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the table there as well")
+    parser.add_argument("--figure", type=Path, metavar="FILE", help="draw cost and latency there (.svg, .png)")
+    parser.add_argument("--url", help="measure the server at this ws:// or wss:// URL in place of the comparison")
+    parser.add_argument("--pairs", type=int, default=50, help="with --url: how many pairs (50)")
+    parser.add_argument("--insecure", action="store_true", help="with --url: do not verify its certificate")
+    options = parser.parse_args()
+    options.rounds = options.rounds or (2 if options.quick else 5)
+    if options.figure and options.only and not set(options.only) & set(figure.SCENARIOS):
+        parser.error(f"--figure needs one of the scenarios {', '.join(figure.SCENARIOS)}")
+    return options
+
+
+if __name__ == "__main__":
+    main()

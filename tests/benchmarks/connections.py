@@ -1,0 +1,162 @@
+"""The load's connections, in joined pairs, on picows; and the clocks they are measured by."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import os
+import ssl
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
+
+import usage
+
+LANES = 10  # pairs that are opened at a time
+MICROSECONDS = 1e6
+
+
+class Client(WSListener):
+    """One connection; each frame goes to `take`."""
+
+    transport: WSTransport
+    peer: Client
+    take: Callable[[WSFrame], None]
+
+    def __init__(self, load: Load) -> None:
+        self.load = load
+        self.take = self._take_reply
+        self.paired: asyncio.Future[None] = load.loop.create_future()
+
+    def on_ws_connected(self, transport: WSTransport) -> None:
+        self.transport = transport
+
+    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+        self.take(frame)
+
+    def on_ws_disconnected(self, transport: WSTransport) -> None:
+        self.load.fail(f"the server closed a connection: {transport.close_handshake}")
+
+    def send(self, payload: bytes) -> None:
+        self.transport.send(WSMsgType.TEXT, payload)
+
+    def expect(self, size: int, arrived: Callable[[], None]) -> None:
+        """From now on call `arrived` at each relayed message: it is no shorter than what was sent; an error is."""
+        def take(frame: WSFrame) -> None:
+            if frame.payload_size < size:
+                self.load.fail(f"the server answered {frame.get_payload_as_bytes()!r}")
+            self.load.messages += 1
+            arrived()
+
+        self.take = take
+
+    def _take_reply(self, frame: WSFrame) -> None:
+        if frame.msg_type is not WSMsgType.TEXT:
+            return
+        message = json.loads(frame.get_payload_as_bytes())
+        if message["type"] == "error":
+            self.load.fail(f"the server answered {message}")
+        elif message["type"] == "roomInfo" and message["userCount"] == 2 and not self.paired.done():
+            self.paired.set_result(None)
+
+
+@dataclass(frozen=True)
+class Mark:
+    """The clocks, in seconds, and the count of messages at one moment."""
+
+    at: float
+    messages: int
+    server_cpu: float
+    client_cpu: float
+
+
+class Load:
+    """All connections of one job."""
+
+    def __init__(self, url: str, pid: int | None = None, joins: bool = True, verify: bool = False) -> None:
+        self.url, self.pid, self.joins = url, pid, joins
+        self.loop = asyncio.get_running_loop()
+        self.failure: asyncio.Future[None] = self.loop.create_future()
+        self.messages = 0
+        self._numbers = itertools.count()
+        self._prefix = os.urandom(4).hex()
+        self._context = ssl.create_default_context() if url.startswith("wss:") else None
+        if self._context and not verify:
+            self._context.check_hostname, self._context.verify_mode = False, ssl.CERT_NONE
+
+    def fail(self, reason: str) -> None:
+        if not self.failure.done():
+            self.failure.set_exception(RuntimeError(reason))
+
+    async def hold(self, seconds: float) -> None:
+        """Let the load run, unless it fails."""
+        try:
+            await asyncio.wait_for(asyncio.shield(self.failure), seconds)
+        except TimeoutError:
+            pass
+
+    async def open(self, count: int) -> list[tuple[Client, Client]]:
+        """Connect and join `count` pairs, some at a time; one by one where order alone makes the pairs."""
+        turns = iter(range(count))
+        pairs: list[tuple[Client, Client]] = []
+
+        async def lane() -> None:
+            for _ in turns:
+                pairs.append(await self._pair(next(self._numbers)))
+
+        lanes = asyncio.gather(*(lane() for _ in range(LANES if self.joins else 1)))
+        await asyncio.wait({lanes, self.failure}, return_when=asyncio.FIRST_COMPLETED)
+        if self.failure.done():
+            self.failure.result()
+        await lanes
+        return pairs
+
+    async def _pair(self, number: int) -> tuple[Client, Client]:
+        pair = await self._connect(), await self._connect()
+        names = f"{self._prefix}a{number}", f"{self._prefix}b{number}"
+        for client, peer, name, other in zip(pair, pair[::-1], names, names[::-1], strict=True):
+            client.peer = peer
+            if self.joins:
+                client.send(json.dumps({"type": "join", "userId": name, "remoteId": other}).encode())
+        if self.joins:
+            await asyncio.gather(*(client.paired for client in pair))
+        return pair
+
+    async def _connect(self) -> Client:
+        _, client = await ws_connect(
+            lambda: Client(self), self.url, ssl_context=self._context, read_buffer_init_size=8192,
+            websocket_handshake_timeout=30,
+        )
+        return client
+
+    def mark(self) -> Mark:
+        server_cpu = usage.cpu_seconds(self.pid) if self.pid else 0.0
+        return Mark(time.perf_counter(), self.messages, server_cpu, time.process_time())
+
+    async def measured(self, seconds: float) -> dict[str, Any]:
+        """Hold the load for some seconds: what a relayed message cost, and which side had its core full."""
+        before = self.mark()
+        await self.hold(seconds)
+        after = self.mark()
+        spending = spent(before, after, after.messages - before.messages)
+        full = "server" if spending["server_busy"] > 0.90 else "client" if spending["client_busy"] > 0.95 else "neither"
+        return spending | {"limit": full}
+
+
+def spent(before: Mark, after: Mark, count: int) -> dict[str, Any]:
+    """CPU for each of `count` things in microseconds, their rate a second, and the CPU of both sides in cores."""
+    if not count:
+        raise RuntimeError("nothing was relayed")
+    wall = after.at - before.at
+    server, client = after.server_cpu - before.server_cpu, after.client_cpu - before.client_cpu
+    return {
+        "cost_us": server / count * MICROSECONDS,
+        "client_cost_us": client / count * MICROSECONDS,
+        "rate": count / wall,
+        "server_busy": server / wall,
+        "client_busy": client / wall,
+    }

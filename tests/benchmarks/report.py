@@ -1,0 +1,100 @@
+"""The results as a Markdown table, and what there is to know about how they came about."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shlex
+import ssl
+import subprocess
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from statistics import median
+
+from scenarios import Scenario, Step
+from servers import HERE, PROJECT
+
+Results = dict[str, dict[str, list[list[Step]]]]  # scenario, server, round, step
+NOTES = {
+    "client": ("*", "the client, not the server, was the limit: the server could do more; its cost holds"),
+    "neither": ("†", "neither had its core full: something else used the machine; the rate says little, the cost holds"),
+}
+
+
+def table(results: Results, scenarios: dict[str, Scenario]) -> str:
+    """One row a figure: the median of the rounds, and in brackets the least and the greatest."""
+    head = ["figure", "unit", "ours", "Node.js", "ours / Node.js", "C relay", "ours / C relay"]
+    rows = [head, ["---"] * 2 + ["---:"] * 5]
+    marks: set[str] = set()
+    for name, by_server in results.items():
+        for figure in scenarios[name].figures:
+            values = {server: [figure.value(steps) for steps in rounds] for server, rounds in by_server.items()}
+            cells = {server: _spread(series) + _mark(by_server[server], marks) for server, series in values.items()}
+            ratios = {
+                other: _spread([ours / theirs for ours, theirs in zip(values["ours"], values[other], strict=True)])
+                for other in values if other != "ours" and "ours" in values and min(values[other]) > 0
+            }
+            rows.append([
+                figure.title, figure.unit, cells.get("ours", "–"), cells.get("node", "–"), ratios.get("node", "–"),
+                cells.get("c", "–"), ratios.get("c", "–"),
+            ])
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ["| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |" for row in rows]
+    notes = [f"{sign} {text}." for sign, text in NOTES.values() if sign in marks]
+    return "\n".join(lines + [""] * bool(notes) + notes)
+
+
+def context(rounds: int) -> str:
+    """When, where, with what and how the table was made."""
+    when = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
+    packages = ("gunicorn", "gevent", "flask", "flask-sock", "msgspec", "picows", "uvloop")
+    software = [f"Python {platform.python_version()}", ssl.OPENSSL_VERSION.rsplit(" ", 3)[0]]
+    software += [f"{name} {version}" for name in packages if (version := _version(name))]
+    software += [f"Node.js {_output('node', '--version').lstrip('v')}"]
+    software += [f"{name} {_node_version(name)}" for name in ("express", "ws")]
+    how = "one round" if rounds == 1 else f"medians of {rounds} rounds, in brackets the least and the greatest"
+    return "\n".join((
+        f"- {when}, revision {_output('git', '-C', str(PROJECT), 'describe', '--always', '--dirty') or 'unknown'}",
+        f"- {_processor()}, {os.cpu_count()} cores, Linux {platform.release()}",
+        f"- {', '.join(software)}",
+        f"- `{shlex.join(['python', *sys.argv])}`: {how}",
+    ))
+
+
+def _spread(values: Sequence[float]) -> str:
+    text = _number(median(values))
+    return text if len(values) == 1 else f"{text} ({_number(min(values))} – {_number(max(values))})"
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
+
+
+def _mark(rounds: list[list[Step]], marks: set[str]) -> str:
+    signs = {NOTES[limit][0] for steps in rounds for step in steps if (limit := step.get("limit")) in NOTES}
+    marks |= signs
+    return "".join(sorted(signs))
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _node_version(package: str) -> str:
+    return json.loads((HERE / "node" / "node_modules" / package / "package.json").read_text())["version"]
+
+
+def _output(*command: str) -> str:
+    return subprocess.run(command, capture_output=True, text=True).stdout.strip()
+
+
+def _processor() -> str:
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    return next((line.split(": ")[1] for line in lines if line.startswith("model name")), platform.machine())

@@ -1,0 +1,92 @@
+"""What is measured: each scenario is one job of the load against each of its servers, and the figures read from it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+Step = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One row of the table: `value` reads it from the steps that the job measured."""
+
+    title: str
+    unit: str
+    value: Callable[[list[Step]], float]
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A job for load.py, the servers it is for, and its figures. A job's `shares` are of Node.js's saturation rate."""
+
+    job: dict[str, Any]
+    figures: tuple[Figure, ...]
+    tls: bool = False
+    servers: tuple[str, ...] = ("ours", "node")
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How much of everything: seconds, connections, and shares of the saturation rate."""
+
+    warm: float = 1.0
+    seconds: float = 3.0
+    idle: tuple[int, ...] = (0, 1000, 3000, 10000)
+    connect_pairs: int = 500
+    memory: int = 10000
+    memory_tls: int = 4000
+    shares: tuple[float, ...] = (0.1, 0.25, 0.5, 0.75, 0.9)
+
+
+FULL = Sizes()
+QUICK = Sizes(0.7, 0.8, (0, 2000), 150, 2000, 1000, (0.25, 0.5, 0.75))
+
+
+def scenarios(sizes: Sizes) -> dict[str, Scenario]:
+    """All scenarios by name."""
+    time = {"warm": sizes.warm, "seconds": sizes.seconds}
+    both = {False: "plain", True: "TLS"}
+    made: dict[str, Scenario] = {}
+
+    for tls, transport in both.items():
+        suffix = "-tls" if tls else ""
+        servers = ("ours", "node") if tls else ("ours", "node", "c")
+
+        for name, payload, title in (("relay", "candidate", "250-byte candidate"), ("offer", "offer", "3.6 KB offer")):
+            made[name + suffix] = Scenario({"kind": "relay", "payload": payload} | time, (
+                Figure(f"relay of a {title}, {transport}", "µs CPU", _last("cost_us")),
+                Figure(f"relay of a {title}, {transport}", "messages/s", _last("rate")),
+            ), tls, servers)
+
+        made["connect" + suffix] = Scenario({"kind": "connect", "pairs": sizes.connect_pairs}, (
+            Figure(f"connect and join, {transport}{', new session' if tls else ''}", "µs CPU", _last("cost_us")),
+        ), tls)
+
+        count = sizes.memory_tls if tls else sizes.memory
+        made["memory" + suffix] = Scenario({"kind": "memory", "pairs": count // 2}, (
+            Figure(f"memory of a connection, {transport}, {count:,} joined", "KiB PSS", _last("kib")),
+            Figure(f"memory of the server with 100 joined, {transport}", "MiB PSS", _last("start_mib")),
+        ), tls)
+
+        made["latency" + suffix] = Scenario({"kind": "paced", "shares": sizes.shares} | time, (
+            Figure(f"median latency at half of Node.js's saturation, {transport}", "µs", _at_half(sizes, "p50_us")),
+            Figure(f"p99 latency at half of Node.js's saturation, {transport}", "µs", _at_half(sizes, "p99_us")),
+        ), tls)
+
+    beside = f"beside {sizes.idle[-1]:,} idle connections, plain"
+    made["idle"] = Scenario({"kind": "relay", "idle": sizes.idle} | time, (
+        Figure(f"relay of a candidate {beside}", "µs CPU", _last("cost_us")),
+        Figure(f"the cost {beside}, of that without", "times", lambda steps: steps[-1]["cost_us"] / steps[0]["cost_us"]),
+    ), servers=("ours", "node", "c"))
+    return made
+
+
+def _last(key: str) -> Callable[[list[Step]], float]:
+    return lambda steps: steps[-1][key]
+
+
+def _at_half(sizes: Sizes, key: str) -> Callable[[list[Step]], float]:
+    return lambda steps: steps[sizes.shares.index(0.5)][key]

@@ -1,0 +1,174 @@
+"""The servers that are compared, each started on a free loopback port and stopped again."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import shutil
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+PROJECT = HERE.parents[1]
+HOST = "127.0.0.1"
+START_SECONDS = 30
+STOP_SECONDS = 20
+MAX_CONNECTIONS = 20_000
+
+
+class Unavailable(Exception):
+    """A server cannot be built or started here; the message says why."""
+
+
+@dataclass(frozen=True)
+class Server:
+    """A server that runs: the process at the root of its tree, and where it listens."""
+
+    pid: int
+    url: str
+
+
+@dataclass
+class Servers:
+    """Builds what has to be built once, in a temporary folder, and starts the servers by name."""
+
+    folder: Path
+    environment: Mapping[str, str] = field(default_factory=dict)  # of ours, beside what the benchmark sets
+
+    @classmethod
+    @contextmanager
+    def prepared(cls, names: set[str], environment: Mapping[str, str]) -> Iterator[Servers]:
+        with tempfile.TemporaryDirectory(prefix="signaling-bench-") as folder:
+            servers = cls(Path(folder), environment)
+            servers._make_certificate()
+            if "node" in names:
+                _install_node_modules()
+            if "c" in names:
+                servers._compile_relay()
+            yield servers
+
+    @contextmanager
+    def running(self, name: str, tls: bool) -> Iterator[Server]:
+        """Start a server, wait until it answers, and stop its whole process group afterwards."""
+        port = free_port()
+        command, folder, environment = getattr(self, f"_{name}")(port, tls)
+        with open(self.folder / f"{name}.log", "w+b") as log:
+            process = subprocess.Popen(
+                command, cwd=folder, env=os.environ | environment, stdin=subprocess.DEVNULL, stdout=log,
+                stderr=subprocess.STDOUT, start_new_session=True,
+            )
+            try:
+                if not _answers(process, port, tls, path="/healthz" if name == "ours" else "/", plain_tcp=name == "c"):
+                    log.seek(0)
+                    raise Unavailable(f"{name} did not start: {' '.join(command)}\n{log.read().decode()[-2000:]}")
+                yield Server(process.pid, f"{'wss' if tls else 'ws'}://{HOST}:{port}/")
+            finally:
+                _stop(process)
+
+    def _ours(self, port: int, tls: bool) -> tuple[list[str], Path, dict[str, str]]:
+        command = [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", "wsgi:app"]
+        environment = {
+            "PORT": str(port), "SIGNALING_BIND": HOST, "SIGNALING_LOG_LEVEL": "warning",
+            "SIGNALING_MAX_CONNECTIONS": str(MAX_CONNECTIONS),
+        }
+        if tls:
+            environment |= {"SIGNALING_TLS_CERT": str(self._certificate), "SIGNALING_TLS_KEY": str(self._key)}
+        return command, PROJECT, environment | dict(self.environment)
+
+    def _node(self, port: int, tls: bool) -> tuple[list[str], Path, dict[str, str]]:
+        environment = {"PORT": str(port), "NODE_ENV": "production"}
+        if tls:
+            environment |= {"TLS_CERT": str(self._certificate), "TLS_KEY": str(self._key)}
+        return ["node", "server.js"], HERE / "node", environment
+
+    def _c(self, port: int, tls: bool) -> tuple[list[str], Path, dict[str, str]]:
+        if tls:
+            raise Unavailable("the C relay has no TLS")
+        return [str(self.folder / "relay"), str(port)], self.folder, {}
+
+    @property
+    def _certificate(self) -> Path:
+        return self.folder / "certificate.pem"
+
+    @property
+    def _key(self) -> Path:
+        return self.folder / "key.pem"
+
+    def _make_certificate(self) -> None:
+        """A throw-away EC P-256 certificate for the loopback address, the same for all servers."""
+        _run([
+            "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
+            "-subj", "/CN=localhost", "-addext", f"subjectAltName=DNS:localhost,IP:{HOST}",
+            "-keyout", str(self._key), "-out", str(self._certificate),
+        ])
+
+    def _compile_relay(self) -> None:
+        _run([shutil.which("cc") or "gcc", "-O2", "-o", str(self.folder / "relay"), str(HERE / "c" / "relay.c")])
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        return probe.getsockname()[1]
+
+
+def _install_node_modules() -> None:
+    if not shutil.which("node"):
+        raise Unavailable("node is not on the PATH")
+    if not (HERE / "node" / "node_modules").is_dir():
+        _run(["npm", "install", "--no-package-lock", "--no-audit", "--no-fund", "--prefix", str(HERE / "node")])
+
+
+def _run(command: list[str]) -> None:
+    try:
+        subprocess.run(command, check=True, capture_output=True, text=True)
+    except FileNotFoundError:
+        raise Unavailable(f"{command[0]} is not on the PATH") from None
+    except subprocess.CalledProcessError as error:
+        raise Unavailable(f"{' '.join(command)}\n{error.stderr[-2000:]}") from None
+
+
+def _answers(process: subprocess.Popen[bytes], port: int, tls: bool, path: str, plain_tcp: bool) -> bool:
+    """Whether the server comes to answer `path` with 200 (or, for `plain_tcp`, takes a connection) in time."""
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            if plain_tcp:
+                socket.create_connection((HOST, port), 1).close()
+                return True
+            context = ssl._create_unverified_context() if tls else None
+            connection = (
+                http.client.HTTPSConnection(HOST, port, timeout=5, context=context)
+                if tls else http.client.HTTPConnection(HOST, port, timeout=5)
+            )
+            connection.request("GET", path)
+            status = connection.getresponse().status
+            connection.close()
+            if status == 200:
+                return True
+        except (OSError, http.client.HTTPException):
+            pass
+        time.sleep(0.05)  # nothing to wait on: a port does not tell when it opens
+    return False
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        pass
+    try:
+        os.killpg(process.pid, signal.SIGKILL)  # whatever is left of the group that was started here
+    except ProcessLookupError:
+        pass
+    process.wait()

@@ -1,0 +1,114 @@
+"""Two people call each other in two real browsers, through the real server."""
+
+import re
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from playwright.sync_api import expect
+
+
+@pytest.fixture
+def call(alice, bob, names):
+    """A call that is under way: alice was there first."""
+    me, peer = names
+    alice.open(me, peer).reads(f"Waiting for {peer}")
+    bob.open(peer, me)
+    alice.is_in_a_call_with(peer)
+    bob.is_in_a_call_with(me)
+    return alice, bob
+
+
+def test_a_call_carries_video_both_ways(call, names):
+    """Two pages opened from links decode a growing number of each other's frames, and say that they are in a call."""
+    alice, bob = call
+    alice.reads(f"In a call with {names[1]}")
+    bob.reads(f"In a call with {names[0]}")
+
+
+def test_hanging_up_and_calling_again(call, names):
+    """Hanging up stops the camera and is said on both sides, and the same form then starts the call anew."""
+    alice, bob = call
+    camera = bob.page.evaluate_handle("document.querySelector('#local').srcObject.getTracks()")
+    bob.hang_up()
+    bob.reads("You hung up")
+    alice.reads(f"{names[1]} left")
+    assert camera.evaluate("tracks => tracks.map(track => track.readyState)") == ["ended", "ended"]
+
+    bob.join()
+    alice.is_in_a_call_with(names[1])
+    bob.is_in_a_call_with(names[0])
+
+
+@pytest.mark.parametrize("who", [0, 1], ids=["the first", "the second"])
+def test_reloading_a_page_brings_the_call_back(call, names, who):
+    """A reload in mid-call, of either page, ends in a call on both sides again."""
+    reloaded, other = call[who], call[1 - who]
+    reloaded.page.reload()
+    # In this order: the other one may not yet have noticed.
+    reloaded.is_in_a_call_with(names[1 - who])
+    other.is_in_a_call_with(names[who])
+
+
+def test_joining_by_keyboard(alice, names):
+    """The form is filled in and sent, and the call hung up, without a mouse; the address becomes the link to it."""
+    alice.open()
+    keyboard = alice.page.keyboard
+    expect(alice.page.get_by_label("Your name")).to_be_focused()
+    keyboard.type(names[0])
+    keyboard.press("Tab")
+    expect(alice.page.get_by_label("Who you call")).to_be_focused()
+    keyboard.type(names[1])
+    keyboard.press("Tab")
+    expect(alice.page.get_by_role("button", name="Join")).to_be_focused()
+    keyboard.press("Enter")
+
+    alice.reads(f"Waiting for {names[1]}")
+    assert parse_qs(urlsplit(alice.page.url).query) == {"me": [names[0]], "peer": [names[1]]}
+    expect(alice.page.get_by_role("button", name="Hang up")).to_be_focused()
+    keyboard.press("Space")
+    alice.reads("You hung up")
+    expect(alice.page.get_by_role("button", name="Join")).to_be_focused()
+
+
+def test_a_refused_join_is_said_in_words(alice, bob, names):
+    """Who calls himself reads why that cannot be, and can correct it in the form."""
+    alice.open(names[0], names[0]).reads("You cannot call yourself")
+    alice.page.get_by_label("Who you call").fill(names[1])
+    alice.join()
+    alice.reads(f"Waiting for {names[1]}")
+
+
+def test_a_second_tab_takes_the_call_over(call, names, new_caller):
+    """A second tab of the same user carries the call on, and the first says so and does not come back."""
+    alice, bob = call
+    sockets = []
+    alice.page.on("websocket", lambda socket: sockets.append(socket))
+    second = new_caller(beside=alice).open(*names)
+    alice.reads("Disconnected: you joined from another tab")
+    expect(alice.page.get_by_role("button", name="Join")).to_be_visible()
+    second.is_in_a_call_with(names[1])
+    bob.is_in_a_call_with(names[0])
+    assert sockets == []
+
+
+def test_a_restart_of_the_server_is_survived(alice, bob, names):
+    """A page whose socket is closed with 1012 says that the server restarts, comes back, and the call with it."""
+    sockets = []
+
+    def between(route):
+        sockets.append(route)
+        route.connect_to_server()
+
+    alice.page.route_web_socket(re.compile("/ws$"), between)
+    alice.open(*names)
+    bob.open(*reversed(names))
+    alice.is_in_a_call_with(names[1])
+    alice.page.evaluate(
+        "new MutationObserver(() => { window.said = (window.said ?? '') + document.querySelector('#status').textContent })"
+        ".observe(document.querySelector('#status'), { childList: true })"
+    )
+    sockets[0].close(code=1012)
+    alice.page.wait_for_function("() => window.said?.includes('The server is restarting, reconnecting')")
+    alice.is_in_a_call_with(names[1])
+    bob.is_in_a_call_with(names[0])
+    assert len(sockets) == 2
