@@ -12,6 +12,7 @@ import socket
 import ssl
 import struct
 import time
+from contextlib import suppress
 from functools import partial
 from typing import Any, NoReturn
 
@@ -73,10 +74,10 @@ class Connection:
         self.close_reason = ""
         self._sock = sock
         self._hub = gevent.get_hub()
-        self._watcher = self._hub.loop.io(sock.fileno(), _READABLE)
+        self._watcher: Any = self._hub.loop.io(sock.fileno(), _READABLE)
         self._inbound = Inbound(max_message_bytes)
         self._pending = bytearray()
-        self._writer: gevent.Greenlet | None = None
+        self._writer: gevent.Greenlet[[], None] | None = None
         self._send_buffer_bytes = send_buffer_bytes
         self._close_timeout = close_timeout
         # gevent's sockets are non-blocking underneath. Its Python layers wait, and cost as much as the system call.
@@ -204,11 +205,9 @@ class Connection:
 
     def _reset(self) -> None:
         # What the kernel still holds for a client that is gone would be resent for minutes; a reset frees it.
-        try:
+        with suppress(OSError):
             self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
             gevent.socket.socket.shutdown(self._sock, socket.SHUT_RDWR)
-        except OSError:
-            pass
 
     def release(self) -> None:
         """Let the closing handshake finish, within the close timeout, and let go of the socket.
@@ -219,7 +218,7 @@ class Connection:
             self.close(CloseCode.INTERNAL_ERROR)
         if self.close_code != CloseCode.ABNORMAL:
             finished = False
-            with gevent.Timeout(self._close_timeout, False):
+            with gevent.Timeout(self._close_timeout, False):  # type: ignore[arg-type]
                 self._finish()
                 finished = True
             if not finished:

@@ -33,19 +33,21 @@ class Connections:
         # order is that of the due times and a beat looks at no more than what is due.
         self._open: dict[Connection, float] = {}
         self._pinged: dict[Connection, float] = {}
-        self._heartbeat: gevent.Greenlet | None = None
+        self._heartbeat: gevent.Greenlet[[], None] | None = None
         _all.add(self)
 
     def __len__(self) -> int:
         return len(self._open)
 
     def add(self, connection: Connection) -> None:
+        """Count ``connection``, and ping it from now on."""
         self._open[connection] = time.monotonic() + self._interval
         if self._heartbeat is None:
             # Not before: the service may be made in a process that forks, or never serves.
             self._heartbeat = gevent.spawn(self._beat)
 
     def discard(self, connection: Connection) -> None:
+        """Forget ``connection``."""
         self._open.pop(connection, None)
         self._pinged.pop(connection, None)
 

@@ -37,9 +37,7 @@ class Signaling:
         connections: the WebSockets that are open in this process.
     """
 
-    def __init__(
-        self, app: Flask | None = None, *, url_prefix: str | None = None, registry: Registry = rooms
-    ) -> None:
+    def __init__(self, app: Flask | None = None, *, url_prefix: str | None = None, registry: Registry = rooms) -> None:
         self.registry = registry
         self.url_prefix = url_prefix
         self.started = time.monotonic()

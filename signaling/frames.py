@@ -15,35 +15,48 @@ FIN_TEXT, FIN_BINARY, FIN_PONG = 0x81, 0x82, 0x8A
 
 PING = Frame(Opcode.PING, b"").serialize(mask=False)
 
+
+_OPCODES = frozenset(Opcode)
+
+
 class Head(NamedTuple):
-    """The head of a frame: its first byte, where its payload starts and ends, and if it is masked."""
+    """The head of a frame: its first byte, and where its payload starts and ends."""
 
     first: int
     start: int
     end: int
-    masked: bool
 
 
 def head(data: bytes | bytearray, at: int = 0) -> Head | None:
-    """Return the head of the frame that begins at ``data[at]``, or None when it is not all there yet."""
-    size = len(data) - at
-    if size < 2:
+    """Return the head of the frame that begins at ``data[at]``, or None when its length is not all there yet.
+
+    A frame that is already wrong, unmasked or of an unknown opcode, is said to end where that can be seen.
+    """
+    if len(data) < at + 2:
         return None
-    second = data[at + 1]
+    first, second = data[at], data[at + 1]
+    if second < 0x80 or first & 0x0F not in _OPCODES:
+        return Head(first, at + 2, at + 2)
     length = second & 0x7F
-    start = at + (6 if second & 0x80 else 2)
-    if length >= 126:
-        width = 2 if length == 126 else 8
-        start += width
-        length = int.from_bytes(data[at + 2 : at + 2 + width], "big")
-    if size < start - at:
+    if length < 126:
+        return Head(first, at + 6, at + 6 + length)
+    width = 2 if length == 126 else 8
+    if len(data) < at + 2 + width:
         return None
-    return Head(data[at], start, start + length, second >= 0x80)
+    start = at + 6 + width
+    return Head(first, start, start + int.from_bytes(data[at + 2 : at + 2 + width], "big"))
 
 
-def unmask(data: bytes | bytearray, start: int, end: int) -> bytes:
-    """Return the payload ``data[start:end]`` of a masked frame, whose masking key stands just before it."""
-    return apply_mask(data[start:end], data[start - 4 : start])
+def unmask(data: bytes | bytearray, start: int, end: int, done: int = 0) -> bytes:
+    """Return the payload ``data[start:end]`` of a masked frame, whose masking key stands just before it.
+
+    The first ``done`` bytes are left out.
+    """
+    key = data[start - 4 : start]
+    if done:
+        turn = done % 4
+        key = key[turn:] + key[:turn]
+    return apply_mask(data[start + done : end], key)
 
 
 def text(payload: bytes) -> bytes:
@@ -63,4 +76,6 @@ def binary(payload: bytes) -> bytes:
 
 def close(code: int, reason: str) -> bytes:
     """Return a close frame; ``reason`` is cut to the 123 bytes a control frame has room for."""
-    return Frame(Opcode.CLOSE, Close(code, reason.encode()[:123].decode(errors="ignore")).serialize()).serialize(mask=False)
+    return Frame(Opcode.CLOSE, Close(code, reason.encode()[:123].decode(errors="ignore")).serialize()).serialize(
+        mask=False
+    )

@@ -6,6 +6,7 @@ where gevent has patched nothing, so nothing of the service itself is imported a
 
 from __future__ import annotations
 
+import logging
 import os
 import resource
 import socket
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from gunicorn.arbiter import Arbiter
     from gunicorn.config import Config
     from gunicorn.workers.base import Worker
+
+log = logging.getLogger(__name__)
 
 SPARE_PLACES = 500
 """Places a worker has for HTTP and for handshakes beside its WebSockets, and file descriptors likewise."""
@@ -66,14 +69,14 @@ def on_starting(server: Arbiter) -> None:
         missing = "SIGNALING_TLS_KEY" if settings.tls_cert else "SIGNALING_TLS_CERT"
         _stop(f"{missing} is not set: TLS needs both SIGNALING_TLS_CERT and SIGNALING_TLS_KEY")
     else:
-        server.log.warning("No TLS: plain WebSocket, for development or behind a proxy that has the certificate")
-    _raise_file_limit(server, settings.max_connections + SPARE_PLACES)
+        log.warning("No TLS: plain WebSocket, for development or behind a proxy that has the certificate")
+    _raise_file_limit(settings.max_connections + SPARE_PLACES)
 
 
 def nworkers_changed(server: Arbiter, new: int, old: int | None) -> None:
     """Stay at one worker when a signal or a reload asks for more."""
     if old is not None and new > 1:
-        server.log.error("%d workers would each have rooms of their own: staying at one", new)
+        log.error("%d workers would each have rooms of their own: staying at one", new)
         server.num_workers = 1
 
 
@@ -133,11 +136,13 @@ def _watch_certificate(interval: float) -> None:
             _certificate.refresh()
 
 
-def _raise_file_limit(server: Arbiter, wanted: int) -> None:
+def _raise_file_limit(wanted: int) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard != resource.RLIM_INFINITY and hard < wanted:
-        server.log.warning(
-            "Only %d open files are allowed, %d are needed for SIGNALING_MAX_CONNECTIONS: raise LimitNOFILE", hard, wanted
+        log.warning(
+            "Only %d open files are allowed, %d are needed for SIGNALING_MAX_CONNECTIONS: raise LimitNOFILE",
+            hard,
+            wanted,
         )
         wanted = hard
     if soft < wanted:

@@ -84,9 +84,9 @@ class Inbound:
             if head is None:
                 self._hold(data[at:], size - at + 1)
                 return
-            first, start, end, masked = head
+            first, start, end = head
             if (
-                masked
+                data[at + 1] >= 0x80
                 and first in (FIN_TEXT, FIN_BINARY, FIN_PONG)
                 and self._fragments is None
                 and end - start <= (self._max_bytes if first != FIN_PONG else 125)
@@ -170,17 +170,16 @@ class Inbound:
 class _Tail:
     """The check of a text frame that is still on its way."""
 
-    __slots__ = ("_at", "_decoder", "_start")
+    __slots__ = ("_decoder", "_done", "_start")
 
     def __init__(self, start: int) -> None:
-        self._start = self._at = start
+        self._start = start
+        self._done = 0
         self._decoder = _utf8()
 
     def check(self, held: bytearray) -> None:
-        key = bytes(held[self._start - 4 : self._start])
-        turn = (self._at - self._start) % 4
-        self._decoder.decode(frames.apply_mask(held[self._at :], key[turn:] + key[:turn]))
-        self._at = len(held)
+        self._decoder.decode(frames.unmask(held, self._start, len(held), self._done))
+        self._done = len(held) - self._start
 
 
 class _Fragments:

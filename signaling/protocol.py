@@ -119,6 +119,7 @@ def _utf16(text: str) -> bytes:
 
 
 _decode_message = msgspec.json.Decoder(Message).decode
+_check_json = msgspec.json.Decoder(Raw).decode
 _decode_id = msgspec.json.Decoder(str | int | None).decode
 _encode = msgspec.json.Encoder().encode
 
@@ -133,9 +134,12 @@ def decode(text: str | bytes) -> Message:
         if isinstance(text, bytes):
             # msgspec does not check the UTF-8 inside Raw, and the peer's browser would drop its connection on it.
             text = text.decode()
-        return _decode_message(text)
-    except msgspec.ValidationError as error:
-        raise MessageError(ErrorCode.INVALID_MESSAGE, f"Invalid message: {error}") from None
+        try:
+            return _decode_message(text)
+        except msgspec.ValidationError as error:
+            # It stopped at the first wrong field; what comes after that may not be JSON at all.
+            _check_json(text)
+            raise MessageError(ErrorCode.INVALID_MESSAGE, f"Invalid message: {error}") from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise MessageError(ErrorCode.INVALID_JSON, "Invalid JSON") from None
 
@@ -152,9 +156,7 @@ def users_of(join: Message) -> tuple[User, User]:
             ErrorCode.MISSING_PARAMETERS, "Missing required parameters: userId and remoteId are required"
         )
     if user.key == remote.key:
-        raise MessageError(
-            ErrorCode.SELF_CONNECTION, "User cannot connect to themselves", CloseCode.POLICY_VIOLATION
-        )
+        raise MessageError(ErrorCode.SELF_CONNECTION, "User cannot connect to themselves", CloseCode.POLICY_VIOLATION)
     return user, remote
 
 

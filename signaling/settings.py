@@ -32,9 +32,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = 8443
     bind: Annotated[
         str,
-        Meta(
-            description="The address to listen on, or `unix:` and a path; empty for every IPv4 and IPv6 address."
-        ),
+        Meta(description="The address to listen on, or `unix:` and a path; empty for every IPv4 and IPv6 address."),
     ] = ""
     tls_cert: Annotated[
         str,

@@ -15,13 +15,13 @@
  * @property {State} state
  * @property {UserId} peer
  * @property {'left' | 'lost'} [reason] `waiting`: how the peer went, if it had been there
- * @property {number} [code] `reconnecting` and `ended`: the WebSocket close code; without one, `ended` is a hang-up or an error
+ * @property {number} [code] `reconnecting` and `ended`: the WebSocket close code, if that is the reason
  * @property {number} [delay] `reconnecting`: milliseconds until the next attempt
- * @property {SignalingError} [error] `ended`: what the server refused
+ * @property {SignalingError} [error] `ended`: what the server refused; with neither this nor `code` it was a hang-up
  */
 import { Negotiation } from './negotiation.js';
 
-/** How long an offering, and an answering side waits for a connection. They differ, so that not both start over at once. */
+/** How long either side waits for a connection. The two differ, so that not both start over at once. */
 const OFFERING_PATIENCE = 10_000;
 const ANSWERING_PATIENCE = 15_000;
 

@@ -1,9 +1,9 @@
 /**
  * One attempt to connect to the peer: one RTCPeerConnection, from its first description to its end.
  *
- * The roles come from the server and hold for the whole attempt. The side that `offers` makes the first offer, since two
- * first offers that cross can hang for good. Later either side may offer; when offers cross, the side that made the first
- * one ignores the other's, and the other side rolls back its own.
+ * The roles come from the server and hold for the whole attempt. The side that `offers` makes the first offer, since
+ * two first offers that cross can hang for good. Later either side may offer; when offers cross, the side that made the
+ * first one ignores the other's, and the other side rolls back its own.
  *
  * Events: `state`, the RTCPeerConnection's `connectionState`, and `media`, a MediaStream of the peer's.
  */
@@ -14,8 +14,8 @@ export class Negotiation extends EventTarget {
   /** Candidates that came before the description they belong to. */
   #early = [];
   /**
-   * Descriptions and candidates are taken one at a time, in the order in which they came. The chain lives and dies with its
-   * connection: what waits on a closed RTCPeerConnection waits for ever.
+   * Descriptions and candidates are taken one at a time, in the order in which they came. The chain lives and dies with
+   * its connection: what waits on a closed RTCPeerConnection waits for ever.
    */
   #steps = Promise.resolve();
 

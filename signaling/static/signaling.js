@@ -1,9 +1,9 @@
 /**
  * The signaling connection: one WebSocket to the server, which comes back by itself when it drops.
  *
- * Whatever the server says becomes an event named after the message's `type`, with the message as its `detail`: `created`,
- * `joined`, `ready`, `roomInfo`, `message`, `bye`, `error`. Two events are this client's own: `reconnecting` ({@link Retry})
- * when the socket dropped and will be opened again, and `closed` ({@link Closed}) when it will not.
+ * Whatever the server says becomes an event named after the message's `type`, with the message as its `detail`:
+ * `created`, `joined`, `ready`, `roomInfo`, `message`, `bye`, `error`. Two events are this client's own: `reconnecting`
+ * ({@link Retry}) when the socket dropped and will be opened again, and `closed` ({@link Closed}) when it will not.
  *
  * @typedef {string | number} UserId
  * @typedef {{code: string, message: string}} SignalingError `code` is one of the protocol's error codes

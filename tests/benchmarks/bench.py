@@ -13,7 +13,7 @@ from typing import Any
 import figure
 import report
 from scenarios import FULL, QUICK, Scenario, Step, scenarios
-from servers import HERE, Server, Servers, Unavailable
+from servers import HERE, Server, Servers, UnavailableError
 
 LOAD_SECONDS = 600  # no job of the load may take longer
 
@@ -22,7 +22,7 @@ def main() -> None:
     options = _options()
     try:
         text = _elsewhere(options) if options.url else _compare(options)
-    except (Unavailable, RuntimeError) as error:
+    except (UnavailableError, RuntimeError) as error:
         raise SystemExit(f"bench: {error}") from None
     print(text)
     if options.markdown:
@@ -73,7 +73,9 @@ def _elsewhere(options: argparse.Namespace) -> str:
         f"{options.url}, {options.pairs} pairs: {full['rate']:,.0f} messages a second"
         f", mean round {options.pairs / full['rate'] * 1e3:.2f} ms"
         + (" (the client was the limit)" if full["limit"] == "client" else ""),
-        "", "| messages/s | p50 ms | p99 ms |", "| ---: | ---: | ---: |",
+        "",
+        "| messages/s | p50 ms | p99 ms |",
+        "| ---: | ---: | ---: |",
     ]
     _say("latency at a quarter, a half and three quarters of that")
     for step in _run({"kind": "paced", "rates": [full["rate"] * share for share in (0.25, 0.5, 0.75)]} | target):
@@ -92,7 +94,8 @@ def _run(job: dict[str, Any]) -> list[Step]:
     done = subprocess.run(command, capture_output=True, text=True, timeout=LOAD_SECONDS)
     if done.returncode:
         raise RuntimeError(f"the load failed: {done.stderr.strip()[-2000:]}")
-    return json.loads(done.stdout)["steps"]
+    steps: list[Step] = json.loads(done.stdout)["steps"]
+    return steps
 
 
 def _check_descriptors(connections: int) -> None:
@@ -100,7 +103,9 @@ def _check_descriptors(connections: int) -> None:
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     if most != resource.RLIM_INFINITY and most < connections + 500:
-        raise Unavailable(f"{connections:,} connections need more open files than the limit of {most:,} (ulimit -Hn)")
+        raise UnavailableError(
+            f"{connections:,} connections need more open files than the limit of {most:,} (ulimit -Hn)"
+        )
 
 
 def _say(text: str) -> None:
@@ -112,8 +117,14 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="smaller and shorter, a few minutes in all")
     parser.add_argument("--rounds", type=int, help="how often everything is measured (5; 2 with --quick)")
     parser.add_argument("--only", action="append", choices=list(scenarios(FULL)), help="this scenario; can be repeated")
-    parser.add_argument("--env", action="append", default=[], metavar="NAME=VALUE", type=lambda pair: pair.split("=", 1),
-                        help="a setting for this server; can be repeated")
+    parser.add_argument(
+        "--env",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        type=_setting,
+        help="a setting for this server; can be repeated",
+    )
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the table there as well")
     parser.add_argument("--figure", type=Path, metavar="FILE", help="draw cost and latency there (.svg, .png)")
     parser.add_argument("--url", help="measure the server at this ws:// or wss:// URL in place of the comparison")
@@ -124,6 +135,13 @@ def _options() -> argparse.Namespace:
     if options.figure and options.only and not set(options.only) & set(figure.SCENARIOS):
         parser.error(f"--figure needs one of the scenarios {', '.join(figure.SCENARIOS)}")
     return options
+
+
+def _setting(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise argparse.ArgumentTypeError("it must be NAME=VALUE")
+    return name, value
 
 
 if __name__ == "__main__":

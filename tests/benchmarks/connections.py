@@ -9,12 +9,12 @@ import os
 import ssl
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
-
 import usage
+from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
 
 LANES = 10  # pairs that are opened at a time
 MICROSECONDS = 1e6
@@ -46,6 +46,7 @@ class Client(WSListener):
 
     def expect(self, size: int, arrived: Callable[[], None]) -> None:
         """From now on call `arrived` at each relayed message: it is no shorter than what was sent; an error is."""
+
         def take(frame: WSFrame) -> None:
             if frame.payload_size < size:
                 self.load.fail(f"the server answered {frame.get_payload_as_bytes()!r}")
@@ -94,26 +95,22 @@ class Load:
 
     async def hold(self, seconds: float) -> None:
         """Let the load run, unless it fails."""
-        try:
+        with suppress(TimeoutError):
             await asyncio.wait_for(asyncio.shield(self.failure), seconds)
-        except TimeoutError:
-            pass
 
     async def open(self, count: int) -> list[tuple[Client, Client]]:
         """Connect and join `count` pairs, some at a time; one by one where order alone makes the pairs."""
         turns = iter(range(count))
-        pairs: list[tuple[Client, Client]] = []
 
-        async def lane() -> None:
-            for _ in turns:
-                pairs.append(await self._pair(next(self._numbers)))
+        async def lane() -> list[tuple[Client, Client]]:
+            return [await self._pair(next(self._numbers)) for _ in turns]
 
         lanes = asyncio.gather(*(lane() for _ in range(LANES if self.joins else 1)))
-        await asyncio.wait({lanes, self.failure}, return_when=asyncio.FIRST_COMPLETED)
+        waited: set[asyncio.Future[Any]] = {lanes, self.failure}
+        await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
         if self.failure.done():
             self.failure.result()
-        await lanes
-        return pairs
+        return list(itertools.chain(*await lanes))
 
     async def _pair(self, number: int) -> tuple[Client, Client]:
         pair = await self._connect(), await self._connect()
@@ -127,8 +124,12 @@ class Load:
         return pair
 
     async def _connect(self) -> Client:
-        _, client = await ws_connect(
-            lambda: Client(self), self.url, ssl_context=self._context, read_buffer_init_size=8192,
+        client = Client(self)
+        await ws_connect(
+            lambda: client,
+            self.url,
+            ssl_context=self._context,
+            read_buffer_init_size=8192,
             websocket_handshake_timeout=30,
         )
         return client

@@ -14,7 +14,6 @@ matplotlib.rcParams |= {"svg.hashsalt": "signaling", "font.size": 9}
 
 from matplotlib import pyplot  # noqa: E402  (after the choice of its backend)
 from matplotlib.axes import Axes  # noqa: E402
-
 from report import Results  # noqa: E402
 from scenarios import Step  # noqa: E402
 
@@ -37,11 +36,24 @@ class Panel:
 
 LATENCIES = (("-", lambda step: step["p99_us"] / 1e3), (":", lambda step: step["p50_us"] / 1e3))
 PANELS = (
-    Panel("idle", "CPU of the server, plain", "idle connections beside 50 pairs", "µs a relayed message",
-          lambda step: step["idle"], (("-", lambda step: step["cost_us"]),)),
+    Panel(
+        "idle",
+        "CPU of the server, plain",
+        "idle connections beside 50 pairs",
+        "µs a relayed message",
+        lambda step: step["idle"],
+        (("-", lambda step: step["cost_us"]),),
+    ),
     *(
-        Panel(scenario, f"latency, {transport}", "thousand messages a second", "ms (solid: p99, dotted: median)",
-              lambda step: step["offered"] / 1e3, LATENCIES, "log")
+        Panel(
+            scenario,
+            f"latency, {transport}",
+            "thousand messages a second",
+            "ms (solid: p99, dotted: median)",
+            lambda step: step["offered"] / 1e3,
+            LATENCIES,
+            "log",
+        )
         for scenario, transport in (("latency", "plain"), ("latency-tls", "TLS"))
     ),
 )
@@ -73,4 +85,5 @@ def _draw_server(plot: Axes, panel: Panel, server: str, points: list[tuple[Step,
         series = [list(map(value, point)) for point in points]
         low, high = list(map(min, series)), list(map(max, series))
         plot.fill_between(across, low, high, alpha=0.12, lw=0, color=color)
-        plot.plot(across, list(map(median, series)), style, marker="o", ms=3, color=color, label=name if style == "-" else None)
+        label = name if style == "-" else None
+        plot.plot(across, list(map(median, series)), style, marker="o", ms=3, color=color, label=label)

@@ -21,19 +21,23 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-import uvloop
-from picows import WSError
-
 import usage
+import uvloop
 from connections import MICROSECONDS, Client, Load, spent
 from payloads import PAYLOADS
+from picows import WSError
 
 SETTLE_SECONDS = 6
 RESULT = dict[str, Any]
 
 
 async def relay(
-    load: Load, pairs: int = 50, payload: str = "candidate", idle: Sequence[int] = (0,), warm: float = 1, seconds: float = 3,
+    load: Load,
+    pairs: int = 50,
+    payload: str = "candidate",
+    idle: Sequence[int] = (0,),
+    warm: float = 1,
+    seconds: float = 3,
 ) -> RESULT:
     """Ping-pong: one message in flight in each pair; measured beside each number of idle joined connections."""
     data = PAYLOADS[payload]
@@ -81,7 +85,12 @@ async def _settled_memory(load: Load) -> int:
 
 
 async def paced(
-    load: Load, rates: Sequence[float], pairs: int = 50, payload: str = "candidate", warm: float = 1, seconds: float = 3,
+    load: Load,
+    rates: Sequence[float],
+    pairs: int = 50,
+    payload: str = "candidate",
+    warm: float = 1,
+    seconds: float = 3,
 ) -> RESULT:
     """Open loop: messages fall due at random (Poisson) at each rate, whether or not earlier ones have arrived.
 
@@ -146,8 +155,11 @@ def _quiet_collector() -> None:
 KINDS: dict[str, Callable[..., Any]] = {"relay": relay, "connect": connect, "memory": memory, "paced": paced}
 
 
-async def run(kind: str, url: str, pid: int | None = None, joins: bool = True, verify: bool = False, **job: Any) -> RESULT:
-    return await KINDS[kind](Load(url, pid, joins, verify), **job)
+async def run(
+    kind: str, url: str, pid: int | None = None, joins: bool = True, verify: bool = False, **job: Any
+) -> RESULT:
+    result: RESULT = await KINDS[kind](Load(url, pid, joins, verify), **job)
+    return result
 
 
 if __name__ == "__main__":

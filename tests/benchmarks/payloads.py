@@ -2,11 +2,13 @@
 
 CANDIDATE = (
     '{"type":"candidate","candidate":{"candidate":"candidate:842163049 1 udp 1677729535 192.0.2.17 54400 typ srflx '
-    'raddr 0.0.0.0 rport 0 ufrag ', '","sdpMid":"0","sdpMLineIndex":0}}',
+    "raddr 0.0.0.0 rport 0 ufrag ",
+    '","sdpMid":"0","sdpMLineIndex":0}}',
 )
 OFFER = (
     '{"type":"message","data":{"type":"offer","sdp":"v=0\\r\\n'
-    + r'a=rtpmap:96 VP8/90000\r\na=rtcp-fb:96 nack pli\r\na=fmtp:97 apt=96\r\n' * 45, '"}}',
+    + r"a=rtpmap:96 VP8/90000\r\na=rtcp-fb:96 nack pli\r\na=fmtp:97 apt=96\r\n" * 45,
+    '"}}',
 )
 
 

@@ -21,7 +21,7 @@ from servers import HERE, PROJECT
 Results = dict[str, dict[str, list[list[Step]]]]  # scenario, server, round, step
 NOTES = {
     "client": ("*", "the client, not the server, was the limit: the server could do more; its cost holds"),
-    "neither": ("†", "neither had its core full: something else used the machine; the rate says little, the cost holds"),
+    "neither": ("†", "neither had its core full: the machine was busy otherwise; its cost holds, its rate does not"),
 }
 
 
@@ -36,14 +36,13 @@ def table(results: Results, scenarios: dict[str, Scenario]) -> str:
             cells = {server: _spread(series) + _mark(by_server[server], marks) for server, series in values.items()}
             ratios = {
                 other: _spread([ours / theirs for ours, theirs in zip(values["ours"], values[other], strict=True)])
-                for other in values if other != "ours" and "ours" in values and min(values[other]) > 0
+                for other in values
+                if other != "ours" and "ours" in values and min(values[other]) > 0
             }
-            rows.append([
-                figure.title, figure.unit, cells.get("ours", "–"), cells.get("node", "–"), ratios.get("node", "–"),
-                cells.get("c", "–"), ratios.get("c", "–"),
-            ])
+            row = (cells.get("ours"), cells.get("node"), ratios.get("node"), cells.get("c"), ratios.get("c"))
+            rows.append([figure.title, figure.unit, *(cell or "-" for cell in row)])
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = ["| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |" for row in rows]
+    lines = [f"| {' | '.join(map(str.ljust, row, widths))} |" for row in rows]
     notes = [f"{sign} {text}." for sign, text in NOTES.values() if sign in marks]
     return "\n".join(lines + [""] * bool(notes) + notes)
 
@@ -57,17 +56,19 @@ def context(rounds: int) -> str:
     software += [f"Node.js {_output('node', '--version').lstrip('v')}"]
     software += [f"{name} {_node_version(name)}" for name in ("express", "ws")]
     how = "one round" if rounds == 1 else f"medians of {rounds} rounds, in brackets the least and the greatest"
-    return "\n".join((
-        f"- {when}, revision {_output('git', '-C', str(PROJECT), 'describe', '--always', '--dirty') or 'unknown'}",
-        f"- {_processor()}, {os.cpu_count()} cores, Linux {platform.release()}",
-        f"- {', '.join(software)}",
-        f"- `{shlex.join(['python', *sys.argv])}`: {how}",
-    ))
+    return "\n".join(
+        (
+            f"- {when}, revision {_output('git', '-C', str(PROJECT), 'describe', '--always', '--dirty') or 'unknown'}",
+            f"- {_processor()}, {os.cpu_count()} cores, Linux {platform.release()}",
+            f"- {', '.join(software)}",
+            f"- `{shlex.join(['python', *sys.argv])}`: {how}",
+        )
+    )
 
 
 def _spread(values: Sequence[float]) -> str:
     text = _number(median(values))
-    return text if len(values) == 1 else f"{text} ({_number(min(values))} – {_number(max(values))})"
+    return text if len(values) == 1 else f"{text} ({_number(min(values))} to {_number(max(values))})"
 
 
 def _number(value: float) -> str:
@@ -88,7 +89,7 @@ def _version(package: str) -> str | None:
 
 
 def _node_version(package: str) -> str:
-    return json.loads((HERE / "node" / "node_modules" / package / "package.json").read_text())["version"]
+    return str(json.loads((HERE / "node" / "node_modules" / package / "package.json").read_text())["version"])
 
 
 def _output(*command: str) -> str:

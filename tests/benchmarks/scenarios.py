@@ -56,31 +56,52 @@ def scenarios(sizes: Sizes) -> dict[str, Scenario]:
         servers = ("ours", "node") if tls else ("ours", "node", "c")
 
         for name, payload, title in (("relay", "candidate", "250-byte candidate"), ("offer", "offer", "3.6 KB offer")):
-            made[name + suffix] = Scenario({"kind": "relay", "payload": payload} | time, (
-                Figure(f"relay of a {title}, {transport}", "µs CPU", _last("cost_us")),
-                Figure(f"relay of a {title}, {transport}", "messages/s", _last("rate")),
-            ), tls, servers)
+            made[name + suffix] = Scenario(
+                {"kind": "relay", "payload": payload} | time,
+                (
+                    Figure(f"relay of a {title}, {transport}", "µs CPU", _last("cost_us")),
+                    Figure(f"relay of a {title}, {transport}", "messages/s", _last("rate")),
+                ),
+                tls,
+                servers,
+            )
 
-        made["connect" + suffix] = Scenario({"kind": "connect", "pairs": sizes.connect_pairs}, (
-            Figure(f"connect and join, {transport}{', new session' if tls else ''}", "µs CPU", _last("cost_us")),
-        ), tls)
+        made["connect" + suffix] = Scenario(
+            {"kind": "connect", "pairs": sizes.connect_pairs},
+            (Figure(f"connect and join, {transport}{', new session' if tls else ''}", "µs CPU", _last("cost_us")),),
+            tls,
+        )
 
         count = sizes.memory_tls if tls else sizes.memory
-        made["memory" + suffix] = Scenario({"kind": "memory", "pairs": count // 2}, (
-            Figure(f"memory of a connection, {transport}, {count:,} joined", "KiB PSS", _last("kib")),
-            Figure(f"memory of the server with 100 joined, {transport}", "MiB PSS", _last("start_mib")),
-        ), tls)
+        made["memory" + suffix] = Scenario(
+            {"kind": "memory", "pairs": count // 2},
+            (
+                Figure(f"memory of a connection, {transport}, {count:,} joined", "KiB PSS", _last("kib")),
+                Figure(f"memory of the server with 100 joined, {transport}", "MiB PSS", _last("start_mib")),
+            ),
+            tls,
+        )
 
-        made["latency" + suffix] = Scenario({"kind": "paced", "shares": sizes.shares} | time, (
-            Figure(f"median latency at half of Node.js's saturation, {transport}", "µs", _at_half(sizes, "p50_us")),
-            Figure(f"p99 latency at half of Node.js's saturation, {transport}", "µs", _at_half(sizes, "p99_us")),
-        ), tls)
+        made["latency" + suffix] = Scenario(
+            {"kind": "paced", "shares": sizes.shares} | time,
+            (
+                Figure(f"median latency at half of Node.js's saturation, {transport}", "µs", _at_half(sizes, "p50_us")),
+                Figure(f"p99 latency at half of Node.js's saturation, {transport}", "µs", _at_half(sizes, "p99_us")),
+            ),
+            tls,
+        )
 
     beside = f"beside {sizes.idle[-1]:,} idle connections, plain"
-    made["idle"] = Scenario({"kind": "relay", "idle": sizes.idle} | time, (
-        Figure(f"relay of a candidate {beside}", "µs CPU", _last("cost_us")),
-        Figure(f"the cost {beside}, of that without", "times", lambda steps: steps[-1]["cost_us"] / steps[0]["cost_us"]),
-    ), servers=("ours", "node", "c"))
+    made["idle"] = Scenario(
+        {"kind": "relay", "idle": sizes.idle} | time,
+        (
+            Figure(f"relay of a candidate {beside}", "µs CPU", _last("cost_us")),
+            Figure(
+                f"cost {beside}, of that without", "times", lambda steps: steps[-1]["cost_us"] / steps[0]["cost_us"]
+            ),
+        ),
+        servers=("ours", "node", "c"),
+    )
     return made
 
 

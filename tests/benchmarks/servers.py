@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,7 +25,7 @@ STOP_SECONDS = 20
 MAX_CONNECTIONS = 20_000
 
 
-class Unavailable(Exception):
+class UnavailableError(Exception):
     """A server cannot be built or started here; the message says why."""
 
 
@@ -63,13 +63,18 @@ class Servers:
         command, folder, environment = getattr(self, f"_{name}")(port, tls)
         with open(self.folder / f"{name}.log", "w+b") as log:
             process = subprocess.Popen(
-                command, cwd=folder, env=os.environ | environment, stdin=subprocess.DEVNULL, stdout=log,
-                stderr=subprocess.STDOUT, start_new_session=True,
+                command,
+                cwd=folder,
+                env=os.environ | environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
             )
             try:
                 if not _answers(process, port, tls, path="/healthz" if name == "ours" else "/", plain_tcp=name == "c"):
                     log.seek(0)
-                    raise Unavailable(f"{name} did not start: {' '.join(command)}\n{log.read().decode()[-2000:]}")
+                    raise UnavailableError(f"{name} did not start: {' '.join(command)}\n{log.read().decode()[-2000:]}")
                 yield Server(process.pid, f"{'wss' if tls else 'ws'}://{HOST}:{port}/")
             finally:
                 _stop(process)
@@ -77,7 +82,9 @@ class Servers:
     def _ours(self, port: int, tls: bool) -> tuple[list[str], Path, dict[str, str]]:
         command = [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", "wsgi:app"]
         environment = {
-            "PORT": str(port), "SIGNALING_BIND": HOST, "SIGNALING_LOG_LEVEL": "warning",
+            "PORT": str(port),
+            "SIGNALING_BIND": HOST,
+            "SIGNALING_LOG_LEVEL": "warning",
             "SIGNALING_MAX_CONNECTIONS": str(MAX_CONNECTIONS),
         }
         if tls:
@@ -92,7 +99,7 @@ class Servers:
 
     def _c(self, port: int, tls: bool) -> tuple[list[str], Path, dict[str, str]]:
         if tls:
-            raise Unavailable("the C relay has no TLS")
+            raise UnavailableError("the C relay has no TLS")
         return [str(self.folder / "relay"), str(port)], self.folder, {}
 
     @property
@@ -105,11 +112,28 @@ class Servers:
 
     def _make_certificate(self) -> None:
         """A throw-away EC P-256 certificate for the loopback address, the same for all servers."""
-        _run([
-            "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
-            "-subj", "/CN=localhost", "-addext", f"subjectAltName=DNS:localhost,IP:{HOST}",
-            "-keyout", str(self._key), "-out", str(self._certificate),
-        ])
+        _run(
+            [
+                "openssl",
+                "req",
+                "-x509",
+                "-newkey",
+                "ec",
+                "-pkeyopt",
+                "ec_paramgen_curve:P-256",
+                "-nodes",
+                "-days",
+                "2",
+                "-subj",
+                "/CN=localhost",
+                "-addext",
+                f"subjectAltName=DNS:localhost,IP:{HOST}",
+                "-keyout",
+                str(self._key),
+                "-out",
+                str(self._certificate),
+            ]
+        )
 
     def _compile_relay(self) -> None:
         _run([shutil.which("cc") or "gcc", "-O2", "-o", str(self.folder / "relay"), str(HERE / "c" / "relay.c")])
@@ -118,12 +142,12 @@ class Servers:
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind((HOST, 0))
-        return probe.getsockname()[1]
+        return int(probe.getsockname()[1])
 
 
 def _install_node_modules() -> None:
     if not shutil.which("node"):
-        raise Unavailable("node is not on the PATH")
+        raise UnavailableError("node is not on the PATH")
     if not (HERE / "node" / "node_modules").is_dir():
         _run(["npm", "install", "--no-package-lock", "--no-audit", "--no-fund", "--prefix", str(HERE / "node")])
 
@@ -132,43 +156,40 @@ def _run(command: list[str]) -> None:
     try:
         subprocess.run(command, check=True, capture_output=True, text=True)
     except FileNotFoundError:
-        raise Unavailable(f"{command[0]} is not on the PATH") from None
+        raise UnavailableError(f"{command[0]} is not on the PATH") from None
     except subprocess.CalledProcessError as error:
-        raise Unavailable(f"{' '.join(command)}\n{error.stderr[-2000:]}") from None
+        raise UnavailableError(f"{' '.join(command)}\n{error.stderr[-2000:]}") from None
 
 
 def _answers(process: subprocess.Popen[bytes], port: int, tls: bool, path: str, plain_tcp: bool) -> bool:
     """Whether the server comes to answer `path` with 200 (or, for `plain_tcp`, takes a connection) in time."""
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline and process.poll() is None:
-        try:
+        with suppress(OSError, http.client.HTTPException):
             if plain_tcp:
                 socket.create_connection((HOST, port), 1).close()
                 return True
-            context = ssl._create_unverified_context() if tls else None
-            connection = (
-                http.client.HTTPSConnection(HOST, port, timeout=5, context=context)
-                if tls else http.client.HTTPConnection(HOST, port, timeout=5)
-            )
-            connection.request("GET", path)
-            status = connection.getresponse().status
-            connection.close()
-            if status == 200:
+            if _status(port, tls, path) == 200:
                 return True
-        except (OSError, http.client.HTTPException):
-            pass
         time.sleep(0.05)  # nothing to wait on: a port does not tell when it opens
     return False
 
 
+def _status(port: int, tls: bool, path: str) -> int:
+    if tls:
+        context = ssl._create_unverified_context()
+        connection: http.client.HTTPConnection = http.client.HTTPSConnection(HOST, port, timeout=5, context=context)
+    else:
+        connection = http.client.HTTPConnection(HOST, port, timeout=5)
+    with closing(connection):
+        connection.request("GET", path)
+        return connection.getresponse().status
+
+
 def _stop(process: subprocess.Popen[bytes]) -> None:
     process.terminate()
-    try:
+    with suppress(subprocess.TimeoutExpired):
         process.wait(STOP_SECONDS)
-    except subprocess.TimeoutExpired:
-        pass
-    try:
+    with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)  # whatever is left of the group that was started here
-    except ProcessLookupError:
-        pass
     process.wait()

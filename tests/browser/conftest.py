@@ -92,7 +92,7 @@ def chromium():
 
 @pytest.fixture
 def new_caller(server, chromium):
-    """Make callers, each in a browser profile of its own; no page may complain, nor ask anyone but the server for anything."""
+    """Make callers, each in a browser profile of its own; no page may complain, or ask a stranger for anything."""
     browser = chromium(f"--ignore-certificate-errors-spki-list={spki_hash(server.certificate)}")
     callers, contexts, strangers = [], [], []
 

@@ -1,10 +1,18 @@
 """Two people call each other in two real browsers, through the real server."""
 
+import json
 import re
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from playwright.sync_api import expect
+
+# What the page says for half a second only.
+NOTE_WORDS = """() => {
+    const status = document.querySelector('[role=status]');
+    window.words = [];
+    new MutationObserver(() => window.words.push(status.textContent)).observe(status, { childList: true });
+}"""
 
 
 @pytest.fixture
@@ -92,23 +100,46 @@ def test_a_second_tab_takes_the_call_over(call, names, new_caller):
 
 
 def test_a_restart_of_the_server_is_survived(alice, bob, names):
-    """A page whose socket is closed with 1012 says that the server restarts, comes back, and the call with it."""
+    """Pages whose sockets are all closed with 1012 say that the server restarts, come back, and the call with them."""
     sockets = []
-
-    def between(route):
-        sockets.append(route)
-        route.connect_to_server()
-
-    alice.page.route_web_socket(re.compile("/ws$"), between)
+    for caller in (alice, bob):
+        caller.page.route_web_socket(
+            re.compile("/ws$"), lambda page_end: sockets.append((page_end, page_end.connect_to_server()))
+        )
     alice.open(*names)
     bob.open(*reversed(names))
     alice.is_in_a_call_with(names[1])
-    alice.page.evaluate(
-        "new MutationObserver(() => { window.said = (window.said ?? '') + document.querySelector('#status').textContent })"
-        ".observe(document.querySelector('#status'), { childList: true })"
-    )
-    sockets[0].close(code=1012)
-    alice.page.wait_for_function("() => window.said?.includes('The server is restarting, reconnecting')")
+    alice.page.evaluate(NOTE_WORDS)
+    for page_end, server_end in tuple(sockets):
+        server_end.close()
+        page_end.close(code=1012)
+    alice.page.wait_for_function("() => window.words.includes('The server is restarting, reconnecting')")
     alice.is_in_a_call_with(names[1])
     bob.is_in_a_call_with(names[0])
-    assert len(sockets) == 2
+    assert len(sockets) == 4
+
+
+def test_a_lost_offer_is_made_good(alice, bob, names):
+    """When the offer never arrives, the page that made it starts over after its ten seconds, and the call succeeds."""
+    lost = []
+
+    def between(page_end):
+        server_end = page_end.connect_to_server()
+
+        def forward(text):
+            if not lost and json.loads(text).get("data", {}).get("type") == "offer":
+                lost.append(text)
+            else:
+                server_end.send(text)
+
+        page_end.on_message(forward)
+
+    alice.page.route_web_socket(re.compile("/ws$"), between)
+    alice.page.clock.install()
+    alice.open(*names).reads(f"Waiting for {names[1]}")
+    bob.open(*reversed(names)).reads(f"Connecting to {names[0]}")
+    alice.page.wait_for_function("() => window.connections[0]?.localDescription")
+    alice.page.clock.fast_forward(10_000)
+    alice.is_in_a_call_with(names[1])
+    bob.is_in_a_call_with(names[0])
+    assert len(lost) == 1

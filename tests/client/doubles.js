@@ -1,4 +1,4 @@
-/** Stand-ins for what a browser has: a socket and a peer connection that do what the test tells them, and note what they are told. */
+/** Stand-ins for a browser's socket and peer connection: they do as the test tells them, and note what they are told. */
 
 export class FakeSocket {
   /** @type {FakeSocket[]} */

@@ -1,0 +1,55 @@
+# Two commands matter: `make run` and `make test`. Both do all their own set-up.
+
+PYTHON ?= python3
+VENV ?= .venv
+STATE ?= .run
+
+# The command of each Debian package that the tests use, and the package.
+TOOLS = openssl:openssl chromium:chromium node:nodejs
+
+.PHONY: run test lint unit integration browser client versions tools requirements clean
+
+run: $(VENV)/.service
+	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" STATE="$(STATE)" sh .ci/serve
+
+test: tools lint unit client integration browser versions
+
+lint: $(VENV)/.tests
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+
+unit: $(VENV)/.tests
+	$(VENV)/bin/pytest -q tests/unit
+
+integration: $(VENV)/.tests
+	$(VENV)/bin/pytest -q tests/integration
+
+browser: $(VENV)/.tests
+	$(VENV)/bin/pytest -q tests/browser
+
+client:
+	node --test tests/client/
+
+# The same on every other supported Python of this machine.
+versions:
+	@PYTHON="$(PYTHON)" sh .ci/versions
+
+tools:
+	@sh .ci/tools $(TOOLS)
+
+$(VENV)/.service: requirements.txt
+	@sh .ci/venv $(PYTHON) $(VENV) requirements.txt
+	@touch $@
+
+$(VENV)/.tests: requirements-dev.txt
+	@sh .ci/venv $(PYTHON) $(VENV) requirements-dev.txt
+	@touch $@ $(VENV)/.service
+
+requirements: $(VENV)/.tests
+	$(VENV)/bin/pip install -q uv
+	$(VENV)/bin/uv pip compile -q --universal --generate-hashes --python-version 3.11 pyproject.toml -o requirements.txt $(UPGRADE)
+	$(VENV)/bin/uv pip compile -q --universal --generate-hashes --python-version 3.11 --extra dev -c requirements.txt pyproject.toml -o requirements-dev.txt $(UPGRADE)
+
+clean:
+	rm -rf $(VENV) $(STATE) .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -1,0 +1,183 @@
+"""What the tests drive the real thing with: a server in a process of its own, and a client that speaks to it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import ssl
+import subprocess
+import sys
+import threading
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
+
+ROOT = Path(__file__).parent.parent
+PATIENCE = 20.0
+
+
+class Server:
+    """gunicorn as an operator starts it, on a free port, with `settings` in its environment."""
+
+    def __init__(self, certificate: Path | None = None, arguments: tuple[str, ...] = (), **settings: Any) -> None:
+        self.certificate = certificate
+        environ = {name: value for name, value in os.environ.items() if not name.startswith(("SIGNALING_", "GUNICORN"))}
+        environ.pop("WEB_CONCURRENCY", None)
+        environ |= {"PORT": "0", "PYTHONWARNINGS": "default"}
+        if certificate is not None:
+            environ |= {"SIGNALING_TLS_CERT": str(certificate), "SIGNALING_TLS_KEY": str(certificate.with_suffix(".key"))}
+        environ |= {name: str(value) for name, value in settings.items()}
+        self.log: list[str] = []
+        self._news = threading.Condition()
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", "wsgi:app", *arguments],
+            cwd=ROOT,
+            env=environ,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def __enter__(self) -> Server:
+        self.wait_until_up()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def _read(self) -> None:
+        assert self.process.stderr is not None
+        for line in self.process.stderr:
+            with self._news:
+                self.log.append(line.rstrip("\n"))
+                self._news.notify_all()
+        with self._news:
+            self.log.append("")
+            self._news.notify_all()
+
+    def wait_until_up(self) -> None:
+        line = self.wait_for_log(r"Listening at: ")
+        self.port = int(re.findall(r":(\d+) \(", line)[0])
+        # The connection waits in the backlog until the worker serves.
+        assert self.get("/healthz")["status"] == "ok"
+
+    def wait_for_log(self, pattern: str, since: int = 0, patience: float = PATIENCE) -> str:
+        """Return the first line that `pattern` is found in, as soon as it is there."""
+
+        def found() -> str | None:
+            return next((line for line in self.log[since:] if re.search(pattern, line)), None)
+
+        with self._news:
+            self._news.wait_for(lambda: found() is not None or (self.log and self.log[-1] == ""), patience)
+            line = found()
+        assert line is not None, f"no {pattern!r} in the log:\n" + "\n".join(self.log[since:])
+        return line
+
+    @property
+    def url(self) -> str:
+        return f"{'https' if self.certificate else 'http'}://localhost:{self.port}"
+
+    @property
+    def ws_url(self) -> str:
+        return self.url.replace("http", "ws", 1)
+
+    @property
+    def tls(self) -> ssl.SSLContext | None:
+        return ssl.create_default_context(cafile=str(self.certificate)) if self.certificate else None
+
+    @property
+    def worker(self) -> int:
+        """The process id of the newest worker."""
+        return int(re.findall(r"Booting worker with pid: (\d+)", "\n".join(self.log))[-1])
+
+    def get(self, path: str) -> Any:
+        with urllib.request.urlopen(self.url + path, timeout=PATIENCE, context=self.tls) as response:
+            return json.load(response)
+
+    def health(self) -> dict[str, Any]:
+        return self.get("/healthz")
+
+    def signal(self, number: int) -> None:
+        self.process.send_signal(number)
+
+    def wait(self) -> int:
+        """Wait until the process ended and its log is read, and return its exit status."""
+        status = self.process.wait(PATIENCE)
+        self._reader.join(PATIENCE)
+        return status
+
+    def stop(self) -> None:
+        if self.process.poll() is None:
+            self.signal(signal.SIGTERM)
+            try:
+                self.process.wait(PATIENCE)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                raise
+        self._reader.join(PATIENCE)
+        assert self.process.stderr is not None
+        self.process.stderr.close()
+
+
+class Client:
+    """A user with a WebSocket; messages as dicts."""
+
+    def __init__(self, server: Server, path: str = "/", **options: Any) -> None:
+        options.setdefault("ping_interval", None)
+        self.socket = connect(server.ws_url + path, ssl=server.tls, legacy=True, **options)
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.socket.close()
+
+    def send(self, message: Any = None, **fields: Any) -> None:
+        self.socket.send(json.dumps(fields if message is None else message))
+
+    def receive(self) -> dict[str, Any]:
+        text = self.socket.recv(PATIENCE)
+        assert isinstance(text, str), "the server always sends text"
+        return json.loads(text)
+
+    def join(self, user: Any, remote: Any) -> list[dict[str, Any]]:
+        """Join, and return the two replies."""
+        self.send(type="join", userId=user, remoteId=remote)
+        return [self.receive(), self.receive()]
+
+    def ask(self, message: Any) -> dict[str, Any]:
+        """Send text (or what becomes JSON) and return the one reply."""
+        self.socket.send(message if isinstance(message, str | bytes) else json.dumps(message))
+        return self.receive()
+
+    def closed(self) -> tuple[int, str]:
+        """Wait for the end and return its code and reason; what still arrives before it is passed over."""
+        try:
+            while True:
+                self.socket.recv(PATIENCE)
+        except ConnectionClosed as end:
+            return (end.rcvd.code, end.rcvd.reason) if end.rcvd else (1006, "")
+
+    def quiet(self) -> bool:
+        """True when nothing was sent to this client: the answer to a ping comes right behind."""
+        return self.ask({"type": "ping", "id": "quiet"}) == {"type": "pong", "id": "quiet"}
+
+    def vanish(self) -> None:
+        """End the TCP connection without a close frame."""
+        self.socket.socket.close()
+
+
+def meet(server: Server, one: Any = "alice", other: Any = "bob") -> tuple[Client, Client]:
+    """Return two clients in one room, `one` having been there first, with nothing left to receive."""
+    first, second = Client(server), Client(server)
+    first.join(one, other)
+    second.join(other, one)
+    assert [first.receive()["type"], first.receive()["type"]] == ["ready", "roomInfo"]
+    return first, second
