@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from flask import Blueprint, Response, request
 
 from . import __version__
+from .endpoint import refuse
 
 if TYPE_CHECKING:
     from .extension import Signaling
@@ -23,7 +24,7 @@ def add_pages(blueprint: Blueprint, service: Signaling) -> None:
     @blueprint.get("/")
     def index() -> Response:
         if request.headers.get("Upgrade", "").lower() == "websocket":
-            return Response("Bad WebSocket handshake: no 'Connection: Upgrade'.\n", 400, mimetype="text/plain")
+            return refuse(400, "Bad WebSocket handshake: missing 'Connection: Upgrade'.")
         if any(type_ == "text/html" for type_, _ in request.accept_mimetypes):
             response = blueprint.send_static_file("index.html")
             response.headers["Content-Security-Policy"] = _CONTENT_SECURITY_POLICY

@@ -6,16 +6,21 @@ import json
 import os
 import re
 import signal
+import socket
 import ssl
 import subprocess
 import sys
 import threading
 import urllib.request
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from websockets.client import ClientProtocol
 from websockets.exceptions import ConnectionClosed
+from websockets.protocol import State
 from websockets.sync.client import connect
+from websockets.uri import parse_uri
 
 ROOT = Path(__file__).parent.parent
 PATIENCE = 20.0
@@ -172,6 +177,41 @@ class Client:
     def vanish(self) -> None:
         """End the TCP connection without a close frame."""
         self.socket.socket.close()
+
+
+class Mute:
+    """A user whose client never answers: no pong, no close. What a connection is whose other end is gone."""
+
+    def __init__(self, server: Server) -> None:
+        self.socket = socket.create_connection(("localhost", server.port), PATIENCE)
+        if server.tls:
+            self.socket = server.tls.wrap_socket(self.socket, server_hostname="localhost")
+        self._protocol = ClientProtocol(parse_uri(server.ws_url))
+        self._protocol.send_request(self._protocol.connect())
+        self._flush()
+        while self._protocol.state is State.CONNECTING:
+            self._protocol.receive_data(self.socket.recv(4_096))
+
+    def __enter__(self) -> Mute:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.socket.close()
+
+    def _flush(self) -> None:
+        self.socket.sendall(b"".join(self._protocol.data_to_send()))
+
+    def send(self, text: bytes = b"", **fields: Any) -> None:
+        self._protocol.send_text(text or json.dumps(fields).encode())
+        self._flush()
+
+    def closed(self) -> int | None:
+        """Read to the end of the TCP connection, and return the code of the close frame that came before it."""
+        with suppress(OSError):
+            while data := self.socket.recv(65_536):
+                self._protocol.receive_data(data)
+                self._protocol.data_to_send()
+        return self._protocol.close_rcvd.code if self._protocol.close_rcvd else None
 
 
 def meet(server: Server, one: Any = "alice", other: Any = "bob") -> tuple[Client, Client]:

@@ -103,7 +103,6 @@ export class Call extends EventTarget {
 
   /** Joining again makes the server tell both sides to begin anew, whatever state either of them is stuck in. */
   #startOver() {
-    this.#watchdog = null;
     this.#signaling.join(this.#me, this.#peer);
     this.#watchdog = setTimeout(() => this.#startOver(), this.#patience);
   }

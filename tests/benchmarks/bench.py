@@ -17,6 +17,8 @@ from servers import HERE, Server, Servers, UnavailableError
 
 LOAD_SECONDS = 600  # no job of the load may take longer
 
+LIMITS = {"server": "", "neither": "", "client": "the client was the limit"}  # seen without the server's CPU
+
 
 def main() -> None:
     options = _options()
@@ -68,20 +70,23 @@ def _elsewhere(options: argparse.Namespace) -> str:
     """Throughput and latency of the server at a URL; its CPU cannot be seen from here."""
     target: dict[str, Any] = {"url": options.url, "verify": not options.insecure, "pairs": options.pairs}
     _say(f"{options.pairs} pairs, one message in flight in each")
-    full = _run({"kind": "relay"} | target)[0]
-    lines = [
-        f"{options.url}, {options.pairs} pairs: {full['rate']:,.0f} messages a second"
-        f", mean round {options.pairs / full['rate'] * 1e3:.2f} ms"
-        + (" (the client was the limit)" if full["limit"] == "client" else ""),
-        "",
-        "| messages/s | p50 ms | p99 ms |",
-        "| ---: | ---: | ---: |",
-    ]
+    [full] = _run({"kind": "relay"} | target)
     _say("latency at a quarter, a half and three quarters of that")
-    for step in _run({"kind": "paced", "rates": [full["rate"] * share for share in (0.25, 0.5, 0.75)]} | target):
-        note = " (the client was the limit)" if step["limit"] == "client" else ""
-        lines.append(f"| {step['rate']:,.0f} | {step['p50_us'] / 1e3:.2f} | {step['p99_us'] / 1e3:.2f}{note} |")
-    return "\n".join(lines)
+    paced = _run({"kind": "paced", "rates": [full["rate"] * share for share in (0.25, 0.5, 0.75)]} | target)
+    rows = [(full["rate"], "one in flight in each pair", f"{options.pairs / full['rate'] * 1e3:.2f} (mean)", "-", full)]
+    rows += [(s["offered"], "paced", f"{s['p50_us'] / 1e3:.2f}", f"{s['p99_us'] / 1e3:.2f}", s) for s in paced]
+    return "\n".join(
+        (
+            f"{options.url}, {options.pairs} pairs, 250-byte candidates",
+            "",
+            "| messages/s | load | median latency, ms | p99, ms | |",
+            "| ---: | --- | ---: | ---: | --- |",
+            *(
+                f"| {rate:,.0f} | {load} | {p50} | {p99} | {LIMITS[step['limit']]} |"
+                for rate, load, p50, p99, step in rows
+            ),
+        )
+    )
 
 
 def _load(job: dict[str, Any], server: Server, joins: bool = True) -> list[Step]:

@@ -69,13 +69,14 @@ def draw(results: Results, path: Path) -> None:
             _draw_server(plot, panel, server, list(zip(*rounds, strict=True)))
         plot.set(xlabel=panel.x_label, ylabel=panel.y_label, title=panel.title, yscale=panel.scale)
         plot.set_ylim(bottom=0 if panel.scale == "linear" else None)
+        plot.locator_params(axis="x", nbins=5)
         plot.xaxis.set_major_formatter("{x:,.0f}")
         plot.yaxis.set_major_formatter("{x:,g}")
         plot.grid(alpha=0.25)
         plot.spines[["top", "right"]].set_visible(False)
-    plots[0][0].legend(frameon=False)
-    sheet.tight_layout()
-    sheet.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
+    sheet.legend(*plots[0][0].get_legend_handles_labels(), loc="lower center", ncols=len(SERVERS), frameon=False)
+    sheet.tight_layout(rect=(0, 0.07, 1, 1))
+    sheet.savefig(path, metadata={"Date": None, "Creator": None} if path.suffix == ".svg" else None)
 
 
 def _draw_server(plot: Axes, panel: Panel, server: str, points: list[tuple[Step, ...]]) -> None:

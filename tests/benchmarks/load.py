@@ -42,18 +42,26 @@ async def relay(
     """Ping-pong: one message in flight in each pair; measured beside each number of idle joined connections."""
     data = PAYLOADS[payload]
     opened = await load.open(pairs)
-    for client in itertools.chain(*opened):
-        client.expect(len(data), partial(client.send, data))
-    for first, _ in opened:
-        first.send(data)
-    steps, beside = [], 0
+    steps: list[RESULT] = []
+    beside = 0
     for count in idle:
         await load.open((count - beside) // 2)
         beside = count
         _quiet_collector()
+        for client in itertools.chain(*opened):
+            client.expect(len(data), partial(client.send, data))
+        for first, _ in opened:
+            first.send(data)
         await load.hold(warm)
-        steps.append({"idle": count} | await load.measured(seconds))
+        step = await load.measured(seconds)
+        for client in itertools.chain(*opened):
+            client.expect(len(data), _nothing)
+        steps.append(step | {"idle": count, "growth": step["cost_us"] / (steps or [step])[0]["cost_us"]})
     return {"steps": steps}
+
+
+def _nothing() -> None:
+    """What a client does that is to fall silent."""
 
 
 async def connect(load: Load, pairs: int = 500, warm_pairs: int = 100) -> RESULT:
@@ -95,8 +103,8 @@ async def paced(
     """Open loop: messages fall due at random (Poisson) at each rate, whether or not earlier ones have arrived.
 
     Latency counts from the moment a message was due, so a server that stalls pays for all that fell due meanwhile.
-    The client spins to send in time; `late_us` is the 99th percentile of its own lateness, and it counts as the limit
-    where that is over a quarter of the latency's.
+    The client spins to send in time, so its core is full unless something else took it: then neither side is the limit.
+    It is the limit itself where the 99th percentile of its lateness, `late_us`, is over a quarter of the latency's.
     """
     data = PAYLOADS[payload]
     clients = [client for pair in await load.open(pairs) for client in pair]
@@ -136,8 +144,8 @@ async def paced(
         step = await load.measured(seconds)
         rate = 0.0
         p50, p99, late = _quantile(latencies, 0.50), _quantile(latencies, 0.99), _quantile(lateness, 0.99)
-        limit = {"limit": "client" if late > p99 / 4 else "server"}
-        steps.append(step | limit | {"offered": offered, "p50_us": p50, "p99_us": p99, "late_us": late})
+        limit = "neither" if step["client_busy"] < 0.90 else "client" if late > p99 / 4 else "server"
+        steps.append(step | {"limit": limit, "offered": offered, "p50_us": p50, "p99_us": p99, "late_us": late})
         await load.hold(0.3)  # what is under way arrives
     return {"steps": steps}
 

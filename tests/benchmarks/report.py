@@ -21,7 +21,7 @@ from servers import HERE, PROJECT
 Results = dict[str, dict[str, list[list[Step]]]]  # scenario, server, round, step
 NOTES = {
     "client": ("*", "the client, not the server, was the limit: the server could do more; its cost holds"),
-    "neither": ("†", "neither had its core full: the machine was busy otherwise; its cost holds, its rate does not"),
+    "neither": ("†", "neither had its core full: something else used the machine, so the row is not to be trusted"),
 }
 
 
@@ -32,8 +32,9 @@ def table(results: Results, scenarios: dict[str, Scenario]) -> str:
     marks: set[str] = set()
     for name, by_server in results.items():
         for figure in scenarios[name].figures:
-            values = {server: [figure.value(steps) for steps in rounds] for server, rounds in by_server.items()}
-            cells = {server: _spread(series) + _mark(by_server[server], marks) for server, series in values.items()}
+            steps = {server: [steps[figure.step] for steps in rounds] for server, rounds in by_server.items()}
+            values = {server: [step[figure.key] for step in series] for server, series in steps.items()}
+            cells = {server: _spread(series) + _mark(steps[server], marks) for server, series in values.items()}
             ratios = {
                 other: _spread([ours / theirs for ours, theirs in zip(values["ours"], values[other], strict=True)])
                 for other in values
@@ -75,8 +76,8 @@ def _number(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
 
 
-def _mark(rounds: list[list[Step]], marks: set[str]) -> str:
-    signs = {NOTES[limit][0] for steps in rounds for step in steps if (limit := step.get("limit")) in NOTES}
+def _mark(steps: list[Step], marks: set[str]) -> str:
+    signs = {NOTES[limit][0] for step in steps if (limit := step.get("limit")) in NOTES}
     marks |= signs
     return "".join(sorted(signs))
 

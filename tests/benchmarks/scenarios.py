@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,11 +10,12 @@ Step = dict[str, Any]
 
 @dataclass(frozen=True)
 class Figure:
-    """One row of the table: `value` reads it from the steps that the job measured."""
+    """One row of the table: which result of which of the steps that the job measured."""
 
     title: str
     unit: str
-    value: Callable[[list[Step]], float]
+    key: str
+    step: int = -1
 
 
 @dataclass(frozen=True)
@@ -48,10 +48,10 @@ QUICK = Sizes(0.7, 0.8, (0, 2000), 150, 2000, 1000, (0.25, 0.5, 0.75))
 def scenarios(sizes: Sizes) -> dict[str, Scenario]:
     """All scenarios by name."""
     time = {"warm": sizes.warm, "seconds": sizes.seconds}
-    both = {False: "plain", True: "TLS"}
+    half = sizes.shares.index(0.5)
     made: dict[str, Scenario] = {}
 
-    for tls, transport in both.items():
+    for tls, transport in ((False, "plain"), (True, "TLS")):
         suffix = "-tls" if tls else ""
         servers = ("ours", "node") if tls else ("ours", "node", "c")
 
@@ -59,8 +59,8 @@ def scenarios(sizes: Sizes) -> dict[str, Scenario]:
             made[name + suffix] = Scenario(
                 {"kind": "relay", "payload": payload} | time,
                 (
-                    Figure(f"relay of a {title}, {transport}", "µs CPU", _last("cost_us")),
-                    Figure(f"relay of a {title}, {transport}", "messages/s", _last("rate")),
+                    Figure(f"relay of a {title}, {transport}", "µs CPU", "cost_us"),
+                    Figure(f"relay of a {title}, {transport}", "messages/s", "rate"),
                 ),
                 tls,
                 servers,
@@ -68,7 +68,7 @@ def scenarios(sizes: Sizes) -> dict[str, Scenario]:
 
         made["connect" + suffix] = Scenario(
             {"kind": "connect", "pairs": sizes.connect_pairs},
-            (Figure(f"connect and join, {transport}{', new session' if tls else ''}", "µs CPU", _last("cost_us")),),
+            (Figure(f"connect and join, {transport}{', new session' if tls else ''}", "µs CPU", "cost_us"),),
             tls,
         )
 
@@ -76,8 +76,8 @@ def scenarios(sizes: Sizes) -> dict[str, Scenario]:
         made["memory" + suffix] = Scenario(
             {"kind": "memory", "pairs": count // 2},
             (
-                Figure(f"memory of a connection, {transport}, {count:,} joined", "KiB PSS", _last("kib")),
-                Figure(f"memory of the server with 100 joined, {transport}", "MiB PSS", _last("start_mib")),
+                Figure(f"memory of a connection, {transport}, {count:,} joined", "KiB PSS", "kib"),
+                Figure(f"memory of the server with 100 joined, {transport}", "MiB PSS", "start_mib"),
             ),
             tls,
         )
@@ -85,8 +85,8 @@ def scenarios(sizes: Sizes) -> dict[str, Scenario]:
         made["latency" + suffix] = Scenario(
             {"kind": "paced", "shares": sizes.shares} | time,
             (
-                Figure(f"median latency at half of Node.js's saturation, {transport}", "µs", _at_half(sizes, "p50_us")),
-                Figure(f"p99 latency at half of Node.js's saturation, {transport}", "µs", _at_half(sizes, "p99_us")),
+                Figure(f"median latency at half of Node.js's saturation, {transport}", "µs", "p50_us", half),
+                Figure(f"p99 latency at half of Node.js's saturation, {transport}", "µs", "p99_us", half),
             ),
             tls,
         )
@@ -95,19 +95,9 @@ def scenarios(sizes: Sizes) -> dict[str, Scenario]:
     made["idle"] = Scenario(
         {"kind": "relay", "idle": sizes.idle} | time,
         (
-            Figure(f"relay of a candidate {beside}", "µs CPU", _last("cost_us")),
-            Figure(
-                f"cost {beside}, of that without", "times", lambda steps: steps[-1]["cost_us"] / steps[0]["cost_us"]
-            ),
+            Figure(f"relay of a candidate {beside}", "µs CPU", "cost_us"),
+            Figure(f"cost {beside}, of that without", "times", "growth"),
         ),
         servers=("ours", "node", "c"),
     )
     return made
-
-
-def _last(key: str) -> Callable[[list[Step]], float]:
-    return lambda steps: steps[-1][key]
-
-
-def _at_half(sizes: Sizes, key: str) -> Callable[[list[Step]], float]:
-    return lambda steps: steps[sizes.shares.index(0.5)][key]

@@ -1,0 +1,250 @@
+"""The process: how it starts and does not start, and how it ends."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from websockets.exceptions import InvalidStatus
+
+from tests.certificates import make_certificate
+from tests.driver import PATIENCE, Client, Mute, Server, meet
+
+
+def fails_to_start(*arguments: str, **settings: object) -> list[str]:
+    """Start a server that must not start, and return what it wrote."""
+    server = Server(arguments=arguments, **settings)
+    try:
+        assert server.wait() == os.EX_CONFIG
+        return [line for line in server.log if line]
+    finally:
+        server.stop()
+
+
+@pytest.mark.parametrize(
+    ("settings", "line"),
+    [
+        ({"PORT": "http"}, "PORT='http' is not usable: it must be a whole number from 0 to 65535 (default 8443)"),
+        (
+            {"SIGNALING_PING_INTERVAL": "0"},
+            "SIGNALING_PING_INTERVAL='0' is not usable: it must be a number over 0 and at most 86400 (default 25.0)",
+        ),
+        (
+            {"SIGNALING_LOG_FORMAT": "xml"},
+            "SIGNALING_LOG_FORMAT='xml' is not usable: it must be one of json, text (default 'text')",
+        ),
+        (
+            {"SIGNALING_TLS_CERT": "/x.pem"},
+            "SIGNALING_TLS_KEY is not set: TLS needs both SIGNALING_TLS_CERT and SIGNALING_TLS_KEY",
+        ),
+        (
+            {"SIGNALING_TLS_KEY": "/x.pem"},
+            "SIGNALING_TLS_CERT is not set: TLS needs both SIGNALING_TLS_CERT and SIGNALING_TLS_KEY",
+        ),
+        (
+            {"SIGNALING_TLS_CERT": "/none.pem", "SIGNALING_TLS_KEY": "/none.key"},
+            "/none.pem cannot be read: No such file or directory",
+        ),
+        (
+            {"WEB_CONCURRENCY": "2"},
+            "2 workers would each have rooms of their own: run one worker (-w 1)",
+        ),
+    ],
+)
+def test_a_wrong_setting_stops_the_start_with_one_line(settings, line: str):
+    assert fails_to_start(**settings)[-1] == f"The signaling server does not start: {line}"
+    assert not [written for written in fails_to_start(**settings) if "Traceback" in written]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("-w", "3"), "3 workers would each have rooms of their own"),
+        (("-k", "sync"), "the worker class must be gevent, not sync"),
+        (("--preload",), "preload_app is not possible"),
+    ],
+)
+def test_a_wrong_argument_stops_the_start_with_one_line(arguments, words: str):
+    assert words in fails_to_start(*arguments)[-1]
+
+
+def test_a_key_of_another_certificate_stops_the_start(tmp_path: Path):
+    one, other = make_certificate(tmp_path / "one.crt"), make_certificate(tmp_path / "other.crt")
+    line = fails_to_start(SIGNALING_TLS_CERT=one, SIGNALING_TLS_KEY=other.with_suffix(".key"))[-1]
+    assert line.endswith(f"{other.with_suffix('.key')} is not the key of {one}")
+
+
+def test_a_file_that_is_no_certificate_stops_the_start(tmp_path: Path):
+    nonsense = tmp_path / "nonsense.pem"
+    nonsense.write_text("nonsense")
+    line = fails_to_start(SIGNALING_TLS_CERT=nonsense, SIGNALING_TLS_KEY=nonsense)[-1]
+    assert line.endswith("are not a certificate and its unencrypted key in PEM")
+
+
+def test_a_misspelled_setting_is_a_warning_with_the_right_name():
+    with Server(SIGNALING_PING_INTERVALL="3") as server:
+        line = server.wait_for_log("is not a setting")
+        assert line.endswith("SIGNALING_PING_INTERVALL is not a setting: did you mean SIGNALING_PING_INTERVAL?")
+
+
+def test_without_a_certificate_it_says_so_and_serves_plain():
+    with Server() as server:
+        server.wait_for_log("No TLS: plain WebSocket")
+        alice, bob = meet(server)
+        with alice, bob:
+            assert alice.quiet()
+
+
+def test_it_serves_on_a_unix_socket(tmp_path: Path):
+    path = tmp_path / "signaling.sock"
+    server = Server(SIGNALING_BIND=f"unix:{path}")
+    try:
+        server.wait_for_log("Booting worker")
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(PATIENCE)
+            client.connect(str(path))
+            client.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            assert client.recv(100).startswith(b"HTTP/1.1 200")
+    finally:
+        server.stop()
+
+
+def test_a_second_worker_is_refused_while_it_runs():
+    with Server() as server:
+        worker = server.worker
+        server.signal(signal.SIGTTIN)
+        server.wait_for_log("2 workers would each have rooms of their own: staying at one")
+        assert server.worker == worker
+        assert server.health()["status"] == "ok"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_stopping_and_reloading_tell_every_client_to_come_back(certificate: Path, number: int):
+    with Server(certificate) as server:
+        clients = [*meet(server), *meet(server, "carol", "dave")]
+        begin = time.monotonic()
+        server.signal(number)
+        assert {client.closed()[0] for client in clients} == {1012}
+        assert time.monotonic() - begin < 5, "at once, not after a time-out"
+        if number == signal.SIGTERM:
+            assert server.wait() == 0
+        else:
+            server.wait_for_log("Worker exiting")
+            with Client(server) as again:
+                assert again.join("alice", "bob")[0]["type"] == "created"
+        assert not [line for line in server.log if "Traceback" in line]
+
+
+def test_a_client_that_does_not_answer_does_not_hold_up_the_end(certificate: Path):
+    with Server(certificate) as server:
+        with Mute(server) as silent:
+            silent.send(type="join", userId="silent", remoteId="one")
+            server.wait_for_log("User silent is initiator")
+            server.signal(signal.SIGTERM)
+            assert server.wait() == 0
+            assert silent.closed() == 1012
+
+
+def test_full_is_said_politely_and_health_still_answers():
+    with Server(SIGNALING_MAX_CONNECTIONS="2") as server:
+        alice, bob = meet(server)
+        with alice, bob:
+            with pytest.raises(InvalidStatus) as refusal:
+                Client(server)
+            assert refusal.value.response.status_code == 503
+            assert refusal.value.response.headers["Retry-After"] == "10"
+            assert server.health()["connections"] == 2
+            bob.socket.close()
+            alice.receive()
+            with Client(server) as carol:
+                assert carol.quiet()
+
+
+def test_a_silent_tcp_connection_is_gone_in_time(certificate: Path):
+    """Without a TLS handshake, and without a request after it; with the limit at 1 s, to be quick."""
+    with Server(certificate, SIGNALING_HANDSHAKE_TIMEOUT="1") as server:
+        with socket.create_connection(("localhost", server.port), PATIENCE) as silent:
+            assert silent.recv(1) == b"", "closed by the server"
+        assert server.tls
+        with (
+            socket.create_connection(("localhost", server.port), PATIENCE) as plain,
+            server.tls.wrap_socket(plain, server_hostname="localhost") as silent,
+        ):
+            silent.sendall(b"GET / HTTP/1.1\r\nHost:")
+            assert silent.recv(1) == b"", "closed by the server"
+
+
+def test_a_half_open_connection_is_closed_with_4008(certificate: Path):
+    """A client that is there but does not answer pings; with short intervals, to be quick."""
+    with Server(certificate, SIGNALING_PING_INTERVAL="0.4", SIGNALING_PING_TIMEOUT="0.4") as server:
+        with Client(server) as bob, Mute(server) as alice:
+            bob.join("bob", "alice")
+            alice.send(type="join", userId="alice", remoteId="bob")
+            assert [bob.receive()["type"] for _ in range(4)] == ["ready", "roomInfo", "bye", "roomInfo"]
+            assert alice.closed() == 4008
+            assert bob.quiet(), "the one who answers stays"
+            server.wait_for_log("code=4008")
+            assert server.health()["connections"] == 1
+
+
+def test_a_replaced_connection_that_does_not_answer_is_gone(certificate: Path):
+    with Server(certificate) as server, Client(server) as bob, Mute(server) as old, Client(server) as new:
+        bob.join("bob", "alice")
+        old.send(type="join", userId="alice", remoteId="bob")
+        server.wait_for_log("User alice joined")
+        new.join("alice", "bob")
+        server.wait_for_log("code=4001")
+        assert server.health()["connections"] == 2
+        assert old.closed() == 4001, "and the TCP connection ended"
+
+
+def test_a_probe_that_is_no_tls_is_one_line_or_none(certificate: Path):
+    with Server(certificate) as server:
+        for probe in (b"GET / HTTP/1.0\r\n\r\n", b"\x16\x03\x01\x00", b""):
+            with socket.create_connection(("localhost", server.port), PATIENCE) as scanner:
+                scanner.sendall(probe)
+                scanner.shutdown(socket.SHUT_WR)
+                with suppress(ConnectionResetError):
+                    scanner.recv(100)
+        assert server.health()["status"] == "ok"
+    assert not [line for line in server.log if "Traceback" in line]
+    assert len([line for line in server.log if "nvalid request" in line]) <= 3
+
+
+def test_a_fault_of_ours_closes_that_one_connection_with_1011(tmp_path: Path):
+    """The traceback is in the log, no HTTP is in the WebSocket, and nobody else notices."""
+    with Server(PYTHONPATH=_broken(tmp_path)) as server:
+        alice, bob = meet(server)
+        with alice, bob, Client(server) as other:
+            alice.send(type="message", data="break")
+            assert alice.closed() == (1011, "Internal error")
+            server.wait_for_log("ZeroDivisionError")
+            assert bob.receive()["reason"] == "lost"
+            assert other.quiet()
+
+
+def _broken(folder: Path) -> Path:
+    """A folder for PYTHONPATH whose `sitecustomize` makes the word `break` divide by zero."""
+    (folder / "sitecustomize.py").write_text(
+        "import importlib.abc, sys\n"
+        "class Finder(importlib.abc.MetaPathFinder):\n"
+        "    def find_spec(self, name, path, target=None):\n"
+        "        if name != 'signaling.session': return None\n"
+        "        sys.meta_path.remove(self)\n"
+        "        import importlib.util\n"
+        "        spec = importlib.util.find_spec(name)\n"
+        "        run = spec.loader.exec_module\n"
+        "        def exec_module(module):\n"
+        "            run(module)\n"
+        "            real = module.Session.receive\n"
+        "            module.Session.receive = lambda self, text: 1 / 0 if 'break' in text else real(self, text)\n"
+        "        spec.loader.exec_module = exec_module\n"
+        "        return spec\n"
+        "sys.meta_path.insert(0, Finder())\n"
+    )
+    return folder

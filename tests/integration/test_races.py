@@ -1,0 +1,138 @@
+"""What many do at the same moment."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Coroutine
+from typing import Any
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
+
+from tests.driver import PATIENCE, Client, Server, meet
+
+
+def run(work: Coroutine[Any, Any, Any]) -> Any:
+    async def bounded():
+        async with asyncio.timeout(3 * PATIENCE):
+            return await work
+
+    return asyncio.run(bounded())
+
+
+async def open_all(server: Server, count: int) -> list[ClientConnection]:
+    return await asyncio.gather(
+        *(connect(server.ws_url, ssl=server.tls, compression=None, ping_interval=None).__aenter__() for _ in range(count))
+    )
+
+
+def join(user: str, remote: str) -> str:
+    return json.dumps({"type": "join", "userId": user, "remoteId": remote})
+
+
+async def everything(socket: ClientConnection) -> list[dict[str, Any]]:
+    """All that is sent to `socket` until the answer to a ping, or its close."""
+    heard = []
+    try:
+        await socket.send('{"type":"ping","id":"end"}')
+        while True:
+            heard.append(json.loads(await socket.recv()))
+            if heard[-1] == {"type": "pong", "id": "end"}:
+                return heard[:-1]
+    except ConnectionClosed:
+        return heard
+
+
+def test_twelve_racing_to_join_as_one_user_leave_exactly_one(server: Server):
+    async def race() -> None:
+        sockets = await open_all(server, 12)
+        await asyncio.gather(*(socket.send(join("twelve", "waits")) for socket in sockets))
+        heard = await asyncio.gather(*map(everything, sockets))
+        out = [replies for replies in heard if any(reply.get("code") == "replaced" for reply in replies)]
+        assert len(out) == 11
+        assert all([r["type"] for r in replies].count("created") <= 1 for replies in heard)
+        winner = next(socket for socket, replies in zip(sockets, heard, strict=True) if replies not in out)
+        with Client(server) as peer:
+            _, info = peer.join("waits", "twelve")
+            assert info["userCount"] == 2
+            assert json.loads(await winner.recv())["type"] == "ready"
+        await asyncio.gather(*(socket.close() for socket in sockets))
+
+    run(race())
+
+
+def test_two_racing_joins_make_exactly_one_initiator(server: Server):
+    async def race() -> None:
+        sockets = await open_all(server, 100)
+        pairs = list(zip(sockets[::2], sockets[1::2], strict=True))
+        await asyncio.gather(
+            *(one.send(join(f"r{n}", f"s{n}")) for n, (one, _) in enumerate(pairs)),
+            *(other.send(join(f"s{n}", f"r{n}")) for n, (_, other) in enumerate(pairs)),
+        )
+        # The joins of all are done when everybody's pong is there; what they caused arrives before a second one.
+        first = await asyncio.gather(*map(everything, sockets))
+        second = await asyncio.gather(*map(everything, sockets))
+        types = [[reply["type"] for reply in a + b] for a, b in zip(first, second, strict=True)]
+        for one, other in zip(types[::2], types[1::2], strict=True):
+            assert sorted([one, other]) == [["created", "roomInfo", "ready", "roomInfo"], ["joined", "roomInfo"]]
+        await asyncio.gather(*(socket.close() for socket in sockets))
+
+    run(race())
+
+
+def test_a_reader_that_stops_reading_costs_only_itself(server: Server):
+    alice, bob = meet(server)
+    other, another = meet(server, "carol", "dave")
+    with alice, bob, other, another:
+        since = len(server.log)
+        # This client stops reading the socket when 2 messages wait for it.
+        stuck, peer = Client(server, max_queue=2), Client(server)
+        stuck.join("stuck", "peer")
+        peer.join("peer", "stuck")
+        sent = 0
+        while not any("it reads too slowly" in line for line in server.log[since:]):
+            for _ in range(20):
+                peer.send(type="message", data="x" * 60_000)
+            sent += 20
+            other.send(type="message", data=sent)
+            assert another.receive()["data"] == sent
+            assert sent < 2_000, "about 1 MiB is kept, and what the kernel holds"
+        heard = peer.receive()
+        assert (heard["type"], heard["userId"], heard["reason"]) == ("bye", "stuck", "lost")
+        peer.socket.close()
+        stuck.vanish()
+
+
+def test_a_client_that_floods_does_not_delay_others(server: Server):
+    async def flood() -> None:
+        flooder, alice, bob = await open_all(server, 3)
+        await alice.send(join("calm", "calmer"))
+        await bob.send(join("calmer", "calm"))
+        await everything(bob)
+        await everything(alice)
+        stop = asyncio.Event()
+        sent = 0
+
+        async def pour() -> None:
+            nonlocal sent
+            while not stop.is_set():
+                for _ in range(100):
+                    await flooder.send('{"type":"bye"}')
+                sent += 100
+                await asyncio.sleep(0)
+
+        pouring = asyncio.create_task(pour())
+        for number in range(50):
+            before = sent
+            await alice.send(json.dumps({"type": "message", "data": number}))
+            assert json.loads(await bob.recv())["data"] == number
+            assert sent - before < 20_000, "others wait for a turn, not for the end of the flood"
+        assert sent > 1_000
+        health = await asyncio.to_thread(server.health)
+        assert health["status"] == "ok"
+        stop.set()
+        await pouring
+        await asyncio.gather(flooder.close(), alice.close(), bob.close())
+
+    run(flood())
