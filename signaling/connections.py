@@ -8,11 +8,15 @@ import weakref
 
 import gevent
 
+from . import memory
 from .connection import Connection
 from .protocol import CloseCode
 from .settings import Settings
 
 log = logging.getLogger(__name__)
+
+_CROWD = 1_000
+"""Below so many connections at a time, what they leave behind is not worth the pause of giving it back."""
 
 _all: weakref.WeakSet[Connections] = weakref.WeakSet()
 
@@ -33,6 +37,7 @@ class Connections:
         # order is that of the due times and a beat looks at no more than what is due.
         self._open: dict[Connection, float] = {}
         self._pinged: dict[Connection, float] = {}
+        self._peak = 0
         self._heartbeat: gevent.Greenlet[[], None] | None = None
         _all.add(self)
 
@@ -42,6 +47,7 @@ class Connections:
     def add(self, connection: Connection) -> None:
         """Count ``connection``, and ping it from now on."""
         self._open[connection] = time.monotonic() + self._interval
+        self._peak = max(self._peak, len(self._open))
         if self._heartbeat is None:
             # Not before: the service may be made in a process that forks, or never serves.
             self._heartbeat = gevent.spawn(self._beat)
@@ -62,6 +68,9 @@ class Connections:
     def _beat(self) -> None:
         while True:
             gevent.sleep(self._tick)
+            if len(self._open) < self._peak / 2 and self._peak >= _CROWD:
+                self._peak = len(self._open)
+                memory.give_back()
             now = time.monotonic()
             for connection in _due(self._pinged, now):
                 del self._pinged[connection]

@@ -26,11 +26,10 @@ class TextFormatter(logging.Formatter):
         parts = [f"[{_time(record)}] "]
         if record.levelno >= logging.WARNING:
             parts.append(f"{record.levelname} ")
-        parts.append(record.getMessage().translate(_CONTROL))
+        parts.append(record.getMessage())
         parts += [f" {name}={_plain(value)}" for name, value in _fields(record)]
-        if record.exc_info:
-            parts += "\n", self.formatException(record.exc_info)
-        return "".join(parts)
+        line = "".join(parts).translate(_CONTROL)
+        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
 
 
 class JsonFormatter(logging.Formatter):

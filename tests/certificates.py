@@ -34,9 +34,7 @@ def make_certificate(path: Path) -> Path:
         .sign(key, hashes.SHA256())
     )
     path.with_suffix(".key").write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     )
     path.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
     return path

@@ -29,18 +29,29 @@ PATIENCE = 20.0
 class Server:
     """gunicorn as an operator starts it, on a free port, with `settings` in its environment."""
 
-    def __init__(self, certificate: Path | None = None, arguments: tuple[str, ...] = (), **settings: Any) -> None:
+    def __init__(
+        self,
+        certificate: Path | None = None,
+        arguments: tuple[str, ...] = (),
+        app: str = "wsgi:app",
+        health: str = "/healthz",
+        **settings: Any,
+    ) -> None:
         self.certificate = certificate
+        self._health = health
         environ = {name: value for name, value in os.environ.items() if not name.startswith(("SIGNALING_", "GUNICORN"))}
         environ.pop("WEB_CONCURRENCY", None)
         environ |= {"PORT": "0", "PYTHONWARNINGS": "default"}
         if certificate is not None:
-            environ |= {"SIGNALING_TLS_CERT": str(certificate), "SIGNALING_TLS_KEY": str(certificate.with_suffix(".key"))}
+            environ |= {
+                "SIGNALING_TLS_CERT": str(certificate),
+                "SIGNALING_TLS_KEY": str(certificate.with_suffix(".key")),
+            }
         environ |= {name: str(value) for name, value in settings.items()}
         self.log: list[str] = []
         self._news = threading.Condition()
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", "wsgi:app", *arguments],
+            [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", app, *arguments],
             cwd=ROOT,
             env=environ,
             stdout=subprocess.DEVNULL,
@@ -71,7 +82,7 @@ class Server:
         line = self.wait_for_log(r"Listening at: ")
         self.port = int(re.findall(r":(\d+) \(", line)[0])
         # The connection waits in the backlog until the worker serves.
-        assert self.get("/healthz")["status"] == "ok"
+        assert self.health()["status"] == "ok"
 
     def wait_for_log(self, pattern: str, since: int = 0, patience: float = PATIENCE) -> str:
         """Return the first line that `pattern` is found in, as soon as it is there."""
@@ -107,7 +118,7 @@ class Server:
             return json.load(response)
 
     def health(self) -> dict[str, Any]:
-        return self.get("/healthz")
+        return self.get(self._health)
 
     def signal(self, number: int) -> None:
         self.process.send_signal(number)

@@ -10,7 +10,7 @@ from typing import Any
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from tests.driver import PATIENCE, Client, Server, meet
+from tests.driver import PATIENCE, Client, Mute, Server, meet
 
 
 def run(work: Coroutine[Any, Any, Any]) -> Any:
@@ -23,7 +23,10 @@ def run(work: Coroutine[Any, Any, Any]) -> Any:
 
 async def open_all(server: Server, count: int) -> list[ClientConnection]:
     return await asyncio.gather(
-        *(connect(server.ws_url, ssl=server.tls, compression=None, ping_interval=None).__aenter__() for _ in range(count))
+        *(
+            connect(server.ws_url, ssl=server.tls, compression=None, ping_interval=None).__aenter__()
+            for _ in range(count)
+        )
     )
 
 
@@ -86,9 +89,9 @@ def test_a_reader_that_stops_reading_costs_only_itself(server: Server):
     other, another = meet(server, "carol", "dave")
     with alice, bob, other, another:
         since = len(server.log)
-        # This client stops reading the socket when 2 messages wait for it.
-        stuck, peer = Client(server, max_queue=2), Client(server)
-        stuck.join("stuck", "peer")
+        stuck, peer = Mute(server), Client(server)
+        stuck.send(type="join", userId="stuck", remoteId="peer")
+        server.wait_for_log("User stuck is initiator", since)
         peer.join("peer", "stuck")
         sent = 0
         while not any("it reads too slowly" in line for line in server.log[since:]):
@@ -100,8 +103,8 @@ def test_a_reader_that_stops_reading_costs_only_itself(server: Server):
             assert sent < 2_000, "about 1 MiB is kept, and what the kernel holds"
         heard = peer.receive()
         assert (heard["type"], heard["userId"], heard["reason"]) == ("bye", "stuck", "lost")
-        peer.socket.close()
-        stuck.vanish()
+        peer.vanish()
+        stuck.socket.close()
 
 
 def test_a_client_that_floods_does_not_delay_others(server: Server):

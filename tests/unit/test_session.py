@@ -82,9 +82,7 @@ def test_a_candidate_arrives_wrapped_as_a_message(call):
     alice, bob = call
     candidate = {"candidate": "candidate:1 1 UDP 2013266431 192.0.2.1 54400 typ host", "sdpMid": "0"}
     bob.says(type="candidate", candidate=candidate)
-    assert alice.hears() == [
-        {"type": "message", "data": {"type": "candidate", "candidate": candidate}, "from": "bob"}
-    ]
+    assert alice.hears() == [{"type": "message", "data": {"type": "candidate", "candidate": candidate}, "from": "bob"}]
 
 
 def test_a_candidate_without_a_value_is_relayed_without_one(call):
@@ -326,9 +324,7 @@ def test_ids_of_128_characters_are_fine(person):
 @pytest.mark.parametrize(("user", "remote"), [("alice", "alice"), (12, "12")])
 def test_nobody_calls_oneself(person, user, remote):
     me = person().joins(user, remote)
-    assert me.hears() == [
-        {"type": "error", "message": "User cannot connect to themselves", "code": "self-connection"}
-    ]
+    assert me.hears() == [{"type": "error", "message": "User cannot connect to themselves", "code": "self-connection"}]
     assert me.close_code == 1008
 
 

@@ -1,0 +1,100 @@
+"""A certificate that changes on disk is taken up without a restart, under an open call."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import ssl
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+
+from tests.certificates import make_certificate
+from tests.driver import PATIENCE, Server, meet
+
+
+def replace(old: Path, new: Path, *, key: bool = True) -> None:
+    """Put the pair `new` in the place of `old` by renaming, as a renewal does."""
+    for suffix in [".crt", *([".key"] if key else [])]:
+        shutil.copy(new.with_suffix(suffix), old.with_suffix(".new"))
+        old.with_suffix(".new").rename(old.with_suffix(suffix))
+
+
+def served(server: Server) -> int:
+    """The serial number of the certificate that a new handshake gets."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    with (
+        socket.create_connection(("localhost", server.port), PATIENCE) as plain,
+        context.wrap_socket(plain, server_hostname="localhost") as tls,
+    ):
+        certificate = tls.getpeercert(binary_form=True)
+        assert certificate
+        return x509.load_der_x509_certificate(certificate).serial_number
+
+
+def serial(path: Path) -> int:
+    return x509.load_pem_x509_certificate(path.read_bytes()).serial_number
+
+
+def test_a_renewal_is_taken_up_and_a_broken_one_is_not(tmp_path: Path):
+    current = make_certificate(tmp_path / "current.crt")
+    renewed, other = make_certificate(tmp_path / "renewed.crt"), make_certificate(tmp_path / "other.crt")
+    with Server(current, SIGNALING_TLS_RELOAD_INTERVAL="0.1") as server:
+        alice, bob = meet(server)
+        with alice, bob:
+
+            def call_goes_on() -> bool:
+                alice.send(type="message", data="still here")
+                return bob.receive()["data"] == "still here"
+
+            assert served(server) == serial(current)
+            first = serial(current)
+            replace(current, renewed)
+            server.wait_for_log("A new certificate is used from now on")
+            assert served(server) == serial(renewed) != first
+            assert call_goes_on()
+
+            since = len(server.log)
+            replace(current, other, key=False)
+            assert server.wait_for_log("The new certificate is not used, the old one stays", since).endswith(
+                f"{current.with_suffix('.key')} is not the key of {current}"
+            )
+            assert served(server) == serial(renewed)
+            assert call_goes_on()
+
+            since = len(server.log)
+            current.write_text("broken")
+            server.wait_for_log("are not a certificate and its unencrypted key in PEM", since)
+            assert served(server) == serial(renewed)
+
+            since = len(server.log)
+            current.with_suffix(".key").unlink()
+            server.wait_for_log("cannot be read: No such file or directory", since)
+            assert served(server) == serial(renewed)
+            assert call_goes_on()
+
+            since = len(server.log)
+            replace(current, other)
+            server.wait_for_log("A new certificate is used from now on", since)
+            assert served(server) == serial(other)
+            assert call_goes_on()
+
+
+@pytest.mark.parametrize(
+    ("version", "accepted"),
+    [(ssl.TLSVersion.TLSv1_1, False), (ssl.TLSVersion.TLSv1_2, True), (ssl.TLSVersion.TLSv1_3, True)],
+)
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
+def test_tls_is_1_2_or_newer(server: Server, version: ssl.TLSVersion, accepted: bool):
+    context = ssl.create_default_context(cafile=str(server.certificate))
+    context.minimum_version = context.maximum_version = version
+    context.set_ciphers("DEFAULT@SECLEVEL=0")
+    with socket.create_connection(("localhost", server.port), PATIENCE) as plain:
+        if not accepted:
+            with pytest.raises((ssl.SSLError, ConnectionError)):
+                context.wrap_socket(plain, server_hostname="localhost")
+        else:
+            with context.wrap_socket(plain, server_hostname="localhost") as tls:
+                assert tls.version() == version.name.replace("_", ".")

@@ -1,0 +1,59 @@
+"""The service inside somebody else's Flask app."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from websockets.exceptions import InvalidStatus
+
+from tests.driver import ROOT, Client, Server
+
+APP = """
+from flask import Flask, request
+from signaling import Signaling
+
+app = Flask(__name__)
+app.config["SIGNALING_MAX_MESSAGE_BYTES"] = 2048
+Signaling(app, url_prefix="/call")
+
+@app.get("/")
+def home():
+    return "Home"
+
+@app.teardown_request
+def teardown(error):
+    if "fault" in request.args:
+        raise RuntimeError("a fault of the app's own, after the request")
+"""
+
+
+@pytest.fixture(scope="module")
+def mounted(tmp_path_factory: pytest.TempPathFactory, certificate: Path):
+    folder = tmp_path_factory.mktemp("app")
+    (folder / "mine.py").write_text(APP)
+    with Server(certificate, app="mine:app", health="/call/healthz", PYTHONPATH=f"{folder}:{ROOT}") as server:
+        yield server
+
+
+@pytest.mark.parametrize("path", ["/call", "/call/", "/call/ws"])
+def test_it_is_there_under_its_prefix(mounted: Server, path: str):
+    with Client(mounted, path) as alice, Client(mounted, path) as bob:
+        alice.join("alice", "bob")
+        bob.join("bob", "alice")
+        bob.send(type="message", data=1)
+        assert [alice.receive()["type"] for _ in range(3)] == ["ready", "roomInfo", "message"]
+
+
+def test_a_fault_in_the_apps_own_teardown_is_a_500_before_there_is_a_websocket(mounted: Server):
+    with pytest.raises(InvalidStatus) as refusal:
+        Client(mounted, "/call/ws?fault=1")
+    assert refusal.value.response.status_code == 500
+    with Client(mounted, "/call/ws") as client:
+        assert client.quiet()
+
+
+def test_the_apps_config_goes_before_the_environment(mounted: Server):
+    with Client(mounted, "/call/ws") as client:
+        client.socket.send("x" * 2_049)
+        assert client.closed()[0] == 1009

@@ -1,0 +1,191 @@
+"""The connection on a pair of real sockets: writing never waits, and every end wakes the reader."""
+
+from __future__ import annotations
+
+import socket
+import struct
+from collections.abc import Iterator
+
+import gevent
+import gevent.socket
+import pytest
+from simple_websocket import ConnectionClosed
+
+from signaling.connection import Connection
+from signaling.connections import Connections
+from signaling.settings import Settings
+from tests.unit.test_inbound import frame
+
+
+@pytest.fixture
+def wires() -> Iterator[tuple[gevent.socket.socket, gevent.socket.socket]]:
+    """The server's end and the client's end, of little room, so that a slow reader shows soon."""
+    ours, theirs = gevent.socket.socketpair()
+    ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4_096)
+    theirs.settimeout(10)
+    with ours, theirs, gevent.Timeout(20):
+        yield ours, theirs
+
+
+@pytest.fixture
+def connection(wires) -> Connection:
+    return Connection(wires[0], send_buffer_bytes=65_536, close_timeout=0.2)
+
+
+def read_all(theirs: gevent.socket.socket) -> bytes:
+    data = b""
+    while more := theirs.recv(65_536):
+        data += more
+    return data
+
+
+def test_a_message_arrives_and_an_answer_goes_back(connection, wires):
+    wires[1].sendall(frame(0x81, b"Hello") + frame(0x82, b"\xff"))
+    assert (connection.receive(), connection.receive()) == ("Hello", b"\xff")
+    connection.send("é")
+    connection.send(b"\xff")
+    connection.send_text(b"a", b"b")
+    assert wires[1].recv(100) == b"\x81\x02\xc3\xa9\x82\x01\xff\x81\x01a\x81\x01b"
+
+
+@pytest.mark.parametrize("size", [0, 125, 126, 65_535, 65_536])
+def test_lengths_out_are_as_rfc_6455_has_them(wires, size):
+    connection = Connection(wires[0], send_buffer_bytes=1_000_000)
+    head = {0: b"\x81\x00", 125: b"\x81\x7d", 126: b"\x81\x7e\x00\x7e", 65_535: b"\x81\x7e\xff\xff"}
+    connection.send_text(b"x" * size)
+    wanted = head.get(size, b"\x81\x7f" + struct.pack("!Q", size)) + b"x" * size
+    data = b""
+    while len(data) < len(wanted):
+        data += wires[1].recv(65_536)
+    assert data == wanted
+
+
+def test_what_does_not_fit_waits_in_order(connection, wires):
+    sent = [b"%05d" % number * 100 for number in range(100)]
+    for payload in sent:
+        connection.send_text(payload)
+    assert connection._pending, "the socket took all of it: the test shows nothing"
+    received = b""
+    while len(received) < sum(len(payload) + 4 for payload in sent):
+        received += wires[1].recv(65_536)
+    assert received == b"".join(b"\x81\x7e\x01\xf4" + payload for payload in sent)
+    connection.send_text(b"after")
+    assert wires[1].recv(100) == b"\x81\x05after"
+
+
+def test_a_reader_too_slow_is_dropped_and_the_sender_never_waits(connection):
+    while connection.close_code is None:
+        connection.send_text(b"x" * 1_000)
+    assert connection.close_code == 1006
+    assert connection.close_reason.startswith("it reads too slowly")
+    with pytest.raises(ConnectionClosed):
+        connection.receive()
+    connection.send_text(b"nothing happens")
+
+
+@pytest.mark.parametrize("end", [lambda c: c.close(4001, "replaced"), lambda c: c._abort("gone")])
+def test_closing_from_elsewhere_wakes_the_reader(connection, end):
+    reader = gevent.spawn(connection.receive)
+    gevent.idle()
+    end(connection)
+    with pytest.raises(ConnectionClosed):
+        reader.get()
+
+
+def test_the_client_closes_and_is_answered(connection, wires):
+    wires[1].sendall(frame(0x81, b"last words") + frame(0x88, struct.pack("!H", 1001) + b"bye"))
+    assert connection.receive() == "last words"
+    with pytest.raises(ConnectionClosed) as closed:
+        connection.receive()
+    assert (closed.value.reason, closed.value.message) == (1001, "bye")
+    connection.release()
+    wires[0].close()
+    assert read_all(wires[1]) == b"\x88\x05" + struct.pack("!H", 1001) + b"bye"
+
+
+def test_an_end_without_a_close_frame_is_1006(connection, wires):
+    wires[1].close()
+    with pytest.raises(ConnectionClosed) as closed:
+        connection.receive()
+    assert closed.value.reason == 1006
+    connection.release()
+
+
+def test_a_close_of_ours_waits_for_the_answer(connection, wires):
+    def client() -> bytes:
+        heard = wires[1].recv(100)
+        wires[1].sendall(frame(0x81, b"was on its way") + frame(0x88, heard[2:]))
+        return heard
+
+    other = gevent.spawn(client)
+    connection.close(1008, "a policy")
+    connection.release()
+    assert other.get() == b"\x88\x0a" + struct.pack("!H", 1008) + b"a policy"
+    assert connection._inbound.answered
+
+
+def test_no_answer_to_a_close_ends_the_tcp_connection_in_time(connection, wires):
+    connection.close(1012)
+    connection.release()
+    wires[0].close()
+    assert read_all(wires[1]) == b"\x88\x02" + struct.pack("!H", 1012)
+
+
+def test_a_failed_connection_is_closed_for_writing_at_once(connection, wires):
+    wires[1].sendall(frame(0x83))
+    with pytest.raises(ConnectionClosed) as closed:
+        connection.receive()
+    assert closed.value.reason == 1002
+    release = gevent.spawn(connection.release)
+    assert read_all(wires[1])[:2] == b"\x88" + bytes([len(closed.value.message) + 2])
+    wires[1].close()
+    release.join()
+
+
+def test_a_long_reason_is_cut_to_what_a_control_frame_holds(connection, wires):
+    connection.close(4001, "é" * 100)
+    assert wires[1].recv(200) == b"\x88\x7c" + struct.pack("!H", 4001) + "é".encode() * 61
+
+
+def test_nothing_is_left_of_a_released_connection(connection, wires):
+    connection.close()
+    connection.release()
+    for use in (lambda: connection._read(1), lambda: connection._write(b"")):
+        with pytest.raises(OSError, match="released"):
+            use()
+    with pytest.raises(ConnectionClosed):
+        connection.receive()
+
+
+def settings(**values: float) -> Settings:
+    return Settings(ping_interval=0.08, ping_timeout=0.04, **values)
+
+
+def test_one_heartbeat_pings_all_and_closes_who_is_silent(wires):
+    connections = Connections(settings())
+    ours, deaf = gevent.socket.socketpair()
+    answering, silent = Connection(wires[0]), Connection(ours)
+    for connection in (answering, silent):
+        connections.add(connection)
+    for _ in range(3):
+        assert wires[1].recv(2) == b"\x89\x00"
+        wires[1].sendall(frame(0x8A))
+        gevent.spawn(answering.receive)
+    with pytest.raises(ConnectionClosed) as closed:
+        silent.receive()
+    assert closed.value.reason == 4008
+    assert answering.close_code is None
+    connections.discard(silent)
+    assert len(connections) == 1
+    ours.close()
+    deaf.close()
+
+
+def test_draining_tells_everybody_and_refuses_the_next(wires):
+    connections = Connections(settings())
+    connection = Connection(wires[0])
+    connections.add(connection)
+    connections.drain()
+    assert connections.draining
+    assert wires[1].recv(100)[2:4] == struct.pack("!H", 1012)
+    assert connection.close_code == 1012
