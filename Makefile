@@ -10,7 +10,7 @@ TOOLS = openssl:openssl chromium:chromium node:nodejs
 .PHONY: run test lint unit integration browser client versions tools requirements clean
 
 run: $(VENV)/.service
-	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" STATE="$(STATE)" sh .ci/serve
+	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" STATE="$(STATE)" exec sh .ci/serve
 
 test: tools lint unit client integration browser versions
 

@@ -113,6 +113,8 @@ class Connection:
             data = self._read(_READ_BYTES)
         except _WOULD_BLOCK:
             return
+        except ssl.SSLEOFError:
+            data = b""
         except OSError as error:
             self._end(CloseCode.ABNORMAL, str(error))
             return
@@ -136,10 +138,7 @@ class Connection:
     def send_text(self, *payloads: bytes) -> None:
         """Send text messages of UTF-8 ``payloads`` in one go; nothing happens when the connection is closed."""
         if self.close_code is None:
-            if len(payloads) == 1:
-                self._transmit(frames.text(payloads[0]))
-            else:
-                self._transmit(b"".join(map(frames.text, payloads)))
+            self._transmit(frames.text(*payloads) if len(payloads) == 1 else b"".join(map(frames.text, payloads)))
 
     def ping(self) -> None:
         """Send a ping; whatever arrives next sets :attr:`heard`."""

@@ -16,7 +16,7 @@ from .settings import Settings
 log = logging.getLogger(__name__)
 
 _CROWD = 1_000
-"""Below so many connections at a time, what they leave behind is not worth the pause of giving it back."""
+"""What fewer connections leave behind is not worth the pause of giving it back."""
 
 _all: weakref.WeakSet[Connections] = weakref.WeakSet()
 
@@ -37,7 +37,9 @@ class Connections:
         # order is that of the due times and a beat looks at no more than what is due.
         self._open: dict[Connection, float] = {}
         self._pinged: dict[Connection, float] = {}
+        # The most that were open since memory was last given back, and how many at the last beat.
         self._peak = 0
+        self._lately = 0
         self._heartbeat: gevent.Greenlet[[], None] | None = None
         _all.add(self)
 
@@ -61,16 +63,14 @@ class Connections:
         """Close every connection with 1012, and refuse new ones from now on. Does not wait."""
         self.draining = True
         if len(self):
-            log.info("Closing %d connections: the server is restarting", len(self))
+            log.info("Telling %d clients that the server restarts", len(self))
         for connection in list(self._open):
             connection.close(CloseCode.SERVICE_RESTART, "The server is restarting")
 
     def _beat(self) -> None:
         while True:
             gevent.sleep(self._tick)
-            if len(self._open) < self._peak / 2 and self._peak >= _CROWD:
-                self._peak = len(self._open)
-                memory.give_back()
+            self._tidy()
             now = time.monotonic()
             for connection in _due(self._pinged, now):
                 del self._pinged[connection]
@@ -83,6 +83,13 @@ class Connections:
                     connection.heard = False
                     connection.ping()
                     self._pinged[connection] = now + self._timeout
+
+    def _tidy(self) -> None:
+        count = len(self._open)
+        if self._peak - count >= _CROWD and count >= self._lately:
+            self._peak = count
+            memory.give_back()
+        self._lately = count
 
 
 def _due(queue: dict[Connection, float], now: float) -> list[Connection]:

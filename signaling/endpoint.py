@@ -8,6 +8,7 @@ from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 import flask_sock
+import gevent.socket
 from flask import Blueprint, Flask, Response, request
 from websockets.datastructures import Headers
 from websockets.http11 import Request
@@ -15,15 +16,14 @@ from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
 if TYPE_CHECKING:
-    import gevent.socket
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 log = logging.getLogger(__name__)
 
 _UPGRADE = "signaling.upgrade"
 
-Conversation = Callable[["gevent.socket.socket"], None]
-View = Callable[..., "Conversation | Response"]
+Conversation = Callable[[gevent.socket.socket], None]
+View = Callable[..., Conversation | Response]
 
 
 class Sock(flask_sock.Sock):  # type: ignore[misc]
@@ -47,7 +47,7 @@ class Sock(flask_sock.Sock):  # type: ignore[misc]
         def decorator(view: View) -> None:
             @wraps(view)
             def answer(*args: Any, **values: Any) -> Response:
-                if "gunicorn.socket" not in request.environ:
+                if not isinstance(request.environ.get("gunicorn.socket"), gevent.socket.socket):
                     return refuse(501, "WebSockets need gunicorn with gevent workers.")
                 conversation = view(*args, **values)
                 if isinstance(conversation, Response):
@@ -75,6 +75,8 @@ class Handover:
         upgrade = environ.pop(_UPGRADE, None)
         if upgrade is None:
             return body
+        if hasattr(body, "close"):
+            body.close()
         accepted, conversation = upgrade
         sock = environ["gunicorn.socket"]
         environ.clear()

@@ -65,6 +65,7 @@ def on_starting(server: Arbiter) -> None:
             tls.context(settings.tls_cert, settings.tls_key)
         except tls.CertificateError as error:
             _stop(str(error))
+        log.info("TLS with the certificate %s", settings.tls_cert)
     elif settings.tls_cert or settings.tls_key:
         missing = "SIGNALING_TLS_KEY" if settings.tls_cert else "SIGNALING_TLS_CERT"
         _stop(f"{missing} is not set: TLS needs both SIGNALING_TLS_CERT and SIGNALING_TLS_KEY")

@@ -13,6 +13,7 @@ from collections import deque
 from websockets.frames import CloseCode, Frame, Opcode
 from websockets.protocol import OPEN
 from websockets.server import ServerProtocol
+from websockets.speedups import apply_mask
 
 from . import frames
 from .frames import FIN_BINARY, FIN_PONG, FIN_TEXT
@@ -72,47 +73,71 @@ class Inbound:
             data = bytes(self._held)
             self._held.clear()
             self._tail = None
-        at, size = 0, len(data)
+        at, size = self._take_whole(data, 0), len(data)
         while at < size and self.close_code is None:
-            if self._rest:
-                end = min(size, at + self._rest)
-                self._rest -= end - at
-                self._pass_on(data[at:end])
-                at = end
-                continue
-            head = frames.head(data, at)
-            if head is None:
-                self._hold(data[at:], size - at + 1)
-                return
-            first, start, end = head
-            if (
-                data[at + 1] >= 0x80
-                and first in (FIN_TEXT, FIN_BINARY, FIN_PONG)
-                and self._fragments is None
-                and end - start <= (self._max_bytes if first != FIN_PONG else 125)
-            ):
-                if end > size:
-                    self._hold(data[at:], end - at)
+            if not self._rest:
+                head = frames.head(data, at)
+                if head is None:
+                    self._hold(data[at:], size - at + 1)
+                    return
+                if self._is_short(head) and data[at + 1] >= 0x80:
+                    self._hold(data[at:], head.end - at)
                     self._check_tail()
                     return
-                if first != FIN_PONG:
-                    self._accept(first, frames.unmask(data, start, end))
-                at = end
+                self._rest = head.end - at
+            end = min(size, at + self._rest)
+            self._rest -= end - at
+            self._pass_on(data[at:end])
+            at = self._take_whole(data, end)
+
+    def _take_whole(self, data: bytes, at: int) -> int:
+        """The short lane: take the whole frames from ``data[at]`` on that are for it, and return where they end.
+
+        It repeats what ``frames.head`` knows, since nearly all the bytes there are go through here.
+        """
+        if self._rest or self._fragments is not None:
+            return at
+        size = len(data)
+        while at + 6 <= size and self.close_code is None:
+            first, second = data[at], data[at + 1]
+            if second < 0xFE:
+                if second < 0x80:
+                    return at
+                start = at + 6
+                end = start + second - 0x80
+            elif second == 0xFE and at + 8 <= size:
+                start = at + 8
+                end = start + (data[at + 2] << 8 | data[at + 3])
             else:
-                self._rest = end - at
+                head = frames.head(data, at)
+                if head is None:
+                    return at
+                first, start, end = head
+            if end > size or end - start > self._max_bytes:
+                return at
+            if first == FIN_TEXT:
+                try:
+                    self.messages.append(str(apply_mask(data[start:end], data[start - 4 : start]), "utf-8"))
+                except UnicodeDecodeError as error:
+                    self._fail(error)
+            elif first == FIN_BINARY:
+                self.messages.append(apply_mask(data[start:end], data[start - 4 : start]))
+            elif first != FIN_PONG or second > 0xFD:
+                return at
+            at = end
+        return at
+
+    def _is_short(self, head: frames.Head) -> bool:
+        limit = 125 if head.first == FIN_PONG else self._max_bytes
+        return (
+            head.first in (FIN_TEXT, FIN_BINARY, FIN_PONG)
+            and self._fragments is None
+            and head.end - head.start <= limit
+        )
 
     def _hold(self, data: bytes, need: int) -> None:
         self._held += data
         self._need = need
-
-    def _accept(self, first: int, payload: bytes) -> None:
-        if first == FIN_BINARY:
-            self.messages.append(payload)
-            return
-        try:
-            self.messages.append(str(payload, "utf-8"))
-        except UnicodeDecodeError as error:
-            self._fail(error)
 
     def _check_tail(self) -> None:
         # A text that cannot become UTF-8 any more fails at once, however long the rest of it takes (section 8.1).

@@ -13,10 +13,7 @@ from .settings import Settings
 _FIELDS = ("connection", "code", "seconds", "reason")
 
 # What a client chose (an id, a close reason) must not be able to write a line of its own.
-_CONTROL = {code: f"\\x{code:02x}" for code in [*range(0x20), *range(0x7F, 0xA0)]} | {
-    0x2028: "\\u2028",
-    0x2029: "\\u2029",
-}
+_CONTROL = {code: f"\\u{code:04x}" for code in (*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029)}
 
 
 class TextFormatter(logging.Formatter):
@@ -45,7 +42,7 @@ class JsonFormatter(logging.Formatter):
         }
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        return msgspec.json.encode(line).decode()
+        return msgspec.json.encode(line).decode().translate(_CONTROL)
 
 
 def _time(record: logging.LogRecord) -> str:

@@ -18,13 +18,21 @@ BANNER = "WebRTC Signaling Server Running"
 _CONTENT_SECURITY_POLICY = "default-src 'self'; frame-ancestors 'self'; base-uri 'none'; form-action 'self'"
 
 
+_NO_UPGRADE = "Bad WebSocket handshake: missing 'Connection: Upgrade'."
+
+
+def _meant_a_websocket() -> bool:
+    # With `Connection: Upgrade` as well it would have been routed to the WebSocket.
+    return request.headers.get("Upgrade", "").lower() == "websocket"
+
+
 def add_pages(blueprint: Blueprint, service: Signaling) -> None:
     """Add ``/``, ``/ws`` without a WebSocket, and ``/healthz``."""
 
     @blueprint.get("/")
     def index() -> Response:
-        if request.headers.get("Upgrade", "").lower() == "websocket":
-            return refuse(400, "Bad WebSocket handshake: missing 'Connection: Upgrade'.")
+        if _meant_a_websocket():
+            return refuse(400, _NO_UPGRADE)
         if any(type_ == "text/html" for type_, _ in request.accept_mimetypes):
             response = blueprint.send_static_file("index.html")
             response.headers["Content-Security-Policy"] = _CONTENT_SECURITY_POLICY
@@ -35,6 +43,8 @@ def add_pages(blueprint: Blueprint, service: Signaling) -> None:
 
     @blueprint.get("/ws")
     def websocket_only() -> Response:
+        if _meant_a_websocket():
+            return refuse(400, _NO_UPGRADE)
         return Response(
             "This is a WebSocket endpoint.\n",
             426,

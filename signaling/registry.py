@@ -7,6 +7,7 @@ and only reads :attr:`Member.peer`. Nothing yields, sends or logs under the lock
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 from .protocol import Pair, User
@@ -27,8 +28,9 @@ class Member(Protocol):
     pair: Pair | None
     peer: Member | None
 
-    def deliver(self, *replies: bytes) -> None:
-        """Send replies to its client. Neither waits nor raises."""
+    @property
+    def deliver(self) -> Callable[..., None]:
+        """Send replies, as bytes, to its client. Neither waits nor raises."""
 
     def dismiss(self) -> None:
         """Tell its client that somebody took its place, and close. Neither waits nor raises."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import secrets
-from typing import Protocol
+from typing import NoReturn, Protocol
 
 from . import protocol
 from .protocol import CloseCode, Message, MessageError, Pair, User
@@ -34,7 +34,7 @@ class Session:
     ``bye``, another join, a replacement or the end of its connection.
     """
 
-    __slots__ = ("_outlet", "_registry", "id", "pair", "peer", "user")
+    __slots__ = ("_outlet", "_registry", "deliver", "id", "pair", "peer", "user")
 
     def __init__(self, registry: Registry, outlet: Outlet) -> None:
         self.id = secrets.token_hex(8)
@@ -43,39 +43,37 @@ class Session:
         self.peer: Member | None = None
         self._registry = registry
         self._outlet = outlet
+        self.deliver = outlet.send_text
 
     def receive(self, text: str | bytes) -> None:
         """Do what one message of the client asks for; what is wrong with it is answered by an ``error``."""
         try:
             message = protocol.decode(text)
+            type_ = message.type
             # The two that make up nearly all the traffic come first.
-            if message.type == "candidate":
-                self._present_peer().deliver(protocol.candidate(message.candidate, self.user.json))
-            elif message.type == "message":
-                self._present_peer().deliver(protocol.message(message.data, self.user.json))
-            elif message.type == "join":
+            if type_ == "candidate":
+                peer = self.peer or self._nobody()
+                peer.deliver(protocol.candidate(message.candidate, self.user.json))
+            elif type_ == "message":
+                peer = self.peer or self._nobody()
+                peer.deliver(protocol.message(message.data, self.user.json))
+            elif type_ == "join":
                 self._join(message)
-            elif message.type == "bye":
+            elif type_ == "bye":
                 self._leave(LEFT)
-            elif message.type == "ping":
+            elif type_ == "ping":
                 self.deliver(protocol.pong(message.id))
             else:
-                raise protocol.unknown_type(message.type)
+                raise protocol.unknown_type(type_)
         except MessageError as error:
             self._refuse(error)
-
-    def deliver(self, *replies: bytes) -> None:
-        """Send ``replies`` to this session's own client."""
-        self._outlet.send_text(*replies)
 
     def end(self, code: int) -> None:
         """Leave for good: the connection ended with the close code ``code``."""
         self._leave(LEFT if code in _DELIBERATE else LOST)
 
-    def _present_peer(self) -> Member:
-        if self.peer is None:
-            raise protocol.not_in_room() if self.pair is None else protocol.peer_absent()
-        return self.peer
+    def _nobody(self) -> NoReturn:
+        raise protocol.not_in_room() if self.pair is None else protocol.peer_absent()
 
     def _join(self, join: Message) -> None:
         user, remote = protocol.users_of(join)

@@ -141,13 +141,12 @@ def test_stopping_and_reloading_tell_every_client_to_come_back(certificate: Path
 
 
 def test_a_client_that_does_not_answer_does_not_hold_up_the_end(certificate: Path):
-    with Server(certificate) as server:
-        with Mute(server) as silent:
-            silent.send(type="join", userId="silent", remoteId="one")
-            server.wait_for_log("User silent is initiator")
-            server.signal(signal.SIGTERM)
-            assert server.wait() == 0
-            assert silent.closed() == 1012
+    with Server(certificate) as server, Mute(server) as silent:
+        silent.send(type="join", userId="silent", remoteId="one")
+        server.wait_for_log("User silent is initiator")
+        server.signal(signal.SIGTERM)
+        assert server.wait() == 0
+        assert silent.closed() == 1012
 
 
 def test_full_is_said_politely_and_health_still_answers():
@@ -181,15 +180,15 @@ def test_a_silent_tcp_connection_is_gone_in_time(certificate: Path):
 
 def test_a_half_open_connection_is_closed_with_4008(certificate: Path):
     """A client that is there but does not answer pings; with short intervals, to be quick."""
-    with Server(certificate, SIGNALING_PING_INTERVAL="0.4", SIGNALING_PING_TIMEOUT="0.4") as server:
-        with Client(server) as bob, Mute(server) as alice:
-            bob.join("bob", "alice")
-            alice.send(type="join", userId="alice", remoteId="bob")
-            assert [bob.receive()["type"] for _ in range(4)] == ["ready", "roomInfo", "bye", "roomInfo"]
-            assert alice.closed() == 4008
-            assert bob.quiet(), "the one who answers stays"
-            server.wait_for_log("code=4008")
-            assert server.health()["connections"] == 1
+    quick = {"SIGNALING_PING_INTERVAL": "0.4", "SIGNALING_PING_TIMEOUT": "0.4"}
+    with Server(certificate, **quick) as server, Client(server) as bob, Mute(server) as alice:
+        bob.join("bob", "alice")
+        alice.send(type="join", userId="alice", remoteId="bob")
+        assert [bob.receive()["type"] for _ in range(4)] == ["ready", "roomInfo", "bye", "roomInfo"]
+        assert alice.closed() == 4008
+        assert bob.quiet(), "the one who answers stays"
+        server.wait_for_log("code=4008")
+        assert server.health()["connections"] == 1
 
 
 def test_a_replaced_connection_that_does_not_answer_is_gone(certificate: Path):

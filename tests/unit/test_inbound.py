@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import struct
 
 import pytest
@@ -225,7 +226,7 @@ def test_both_lanes_agree_on_every_input(stream, cuts):
     ours, judge = Inbound(MAX), Library()
     judge.feed(stream)
     edges = [0, *sorted(cut for cut in cuts if cut < len(stream)), len(stream)]
-    for start, end in zip(edges, edges[1:], strict=False):
+    for start, end in itertools.pairwise(edges):
         ours.feed(stream[start:end])
     if judge.failed == ours.close_code:
         assert list(ours.messages) == judge.messages

@@ -32,9 +32,10 @@ def test_what_is_worse_than_information_says_so():
     assert TextFormatter().format(record("Careful", logging.WARNING)).endswith("] WARNING Careful")
 
 
-@pytest.mark.parametrize("control", ["\n", "\r", "\x1b[31m", "\x85", "\u2028", "\0"])
-def test_nobody_writes_lines_or_colours_into_the_log(control):
-    line = TextFormatter().format(record(f"User a{control}b", reason=f"x{control}y z"))
+@pytest.mark.parametrize("formatter", [TextFormatter(), JsonFormatter()])
+@pytest.mark.parametrize("control", ["\n", "\r", "\x1b[31m", "\x85", "\x9b31m", "\x7f", "\u2028", "\0"])
+def test_nobody_writes_lines_or_colours_into_the_log(control, formatter):
+    line = formatter.format(record(f"User a{control}b", reason=f"x{control}y z"))
     assert control not in line
     assert line.isprintable()
 

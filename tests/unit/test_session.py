@@ -29,8 +29,7 @@ def alice(person):
 
 @pytest.fixture
 def bob(person, alice):
-    bob = person().joins("bob", "alice")
-    return bob
+    return person().joins("bob", "alice")
 
 
 @pytest.fixture
@@ -211,7 +210,7 @@ def test_nothing_is_relayed_or_kept_for_an_absent_peer(alice, person):
 def test_one_must_join_first(person, call, message):
     outside = {"type": "error", "message": "Join a room first", "code": "not-in-room"}
     assert person().says(message).hears() == [outside]
-    alice, bob = call
+    alice, _bob = call
     assert alice.says(type="bye").says(message).hears() == [outside]
 
 

@@ -1,0 +1,41 @@
+"""An app that sends every message back: the server's own handshake and connection under the fuzzing client."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from flask import Flask
+from simple_websocket import ConnectionClosed
+
+from signaling.connection import Connection
+from signaling.endpoint import Conversation, Sock
+
+if TYPE_CHECKING:
+    import gevent.socket
+
+# The longest message of the cases is 16 MiB, and the fuzzing client is slow to take it back.
+LIMIT_BYTES = 64 * 1_048_576
+
+app = Flask(__name__)
+sock = Sock(app)
+
+
+@sock.route("/")
+def echo() -> Conversation:
+    return converse
+
+
+@app.get("/healthz")
+def health() -> dict[str, Any]:
+    return {"status": "ok"}
+
+
+def converse(sock: gevent.socket.socket) -> None:
+    connection = Connection(sock, max_message_bytes=LIMIT_BYTES, send_buffer_bytes=LIMIT_BYTES)
+    try:
+        while True:
+            connection.send(connection.receive())
+    except ConnectionClosed:
+        pass
+    finally:
+        connection.release()
