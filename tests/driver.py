@@ -62,7 +62,11 @@ class Server:
         self._reader.start()
 
     def __enter__(self) -> Server:
-        self.wait_until_up()
+        try:
+            self.wait_until_up()
+        except BaseException:
+            self.stop()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
