@@ -7,12 +7,12 @@ STATE ?= .run
 # The command of each Debian package that the tests use, and the package.
 TOOLS = openssl:openssl chromium:chromium node:nodejs
 
-.PHONY: run test lint unit integration browser client versions tools requirements clean
+.PHONY: run test lint unit integration conformance browser client versions tools requirements clean
 
 run: $(VENV)/.service
 	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" STATE="$(STATE)" exec sh .ci/serve
 
-test: tools lint unit client integration browser versions
+test: tools lint unit client integration conformance browser versions
 
 lint: $(VENV)/.tests
 	$(VENV)/bin/ruff check .
@@ -24,6 +24,9 @@ unit: $(VENV)/.tests
 
 integration: $(VENV)/.tests
 	$(VENV)/bin/pytest -q tests/integration
+
+conformance: $(VENV)/.tests
+	$(VENV)/bin/pytest -q tests/conformance
 
 browser: $(VENV)/.tests
 	$(VENV)/bin/pytest -q tests/browser

@@ -27,6 +27,10 @@ from .protocol import CloseCode
 # At least a TLS record: then nothing is ever left decrypted inside OpenSSL, where waiting on the socket misses it.
 _READ_BYTES = 65_536
 
+# What OpenSSL could not write it wants to be given again, as much or more of it. So a write is the front of what is
+# left, up to a length that is always the same.
+_WRITE_BYTES = 65_536
+
 _WOULD_BLOCK = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 _READABLE, _WRITABLE = 1, 2
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
@@ -155,13 +159,13 @@ class Connection:
         sent = 0
         if not self._pending:
             try:
-                sent = self._write(data)
+                while sent < len(data):
+                    sent += self._write(data[sent : sent + _WRITE_BYTES])
+                return
             except _WOULD_BLOCK:
                 pass
             except OSError as error:
                 self._abort(str(error))
-                return
-            if sent == len(data):
                 return
         self._pending += memoryview(data)[sent:]
         if len(self._pending) > self._send_buffer_bytes:
@@ -175,8 +179,7 @@ class Connection:
             while self._pending:
                 self._hub.wait(watcher)
                 try:
-                    # OpenSSL wants the same bytes again after it could not write them; the front stays until sent.
-                    sent = self._write(self._pending[:_READ_BYTES])
+                    sent = self._write(self._pending[:_WRITE_BYTES])
                 except _WOULD_BLOCK:
                     continue
                 except OSError as error:

@@ -11,7 +11,9 @@ from typing import NamedTuple
 from websockets.frames import Close, Frame, Opcode
 from websockets.speedups import apply_mask
 
-FIN_TEXT, FIN_BINARY, FIN_PONG = 0x81, 0x82, 0x8A
+# The first bytes there are of a frame that is not at fault, but for a ping.
+CONTINUATION, TEXT, BINARY = 0x00, 0x01, 0x02
+FIN_CONTINUATION, FIN_TEXT, FIN_BINARY, FIN_CLOSE, FIN_PONG = 0x80, 0x81, 0x82, 0x88, 0x8A
 
 PING = Frame(Opcode.PING, b"").serialize(mask=False)
 

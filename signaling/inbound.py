@@ -16,7 +16,7 @@ from websockets.server import ServerProtocol
 from websockets.speedups import apply_mask
 
 from . import frames
-from .frames import FIN_BINARY, FIN_PONG, FIN_TEXT
+from .frames import BINARY, CONTINUATION, FIN_BINARY, FIN_CLOSE, FIN_CONTINUATION, FIN_PONG, FIN_TEXT, TEXT
 
 _utf8 = codecs.getincrementaldecoder("utf-8")
 
@@ -80,11 +80,14 @@ class Inbound:
                 if head is None:
                     self._hold(data[at:], size - at + 1)
                     return
-                if self._is_short(head) and data[at + 1] >= 0x80:
+                if head.end > size and self._is_sound(head):
                     self._hold(data[at:], head.end - at)
                     self._check_tail()
                     return
                 self._rest = head.end - at
+                if head.first == FIN_CLOSE:
+                    # It ends a message in pieces as well, for which the library would call it a fault.
+                    self._fragments = self._library = None
             end = min(size, at + self._rest)
             self._rest -= end - at
             self._pass_on(data[at:end])
@@ -127,13 +130,16 @@ class Inbound:
             at = end
         return at
 
-    def _is_short(self, head: frames.Head) -> bool:
-        limit = 125 if head.first == FIN_PONG else self._max_bytes
-        return (
-            head.first in (FIN_TEXT, FIN_BINARY, FIN_PONG)
-            and self._fragments is None
-            and head.end - head.start <= limit
-        )
+    def _is_sound(self, head: frames.Head) -> bool:
+        """Tell if the frame is one to wait for; what is wrong already must be judged now."""
+        size = head.end - head.start
+        if head.first == FIN_PONG:
+            return size <= 125
+        if head.first in (TEXT, FIN_TEXT, BINARY, FIN_BINARY):
+            return self._fragments is None and size <= self._max_bytes
+        if head.first in (CONTINUATION, FIN_CONTINUATION) and self._fragments is not None:
+            return size <= self._max_bytes - self._fragments.size
+        return False
 
     def _hold(self, data: bytes, need: int) -> None:
         self._held += data
@@ -142,10 +148,13 @@ class Inbound:
     def _check_tail(self) -> None:
         # A text that cannot become UTF-8 any more fails at once, however long the rest of it takes (section 8.1).
         head = frames.head(self._held)
-        if head is None or head.first != FIN_TEXT or head.start > len(self._held):
+        if head is None or head.start > len(self._held):
             return
         if self._tail is None:
-            self._tail = _Tail(head.start)
+            decoder = self._fragments.decoder if self._fragments else None
+            if decoder is None and head.first not in (TEXT, FIN_TEXT):
+                return
+            self._tail = _Tail(head.start, decoder)
         try:
             self._tail.check(self._held)
         except UnicodeDecodeError as error:
@@ -197,10 +206,12 @@ class _Tail:
 
     __slots__ = ("_decoder", "_done", "_start")
 
-    def __init__(self, start: int) -> None:
+    def __init__(self, start: int, before: codecs.IncrementalDecoder | None) -> None:
         self._start = start
         self._done = 0
         self._decoder = _utf8()
+        if before is not None:
+            self._decoder.setstate(before.getstate())
 
     def check(self, held: bytearray) -> None:
         self._decoder.decode(frames.unmask(held, self._start, len(held), self._done))
@@ -210,16 +221,18 @@ class _Tail:
 class _Fragments:
     """A message in pieces."""
 
-    __slots__ = ("_decoder", "_parts")
+    __slots__ = ("_parts", "decoder", "size")
 
     def __init__(self, *, text: bool) -> None:
-        self._decoder = _utf8() if text else None
+        self.decoder = _utf8() if text else None
+        self.size = 0
         self._parts: list[str] | list[bytes] = []
 
     def add(self, data: bytes, fin: bool) -> str | bytes | None:
         """Return the whole message when this was its last piece."""
-        if self._decoder is None:
+        self.size += len(data)
+        if self.decoder is None:
             self._parts.append(data)  # type: ignore[arg-type]
             return b"".join(self._parts) if fin else None  # type: ignore[arg-type]
-        self._parts.append(self._decoder.decode(data, fin))  # type: ignore[arg-type]
+        self._parts.append(self.decoder.decode(data, fin))  # type: ignore[arg-type]
         return "".join(self._parts) if fin else None  # type: ignore[arg-type]

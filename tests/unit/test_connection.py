@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import struct
 from collections.abc import Iterator
 
 import gevent
 import gevent.socket
+import gevent.ssl
 import pytest
 from simple_websocket import ConnectionClosed
 
@@ -17,19 +19,35 @@ from signaling.settings import Settings
 from tests.unit.test_inbound import frame
 
 
-@pytest.fixture
-def wires() -> Iterator[tuple[gevent.socket.socket, gevent.socket.socket]]:
+@pytest.fixture(params=["plain", "tls"])
+def wires(request, certificate) -> Iterator[tuple[gevent.socket.socket, gevent.socket.socket]]:
     """The server's end and the client's end, of little room, so that a slow reader shows soon."""
     ours, theirs = gevent.socket.socketpair()
     ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4_096)
-    theirs.settimeout(10)
-    with ours, theirs, gevent.Timeout(20):
-        yield ours, theirs
+    with gevent.Timeout(20):
+        if request.param == "tls":
+            server = gevent.ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            server.load_cert_chain(certificate, certificate.with_suffix(".key"))
+            client = gevent.ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            client.load_verify_locations(certificate)
+            accepting = gevent.spawn(server.wrap_socket, ours, server_side=True)
+            theirs = client.wrap_socket(theirs, server_hostname="localhost")
+            ours = accepting.get()
+        theirs.settimeout(10)
+        with ours, theirs:
+            yield ours, theirs
 
 
 @pytest.fixture
 def connection(wires) -> Connection:
     return Connection(wires[0], send_buffer_bytes=65_536, close_timeout=0.2)
+
+
+def read(theirs: gevent.socket.socket, size: int) -> bytes:
+    data = b""
+    while len(data) < size:
+        data += theirs.recv(65_536)
+    return data
 
 
 def read_all(theirs: gevent.socket.socket) -> bytes:
@@ -45,7 +63,7 @@ def test_a_message_arrives_and_an_answer_goes_back(connection, wires):
     connection.send("é")
     connection.send(b"\xff")
     connection.send_text(b"a", b"b")
-    assert wires[1].recv(100) == b"\x81\x02\xc3\xa9\x82\x01\xff\x81\x01a\x81\x01b"
+    assert read(wires[1], 13) == b"\x81\x02\xc3\xa9\x82\x01\xff\x81\x01a\x81\x01b"
 
 
 @pytest.mark.parametrize("size", [0, 125, 126, 65_535, 65_536])
@@ -54,21 +72,19 @@ def test_lengths_out_are_as_rfc_6455_has_them(wires, size):
     head = {0: b"\x81\x00", 125: b"\x81\x7d", 126: b"\x81\x7e\x00\x7e", 65_535: b"\x81\x7e\xff\xff"}
     connection.send_text(b"x" * size)
     wanted = head.get(size, b"\x81\x7f" + struct.pack("!Q", size)) + b"x" * size
-    data = b""
-    while len(data) < len(wanted):
-        data += wires[1].recv(65_536)
-    assert data == wanted
+    assert read(wires[1], len(wanted)) == wanted
 
 
-def test_what_does_not_fit_waits_in_order(connection, wires):
-    sent = [b"%05d" % number * 100 for number in range(100)]
+@pytest.mark.parametrize("size", [500, 60_000, 250_000])
+def test_what_does_not_fit_waits_in_order(wires, size):
+    connection = Connection(wires[0])
+    sent = [b"%05d" % number * (size // 5) for number in range(500_000 // size)]
     for payload in sent:
         connection.send_text(payload)
     assert connection._pending, "the socket took all of it: the test shows nothing"
-    received = b""
-    while len(received) < sum(len(payload) + 4 for payload in sent):
-        received += wires[1].recv(65_536)
-    assert received == b"".join(b"\x81\x7e\x01\xf4" + payload for payload in sent)
+    head = b"\x81\x7e" + struct.pack("!H", size) if size < 65_536 else b"\x81\x7f" + struct.pack("!Q", size)
+    wanted = b"".join(head + payload for payload in sent)
+    assert read(wires[1], len(wanted)) == wanted
     connection.send_text(b"after")
     assert wires[1].recv(100) == b"\x81\x05after"
 

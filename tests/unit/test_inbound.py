@@ -123,6 +123,25 @@ def test_text_that_cannot_become_utf8_fails_before_the_rest_of_it_arrives():
     assert read(frame(0x82, b"ab\xff" + b"c" * 50)[:-20]).close_code is None
 
 
+def test_text_in_pieces_fails_as_soon_and_knows_what_came_before():
+    start = frame(0x01, b"\xc3")
+    assert read(start + frame(0x00, b"\xa9" + b"c" * 50)[:-20]).close_code is None
+    assert read(start + frame(0x00, b"\xffcc" + b"c" * 50)[:-20]).close_code == 1007
+    assert read(frame(0x01, b"ab\xff" + b"c" * 50)[:-20]).close_code == 1007
+    assert read(frame(0x02, b"ab") + frame(0x00, b"\xff" * 50)[:-20]).close_code is None
+
+
+def test_a_piece_over_the_limit_is_refused_by_its_head_alone():
+    assert read(frame(0x01, b"a" * 100) + frame(0x80, length=MAX - 99)).close_code == 1009
+    assert read(frame(0x01, b"a" * 100) + frame(0x80, length=MAX - 100)).close_code is None
+
+
+@STEPS
+def test_a_close_ends_a_message_in_pieces(step):
+    inbound = read(frame(0x01, b"a") + frame(0x88, struct.pack("!H", 1000)) + frame(0x80, b"b"), step=step)
+    assert (inbound.close_code, inbound.answered) == (1000, True)
+
+
 @STEPS
 @pytest.mark.parametrize("payload", [b"", b"x" * 125])
 def test_a_ping_is_answered_with_its_own_payload(payload, step):
@@ -230,8 +249,12 @@ def test_both_lanes_agree_on_every_input(stream, cuts):
         ours.feed(stream[start:end])
     if judge.failed == ours.close_code:
         assert list(ours.messages) == judge.messages
+    elif ours.answered:
+        # A close amid a message in pieces is a fault for the library, and none for ours.
+        assert judge.failed == CloseCode.PROTOCOL_ERROR
+        assert judge.protocol.close_rcvd is not None
     else:
-        # The one difference there may be: bad UTF-8 is seen sooner by ours, in what is not a whole message yet.
+        # Bad UTF-8 is seen sooner by ours, in what is not a whole message yet.
         assert ours.close_code == CloseCode.INVALID_DATA
     if ours.close_code is None:
         assert b"".join(ours.replies) == judge.replies
