@@ -45,8 +45,8 @@ def connection(wires) -> Connection:
 
 def read(theirs: gevent.socket.socket, size: int) -> bytes:
     data = b""
-    while len(data) < size:
-        data += theirs.recv(65_536)
+    while len(data) < size and (more := theirs.recv(65_536)):
+        data += more
     return data
 
 
