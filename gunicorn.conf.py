@@ -1,12 +1,12 @@
 """How the process runs: ``gunicorn -c gunicorn.conf.py wsgi:app``. What there is to set is in the environment."""
 
-# Nothing else of the package may be imported here: the master is not patched by gevent, the worker is.
+# What makes a lock may not be imported here: the master is not patched by gevent, the worker is.
 from signaling import hooks, logs
 
 _settings = hooks.load_settings()
 
 bind = hooks.address(_settings)
-worker_class = "gevent"
+worker_class = "signaling.worker.Worker"
 # A full pool is silence, so a WebSocket too many must still find a place to be told so.
 worker_connections = _settings.max_connections + hooks.SPARE_PLACES
 # Reaching it would end every call of the worker.

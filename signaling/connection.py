@@ -102,7 +102,7 @@ class Connection:
             if self.close_code is not None:
                 raise ConnectionClosed(self.close_code, self.close_reason)
             if inbound.messages:
-                return inbound.messages.popleft()
+                return inbound.messages.pop()
             if inbound.close_code is not None:
                 self._end(inbound.close_code, inbound.close_reason)
             else:
@@ -128,6 +128,8 @@ class Connection:
         self.heard = True
         inbound = self._inbound
         inbound.feed(data)
+        if len(inbound.messages) > 1:
+            inbound.messages.reverse()
         if inbound.replies:
             self._transmit(b"".join(inbound.replies))
             inbound.replies.clear()

@@ -15,6 +15,8 @@ from websockets.http11 import Request
 from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
+from .worker import Conversation, Worker
+
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
@@ -22,7 +24,6 @@ log = logging.getLogger(__name__)
 
 _UPGRADE = "signaling.upgrade"
 
-Conversation = Callable[[gevent.socket.socket], None]
 View = Callable[..., Conversation | Response]
 
 
@@ -31,7 +32,7 @@ class Sock(flask_sock.Sock):  # type: ignore[misc]
 
     The stock one talks inside the view, so that Flask's contexts and frames live as long as the WebSocket does. Here
     the view only answers the handshake; when Flask is done with the request, teardown included, :class:`Handover`
-    sends the answer and holds the conversation, in the greenlet of the request. No HTTP can be written after that.
+    sends the answer, and the conversation is held in the greenlet of the request. No HTTP can be written after that.
     """
 
     def init_app(self, app: Flask) -> None:
@@ -81,7 +82,7 @@ class Handover:
         sock = environ["gunicorn.socket"]
         environ.clear()
         sock.sendall(accepted)
-        conversation(sock)
+        Worker.converse(sock, conversation)
         # gunicorn's gevent worker takes this as: it was answered already, close the socket.
         raise StopIteration
 

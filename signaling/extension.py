@@ -12,12 +12,13 @@ from simple_websocket import ConnectionClosed
 
 from .connection import Connection
 from .connections import Connections
-from .endpoint import Conversation, Sock, refuse
+from .endpoint import Sock, refuse
 from .pages import add_pages
 from .protocol import CloseCode
 from .registry import Registry, rooms
 from .session import Session
 from .settings import PREFIX, Settings, misspelled
+from .worker import Conversation
 
 if TYPE_CHECKING:
     import gevent.socket

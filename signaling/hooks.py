@@ -1,7 +1,7 @@
 """What gunicorn calls: the checks before the start, the watch over the certificate, and the drain at the end.
 
-``gunicorn.conf.py`` names them; the configuration of somebody's own app may import them as well. They run in the master
-where gevent has patched nothing, so nothing of the service itself is imported at the top of this module.
+``gunicorn.conf.py`` names them; the configuration of somebody's own app may import them as well. The master imports
+this where gevent has patched nothing, so nothing that makes a lock is imported at the top of this module.
 """
 
 from __future__ import annotations
@@ -14,6 +14,9 @@ import ssl
 import sys
 import time
 from typing import TYPE_CHECKING, Any, NoReturn
+
+import gevent
+from gunicorn.workers.ggevent import GeventWorker
 
 from . import tls
 from .settings import Settings, SettingsError
@@ -56,8 +59,8 @@ def on_starting(server: Arbiter) -> None:
     settings = load_settings()
     if server.cfg.workers > 1:
         _stop(f"{server.cfg.workers} workers would each have rooms of their own: run one worker (-w 1)")
-    if "gevent" not in server.cfg.worker_class_str:
-        _stop(f"the worker class must be gevent, not {server.cfg.worker_class_str}")
+    if not issubclass(server.cfg.worker_class, GeventWorker):
+        _stop(f"the worker class must be signaling.worker.Worker or gevent, not {server.cfg.worker_class_str}")
     if server.cfg.preload_app:
         _stop("preload_app is not possible: the app must be loaded after gevent has patched the worker")
     if settings.tls_cert and settings.tls_key:
@@ -82,8 +85,10 @@ def nworkers_changed(server: Arbiter, new: int, old: int | None) -> None:
 
 
 def post_fork(server: Arbiter, worker: Worker) -> None:
-    """Bound the TLS handshake: gunicorn waits for it without a limit."""
+    """Bound the TLS handshake, which gunicorn waits for without a limit."""
     socket.setdefaulttimeout(load_settings().handshake_timeout)
+    # It would keep, for each greenlet, where it was spawned.
+    gevent.config.track_greenlet_tree = False
 
 
 def ssl_context(config: Config, default_factory: Any) -> tls.Certificate:
@@ -96,8 +101,6 @@ def ssl_context(config: Config, default_factory: Any) -> tls.Certificate:
 
 def post_worker_init(worker: Worker) -> None:
     """Start the greenlets that watch for the worker's end and for a new certificate."""
-    import gevent
-
     # A scan of the port would write a traceback for each probe that is no TLS.
     hub = gevent.get_hub()
     hub.NOT_ERROR = (*hub.NOT_ERROR, ssl.SSLError, ConnectionError, TimeoutError)
@@ -107,8 +110,6 @@ def post_worker_init(worker: Worker) -> None:
 
 def worker_exit(server: Arbiter, worker: Worker) -> None:
     """Send what the drain still has to send, for as long as a closing handshake may take."""
-    import gevent
-
     from . import connections
 
     connections.drain_all()
@@ -118,8 +119,6 @@ def worker_exit(server: Arbiter, worker: Worker) -> None:
 
 
 def _watch_end(worker: Worker) -> None:
-    import gevent
-
     from . import connections
 
     # gunicorn calls no hook between the signal and its wait for the requests to end.
@@ -129,8 +128,6 @@ def _watch_end(worker: Worker) -> None:
 
 
 def _watch_certificate(interval: float) -> None:
-    import gevent
-
     while True:
         gevent.sleep(interval)
         if _certificate is not None:

@@ -8,7 +8,6 @@ fault; it is made when it is needed and let go at the next frame that finds no m
 from __future__ import annotations
 
 import codecs
-from collections import deque
 
 from websockets.frames import CloseCode, Frame, Opcode
 from websockets.protocol import OPEN
@@ -25,7 +24,8 @@ class Inbound:
     """What a client sends, from right after its handshake.
 
     Attributes:
-        messages: whole messages not taken yet, oldest first: ``str`` of a text message, ``bytes`` of a binary one.
+        messages: whole messages, oldest first: ``str`` of a text message, ``bytes`` of a binary one. The reader of
+            this empties it.
         replies: frames to send back (pong, close); the reader of this empties it.
         close_code: None while the client may go on; else the code that this side of the connection ended with.
         close_reason: the words that came, or are sent, with it.
@@ -48,7 +48,7 @@ class Inbound:
     )
 
     def __init__(self, max_bytes: int) -> None:
-        self.messages: deque[str | bytes] = deque()
+        self.messages: list[str | bytes] = []
         self.replies: list[bytes] = []
         self.close_code: int | None = None
         self.close_reason = ""

@@ -65,7 +65,7 @@ def test_a_wrong_setting_stops_the_start_with_one_line(settings, line: str):
     ("arguments", "words"),
     [
         (("-w", "3"), "3 workers would each have rooms of their own"),
-        (("-k", "sync"), "the worker class must be gevent, not sync"),
+        (("-k", "sync"), "the worker class must be signaling.worker.Worker or gevent, not sync"),
         (("--preload",), "preload_app is not possible"),
     ],
 )

@@ -47,11 +47,19 @@ async def everything(socket: ClientConnection) -> list[dict[str, Any]]:
         return heard
 
 
+async def settle(sockets: list[ClientConnection]) -> list[list[dict[str, Any]]]:
+    """All that each of `sockets` hears of what all of them did so far."""
+    # All was done when everybody has its first pong; what it caused arrives before a second one.
+    first = await asyncio.gather(*map(everything, sockets))
+    second = await asyncio.gather(*map(everything, sockets))
+    return [before + after for before, after in zip(first, second, strict=True)]
+
+
 def test_twelve_racing_to_join_as_one_user_leave_exactly_one(server: Server):
     async def race() -> None:
         sockets = await open_all(server, 12)
         await asyncio.gather(*(socket.send(join("twelve", "waits")) for socket in sockets))
-        heard = await asyncio.gather(*map(everything, sockets))
+        heard = await settle(sockets)
         out = [replies for replies in heard if any(reply.get("code") == "replaced" for reply in replies)]
         assert len(out) == 11
         assert all([r["type"] for r in replies].count("created") <= 1 for replies in heard)
@@ -73,10 +81,7 @@ def test_two_racing_joins_make_exactly_one_initiator(server: Server):
             *(one.send(join(f"r{n}", f"s{n}")) for n, (one, _) in enumerate(pairs)),
             *(other.send(join(f"s{n}", f"r{n}")) for n, (_, other) in enumerate(pairs)),
         )
-        # The joins of all are done when everybody's pong is there; what they caused arrives before a second one.
-        first = await asyncio.gather(*map(everything, sockets))
-        second = await asyncio.gather(*map(everything, sockets))
-        types = [[reply["type"] for reply in a + b] for a, b in zip(first, second, strict=True)]
+        types = [[reply["type"] for reply in replies] for replies in await settle(sockets)]
         for one, other in zip(types[::2], types[1::2], strict=True):
             assert sorted([one, other]) == [["created", "roomInfo", "ready", "roomInfo"], ["joined", "roomInfo"]]
         await asyncio.gather(*(socket.close() for socket in sockets))
