@@ -55,4 +55,4 @@ requirements: $(VENV)/.tests
 	$(VENV)/bin/uv pip compile -q --universal --generate-hashes --python-version 3.11 --extra dev -c requirements.txt pyproject.toml -o requirements-dev.txt $(UPGRADE)
 
 clean:
-	rm -rf $(VENV) $(STATE) .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv* $(STATE) .hypothesis .mypy_cache .pytest_cache .ruff_cache

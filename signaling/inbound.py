@@ -148,7 +148,7 @@ class Inbound:
     def _check_tail(self) -> None:
         # A text that cannot become UTF-8 any more fails at once, however long the rest of it takes (section 8.1).
         head = frames.head(self._held)
-        if head is None or head.start > len(self._held):
+        if head is None or head.first == FIN_PONG or head.start > len(self._held):
             return
         if self._tail is None:
             decoder = self._fragments.decoder if self._fragments else None

@@ -12,14 +12,14 @@ import subprocess
 import sys
 import threading
 import urllib.request
+from collections import deque
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from websockets.client import ClientProtocol
-from websockets.exceptions import ConnectionClosed
+from websockets.frames import Frame, Opcode
 from websockets.protocol import State
-from websockets.sync.client import connect
 from websockets.uri import parse_uri
 
 ROOT = Path(__file__).parent.parent
@@ -147,86 +147,137 @@ class Server:
 
 
 class Client:
-    """A user with a WebSocket; messages as dicts."""
+    """A user with a WebSocket; messages as dicts. It reads, and answers pings, when it is asked to receive.
+
+    On one thread, since Python's TLS sockets do not take two well.
+    """
 
     def __init__(self, server: Server, path: str = "/", **options: Any) -> None:
-        options.setdefault("ping_interval", None)
-        self.socket = connect(server.ws_url + path, ssl=server.tls, legacy=True, **options)
+        self._socket: socket.socket = socket.create_connection(("localhost", server.port), PATIENCE)
+        if server.tls:
+            self._socket = server.tls.wrap_socket(self._socket, server_hostname="localhost")
+        self._events: deque[Frame] = deque()
+        self._protocol = ClientProtocol(parse_uri(server.ws_url + path), **options)
+        self.request = self._protocol.connect()
+        self._protocol.send_request(self.request)
+        self._flush()
+        while self._protocol.state is State.CONNECTING and self._protocol.handshake_exc is None:
+            self._protocol.receive_data(self._socket.recv(65_536))
+        self.response, *events = self._protocol.events_received()
+        self._events += events
+        if self._protocol.handshake_exc is not None:
+            self._socket.close()
+            raise self._protocol.handshake_exc
 
     def __enter__(self) -> Client:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.socket.close()
+        with suppress(OSError):
+            self.close()
+        self._socket.close()
 
-    def send(self, message: Any = None, **fields: Any) -> None:
-        self.socket.send(json.dumps(fields if message is None else message))
+    def _flush(self) -> None:
+        self._socket.sendall(b"".join(self._protocol.data_to_send()))
+
+    def _read(self) -> bool:
+        """Take in what arrives next; False at the end of the TCP connection."""
+        data = b""
+        with suppress(ConnectionError, ssl.SSLEOFError):
+            data = self._socket.recv(65_536)
+        if not data:
+            return False
+        self._protocol.receive_data(data)
+        self._events += self._protocol.events_received()
+        with suppress(OSError):
+            self._answer(b"".join(self._protocol.data_to_send()))
+        return True
+
+    def _answer(self, data: bytes) -> None:
+        self._socket.sendall(data)
+
+    @property
+    def subprotocol(self) -> str | None:
+        return self._protocol.subprotocol
+
+    def send(self, text: str | bytes | None = None, **fields: Any) -> None:
+        """Send a message of `fields`, or `text` as it is: `str` as text, `bytes` as a binary message."""
+        if isinstance(text, bytes):
+            self._protocol.send_binary(text)
+        else:
+            self.send_text((json.dumps(fields) if text is None else text).encode())
+        self._flush()
+
+    def send_text(self, *pieces: bytes) -> None:
+        """Send a text message in `pieces`, which need not be UTF-8."""
+        for number, piece in enumerate(pieces):
+            send = self._protocol.send_continuation if number else self._protocol.send_text
+            send(piece, fin=number == len(pieces) - 1)
+        self._flush()
+
+    def ping(self) -> bool:
+        """Send a ping, and tell if its pong came next."""
+        self._protocol.send_ping(b"?")
+        self._flush()
+        frame = self._next()
+        return frame is not None and (frame.opcode, frame.data) == (Opcode.PONG, b"?")
+
+    def _next(self) -> Frame | None:
+        while not self._events:
+            if not self._read():
+                return None
+        return self._events.popleft()
 
     def receive(self) -> dict[str, Any]:
-        text = self.socket.recv(PATIENCE)
-        assert isinstance(text, str), "the server always sends text"
-        return json.loads(text)
+        """Wait for the next message."""
+        while (frame := self._next()) is not None:
+            if frame.opcode is not Opcode.PING:
+                assert frame.opcode is Opcode.TEXT, f"the server always sends text: {frame}"
+                return json.loads(frame.data)
+        raise AssertionError("the connection ended")
 
     def join(self, user: Any, remote: Any) -> list[dict[str, Any]]:
         """Join, and return the two replies."""
         self.send(type="join", userId=user, remoteId=remote)
         return [self.receive(), self.receive()]
 
-    def ask(self, message: Any) -> dict[str, Any]:
-        """Send text (or what becomes JSON) and return the one reply."""
-        self.socket.send(message if isinstance(message, str | bytes) else json.dumps(message))
+    def ask(self, text: str | bytes | None = None, **fields: Any) -> dict[str, Any]:
+        """Send, and return the one reply."""
+        self.send(text, **fields)
         return self.receive()
 
-    def closed(self) -> tuple[int, str]:
-        """Wait for the end and return its code and reason; what still arrives before it is passed over."""
-        try:
-            while True:
-                self.socket.recv(PATIENCE)
-        except ConnectionClosed as end:
-            return (end.rcvd.code, end.rcvd.reason) if end.rcvd else (1006, "")
-
     def quiet(self) -> bool:
-        """True when nothing was sent to this client: the answer to a ping comes right behind."""
-        return self.ask({"type": "ping", "id": "quiet"}) == {"type": "pong", "id": "quiet"}
+        """Tell if nothing was sent to this client: the answer to a ping comes right behind."""
+        return self.ask(type="ping", id="quiet") == {"type": "pong", "id": "quiet"}
+
+    def close(self, code: int = 1000) -> None:
+        """Close, and wait for the answer."""
+        if self._protocol.state is State.OPEN:
+            self._protocol.send_close(code)
+            self._flush()
+        self.closed()
+
+    def closed(self) -> tuple[int, str]:
+        """Wait for the end of the TCP connection, and return the server's close code and reason."""
+        while self._read():
+            pass
+        self._socket.close()
+        close = self._protocol.close_rcvd
+        return (close.code, close.reason) if close else (1006, "")
 
     def vanish(self) -> None:
         """End the TCP connection without a close frame."""
-        self.socket.socket.close()
+        self._socket.close()
 
 
-class Mute:
+class Mute(Client):
     """A user whose client never answers: no pong, no close. What a connection is whose other end is gone."""
 
-    def __init__(self, server: Server) -> None:
-        self.socket = socket.create_connection(("localhost", server.port), PATIENCE)
-        if server.tls:
-            self.socket = server.tls.wrap_socket(self.socket, server_hostname="localhost")
-        self._protocol = ClientProtocol(parse_uri(server.ws_url))
-        self._protocol.send_request(self._protocol.connect())
-        self._flush()
-        while self._protocol.state is State.CONNECTING:
-            self._protocol.receive_data(self.socket.recv(4_096))
-
-    def __enter__(self) -> Mute:
-        return self
+    def _answer(self, data: bytes) -> None:
+        pass
 
     def __exit__(self, *_: object) -> None:
-        self.socket.close()
-
-    def _flush(self) -> None:
-        self.socket.sendall(b"".join(self._protocol.data_to_send()))
-
-    def send(self, text: bytes = b"", **fields: Any) -> None:
-        self._protocol.send_text(text or json.dumps(fields).encode())
-        self._flush()
-
-    def closed(self) -> int | None:
-        """Read to the end of the TCP connection, and return the code of the close frame that came before it."""
-        with suppress(OSError):
-            while data := self.socket.recv(65_536):
-                self._protocol.receive_data(data)
-                self._protocol.data_to_send()
-        return self._protocol.close_rcvd.code if self._protocol.close_rcvd else None
+        self._socket.close()
 
 
 def meet(server: Server, one: Any = "alice", other: Any = "bob") -> tuple[Client, Client]:

@@ -55,5 +55,5 @@ def test_a_fault_in_the_apps_own_teardown_is_a_500_before_there_is_a_websocket(m
 
 def test_the_apps_config_goes_before_the_environment(mounted: Server):
     with Client(mounted, "/call/ws") as client:
-        client.socket.send("x" * 2_049)
+        client.send("x" * 2_049)
         assert client.closed()[0] == 1009

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
 
 from tests.driver import Client, Mute, Server, meet
 
@@ -62,23 +63,23 @@ def test_large_offers_and_the_limit(server: Server):
 def test_fragments_pings_and_binary(server: Server):
     alice, bob = meet(server)
     with alice, bob:
-        alice.socket.send(['{"type":"mess', 'age","data":', '"é"}'])
+        alice.send_text(*[bytes([byte]) for byte in '{"type":"message","data":"é"}'.encode()])
         assert bob.receive()["data"] == "é"
-        alice.socket.send('{"type":"message","data":"é"}'.encode())
+        alice.send('{"type":"message","data":"é"}'.encode())
         assert bob.receive()["data"] == "é"
-        assert alice.socket.ping().wait(20)
+        assert alice.ping()
 
 
 def test_no_compression_is_negotiated(server: Server):
-    """Browsers always offer permessage-deflate, as this client does."""
-    with Client(server, compression="deflate") as client:
-        assert "Sec-WebSocket-Extensions" in client.socket.request.headers
-        assert client.socket.response.headers.get("Sec-WebSocket-Extensions") is None
+    """Browsers always offer permessage-deflate."""
+    with Client(server, extensions=[ClientPerMessageDeflateFactory()]) as client:
+        assert "permessage-deflate" in client.request.headers["Sec-WebSocket-Extensions"]
+        assert client.response.headers.get("Sec-WebSocket-Extensions") is None
 
 
 def test_a_subprotocol_that_is_offered_is_accepted(server: Server):
     with Client(server, subprotocols=["one", "two"]) as client:
-        assert client.socket.subprotocol == "one"
+        assert client.subprotocol == "one"
 
 
 @pytest.mark.parametrize(
@@ -103,12 +104,12 @@ def test_bad_input_is_answered_and_the_connection_stays(server: Server, text: st
 def test_alone_is_told_so(server: Server):
     with Client(server) as alice:
         alice.join("alice", "bob")
-        assert alice.ask({"type": "candidate", "candidate": {}})["code"] == "peer-absent"
+        assert alice.ask(type="candidate", candidate={})["code"] == "peer-absent"
 
 
 def test_self_connection_is_closed_with_1008(server: Server):
     with Client(server) as client:
-        assert client.ask({"type": "join", "userId": "a", "remoteId": "a"}) == {
+        assert client.ask(type="join", userId="a", remoteId="a") == {
             "type": "error",
             "message": "User cannot connect to themselves",
             "code": "self-connection",
@@ -129,9 +130,9 @@ def test_a_newer_connection_replaces_the_older(server: Server):
 @pytest.mark.parametrize(
     ("end", "reason"),
     [
-        (lambda client: client.socket.close(1000), "left"),
-        (lambda client: client.socket.close(1001), "left"),
-        (lambda client: client.socket.close(3000), "lost"),
+        (lambda client: client.close(1000), "left"),
+        (lambda client: client.close(1001), "left"),
+        (lambda client: client.close(3000), "lost"),
         (Client.vanish, "lost"),
         (lambda client: client.send(type="join", userId="alice", remoteId="carol"), "left"),
     ],
@@ -159,6 +160,6 @@ def test_text_that_is_not_utf8_closes_with_1007_and_reaches_nobody(server: Serve
     with Client(server) as bob, Mute(server) as alice:
         bob.join("bob", "alice")
         alice.send(type="join", userId="alice", remoteId="bob")
-        alice.send(b'{"type":"message","data":"\xff"}')
+        alice.send_text(b'{"type":"message","data":"\xff"}')
         assert [bob.receive()["type"] for _ in range(3)] == ["ready", "roomInfo", "bye"]
-        assert alice.closed() == 1007
+        assert alice.closed()[0] == 1007

@@ -109,7 +109,7 @@ def test_a_reader_that_stops_reading_costs_only_itself(server: Server):
         heard = peer.receive()
         assert (heard["type"], heard["userId"], heard["reason"]) == ("bye", "stuck", "lost")
         peer.vanish()
-        stuck.socket.close()
+        stuck.vanish()
 
 
 def test_a_client_that_floods_does_not_delay_others(server: Server):

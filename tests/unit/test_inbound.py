@@ -137,6 +137,12 @@ def test_a_piece_over_the_limit_is_refused_by_its_head_alone():
 
 
 @STEPS
+def test_a_pong_amid_a_text_in_pieces_need_not_be_text(step):
+    inbound = read(frame(0x01, b"a") + frame(0x8A, b"\xff\xff") + frame(0x80, b"b"), step=step)
+    assert (inbound.messages, inbound.close_code) == (["ab"], None)
+
+
+@STEPS
 def test_a_close_ends_a_message_in_pieces(step):
     inbound = read(frame(0x01, b"a") + frame(0x88, struct.pack("!H", 1000)) + frame(0x80, b"b"), step=step)
     assert (inbound.close_code, inbound.answered) == (1000, True)
