@@ -24,6 +24,19 @@ log = logging.getLogger(__name__)
 
 _UPGRADE = "signaling.upgrade"
 
+# What an opening handshake is judged by. Extensions are not: none is ever agreed to.
+_HEADERS = {
+    "HTTP_" + header.upper().replace("-", "_"): header
+    for header in (
+        "Connection",
+        "Upgrade",
+        "Origin",
+        "Sec-WebSocket-Key",
+        "Sec-WebSocket-Version",
+        "Sec-WebSocket-Protocol",
+    )
+}
+
 View = Callable[..., Conversation | Response]
 
 
@@ -101,10 +114,7 @@ def _accept(handshake: ServerProtocol, environ: WSGIEnvironment) -> bytes | Resp
         return refuse(426, f"WebSocket version 13 is needed, not {version[:16]!r}.", **{"Sec-WebSocket-Version": "13"})
     if environ.get("CONTENT_LENGTH", "0") != "0" or "HTTP_TRANSFER_ENCODING" in environ:
         return refuse(400, "Bad WebSocket handshake: it has a body.")
-    headers = Headers()
-    for name, value in environ.items():
-        if name.startswith("HTTP_"):
-            headers[name[5:].replace("_", "-")] = value
+    headers = Headers((header, environ[name]) for name, header in _HEADERS.items() if name in environ)
     answer = handshake.accept(
         Request(environ["RAW_URI"], headers, environ["REQUEST_METHOD"], environ["SERVER_PROTOCOL"])
     )

@@ -28,11 +28,13 @@ def teardown(error):
 """
 
 
-@pytest.fixture(scope="module")
-def mounted(tmp_path_factory: pytest.TempPathFactory, certificate: Path):
+@pytest.fixture(scope="module", params=["signaling.worker.Worker", "gevent"])
+def mounted(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, certificate: Path):
+    """The app of somebody else, under our worker and under gunicorn's own."""
     folder = tmp_path_factory.mktemp("app")
     (folder / "mine.py").write_text(APP)
-    with Server(certificate, app="mine:app", health="/call/healthz", PYTHONPATH=f"{folder}:{ROOT}") as server:
+    where = {"app": "mine:app", "health": "/call/healthz", "PYTHONPATH": f"{folder}:{ROOT}"}
+    with Server(certificate, ("-k", request.param), **where) as server:
         yield server
 
 
