@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Coroutine
+from contextlib import suppress
 from typing import Any
 
 from websockets.asyncio.client import ClientConnection, connect
@@ -37,8 +38,9 @@ def join(user: str, remote: str) -> str:
 async def everything(socket: ClientConnection) -> list[dict[str, Any]]:
     """All that is sent to `socket` until the answer to a ping, or its close."""
     heard = []
-    try:
+    with suppress(ConnectionClosed):
         await socket.send('{"type":"ping","id":"end"}')
+    try:
         while True:
             heard.append(json.loads(await socket.recv()))
             if heard[-1] == {"type": "pong", "id": "end"}:
