@@ -7,7 +7,7 @@ STATE ?= .run
 # The command of each Debian package that the tests use, and the package.
 TOOLS = openssl:openssl chromium:chromium node:nodejs
 
-.PHONY: run test lint unit integration conformance browser client versions tools requirements clean
+.PHONY: run test lint unit integration conformance browser client bench soak versions tools requirements clean
 
 run: $(VENV)/.service
 	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" STATE="$(STATE)" exec sh .ci/serve
@@ -33,6 +33,16 @@ browser: $(VENV)/.tests
 
 client:
 	node --test tests/client/
+
+# What a message costs, beside Node.js and the C floor: some twenty minutes on a machine with nothing else to do.
+bench: $(VENV)/.tests
+	$(VENV)/bin/pip install -q -r tests/benchmarks/requirements.txt
+	$(VENV)/bin/python tests/benchmarks/bench.py --markdown docs/benchmark.md --figure docs/benchmark.svg $(BENCH)
+
+# Half an hour of users who come, misbehave and go; MINUTES=5 is shorter.
+MINUTES ?= 30
+soak: $(VENV)/.tests
+	$(VENV)/bin/python -m tests.soak --minutes $(MINUTES)
 
 # The same on every other supported Python of this machine.
 versions:
