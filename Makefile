@@ -7,12 +7,12 @@ STATE ?= .run
 # The command of each Debian package that the tests use, and the package.
 TOOLS = openssl:openssl chromium:chromium node:nodejs
 
-.PHONY: run test lint unit integration conformance browser client bench soak versions tools requirements clean
+.PHONY: run test lint unit integration conformance browser client bench soak soak-minute versions tools requirements clean
 
 run: $(VENV)/.service
 	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" STATE="$(STATE)" exec sh .ci/serve
 
-test: tools lint unit client integration conformance browser versions
+test: tools lint unit client integration conformance soak-minute browser versions
 
 lint: $(VENV)/.tests
 	$(VENV)/bin/ruff check .
@@ -43,6 +43,9 @@ bench: $(VENV)/.tests
 MINUTES ?= 30
 soak: $(VENV)/.tests
 	$(VENV)/bin/python -m tests.soak --minutes $(MINUTES)
+
+soak-minute: $(VENV)/.tests
+	$(VENV)/bin/pytest -q tests/soak
 
 # The same on every other supported Python of this machine.
 versions:

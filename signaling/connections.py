@@ -71,18 +71,21 @@ class Connections:
         while True:
             gevent.sleep(self._tick)
             self._tidy()
-            now = time.monotonic()
-            for connection in _due(self._pinged, now):
-                del self._pinged[connection]
-                if not connection.heard:
-                    connection.close(CloseCode.PING_TIMEOUT, "No answer to a ping")
-            for connection in _due(self._open, now):
-                del self._open[connection]
-                self._open[connection] = now + self._interval
-                if connection not in self._pinged:
-                    connection.heard = False
-                    connection.ping()
-                    self._pinged[connection] = now + self._timeout
+            self._ping(time.monotonic())
+
+    def _ping(self, now: float) -> None:
+        # Not in the loop of the beat, whose variables would keep a connection long after its end.
+        for connection in _due(self._pinged, now):
+            del self._pinged[connection]
+            if not connection.heard:
+                connection.close(CloseCode.PING_TIMEOUT, "No answer to a ping")
+        for connection in _due(self._open, now):
+            del self._open[connection]
+            self._open[connection] = now + self._interval
+            if connection not in self._pinged:
+                connection.heard = False
+                connection.ping()
+                self._pinged[connection] = now + self._timeout
 
     def _tidy(self) -> None:
         count = len(self._open)

@@ -6,6 +6,7 @@ this where gevent has patched nothing, so nothing that makes a lock is imported 
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import resource
@@ -100,10 +101,13 @@ def ssl_context(config: Config, default_factory: Any) -> tls.Certificate:
 
 
 def post_worker_init(worker: Worker) -> None:
-    """Start the greenlets that watch for the worker's end and for a new certificate."""
+    """Make the worker ready: the collector, and the greenlets that watch for its end and for a new certificate."""
     # A scan of the port would write a traceback for each probe that is no TLS.
     hub = gevent.get_hub()
     hub.NOT_ERROR = (*hub.NOT_ERROR, ssl.SSLError, ConnectionError, TimeoutError)
+    # What is loaded now stays; the collector need not look at it again and again.
+    gc.collect()
+    gc.freeze()
     gevent.spawn(_watch_end, worker)
     gevent.spawn(_watch_certificate, load_settings().tls_reload_interval)
 

@@ -76,6 +76,8 @@ def context(cert: str, key: str) -> ssl.SSLContext:
     made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     made.minimum_version = ssl.TLSVersion.TLSv1_2
     made.options |= ssl.OP_NO_RENEGOTIATION
+    # OpenSSL would send two; a browser comes back on one connection.
+    made.num_tickets = 1
     try:
         # An encrypted key would ask for its passphrase on the terminal.
         made.load_cert_chain(cert, key, password=lambda: "")

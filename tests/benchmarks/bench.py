@@ -28,7 +28,7 @@ def main() -> None:
         raise SystemExit(f"bench: {error}") from None
     print(text)
     if options.markdown:
-        options.markdown.write_text(text + "\n")
+        options.markdown.write_text(f"# The last benchmark\n\n{text}\n")
 
 
 def _compare(options: argparse.Namespace) -> str:

@@ -1,0 +1,100 @@
+"""The soak: a server, a first round of churn to warm it up, a long one, and what is left of it when all are gone."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from contextlib import suppress
+from pathlib import Path
+
+from tests.driver import Server
+from tests.soak.churn import Churn
+from tests.soak.pace import Pace
+from tests.soak.town import Town
+from tests.soak.vitals import Vitals, descriptors, resident, rest
+
+WARM_UP_PART = 0.3
+"""The warm-up is this part of the time, and a few minutes at the most."""
+
+WARM_UP_SECONDS_AT_MOST = 300.0
+FIGURES_SECONDS = 60.0
+LINES_OF_A_TRACEBACK = 60
+
+# Short, so that there are ends by them all the time; a user that reads slowly does not for less.
+LIMITS = {
+    "SIGNALING_PING_INTERVAL": 4,
+    "SIGNALING_PING_TIMEOUT": 4,
+    "SIGNALING_HANDSHAKE_TIMEOUT": 3,
+}
+
+
+def soak(certificate: Path, minutes: float, seed: int) -> list[str]:
+    """Run for so long, printing figures, and return the faults of the server."""
+    print(f"seed {seed}, {minutes:g} minutes", flush=True)
+    with Server(certificate, app="tests.soak.app:app", **LIMITS) as server:
+        return asyncio.run(Soak(server, seed).run(60 * minutes))
+
+
+class Soak:
+    """One run against `server`, which is nobody else's."""
+
+    def __init__(self, server: Server, seed: int) -> None:
+        assert server.tls is not None
+        self._server = server
+        self._worker = server.worker
+        self._town = Town(server.ws_url, server.port, server.tls, Pace(self._worker))
+        self._churn = Churn(self._town, seed, itertools.count())
+
+    async def run(self, seconds: float) -> list[str]:
+        tally = self._town.tally
+        figures = asyncio.create_task(self._print_figures())
+        try:
+            user = await self._town.user("the first", "nobody")
+            await user.close()
+            before = await self._rest("before")
+            warm_up = min(WARM_UP_PART * seconds, WARM_UP_SECONDS_AT_MOST)
+            await self._churn.run(warm_up)
+            warm = await self._rest("warmed up", before)
+            if not tally.faults:
+                await self._churn.run(seconds - warm_up)
+            after = await self._rest("after", before)
+        finally:
+            figures.cancel()
+            with suppress(asyncio.CancelledError):
+                await figures
+        self._read_log()
+        tally.faults += after.left_since(before) + after.grown_since(warm)
+        return tally.faults
+
+    async def _rest(self, name: str, before: Vitals | None = None) -> Vitals:
+        vitals = await rest(self._server, self._worker, before)
+        self._print_line()
+        print(f"{name}: {vitals}", flush=True)
+        return vitals
+
+    async def _print_figures(self) -> None:
+        while True:
+            await asyncio.sleep(FIGURES_SECONDS)
+            self._read_log()
+            self._print_line()
+
+    def _print_line(self) -> None:
+        print(
+            self._town.tally.line(
+                resident_kib=resident(self._worker),
+                files=descriptors(self._worker),
+                processor=f"{self._town.pace.share:.0%}",
+                faults=len(self._town.tally.faults),
+            ),
+            flush=True,
+        )
+
+    def _read_log(self) -> None:
+        """Look for faults in what was logged since the last time, and forget it: it is much."""
+        log = self._server.log
+        lines = log[: len(log)]
+        del log[: len(lines)]
+        for number, line in enumerate(lines):
+            if any(sign in line for sign in ("Traceback", "A fault of this server", "ResourceWarning")):
+                self._town.tally.faults.append("\n".join(lines[max(0, number - 1) : number + LINES_OF_A_TRACEBACK]))
+                break
