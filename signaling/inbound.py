@@ -226,13 +226,19 @@ class _Fragments:
     def __init__(self, *, text: bool) -> None:
         self.decoder = _utf8() if text else None
         self.size = 0
-        self._parts: list[str] | list[bytes] = []
+        self._parts: list[bytes] = []
 
     def add(self, data: bytes, fin: bool) -> str | bytes | None:
-        """Return the whole message when this was its last piece."""
+        """Return the whole message when this was its last piece.
+
+        Raises:
+            UnicodeDecodeError: it is a text that cannot become UTF-8 any more.
+        """
         self.size += len(data)
-        if self.decoder is None:
-            self._parts.append(data)  # type: ignore[arg-type]
-            return b"".join(self._parts) if fin else None  # type: ignore[arg-type]
-        self._parts.append(self.decoder.decode(data, fin))  # type: ignore[arg-type]
-        return "".join(self._parts) if fin else None  # type: ignore[arg-type]
+        self._parts.append(data)
+        if self.decoder is not None:
+            self.decoder.decode(data, fin)
+        if not fin:
+            return None
+        whole = b"".join(self._parts)
+        return whole if self.decoder is None else whole.decode()
