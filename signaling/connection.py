@@ -253,7 +253,7 @@ class Connection:
             if not finished:
                 self._reset()
         if self._writer is not None:
-            self._writer.kill(block=False)
+            self._writer.kill()
         self._watcher.close()
         self._read = self._write = _released
 
