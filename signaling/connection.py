@@ -141,8 +141,8 @@ class Connection:
     def _wait(self) -> None:
         """Wait until there is something to read, or the connection ends.
 
-        The watcher goes on from one wait to the next: to start and stop it each time, as ``hub.wait`` does, costs half a
-        microsecond a message.
+        The watcher goes on from one wait to the next: to start and stop it each time, as ``hub.wait`` does, costs
+        half a microsecond a message.
         """
         self._reader = getcurrent()
         if not self._watcher.active:
