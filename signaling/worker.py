@@ -6,11 +6,13 @@ the request, the response, and all the frames between them on a stack that geven
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from io import RawIOBase
 from typing import Any, ClassVar
 
 import gevent.socket
+from gunicorn.systemd import sd_notify
 from gunicorn.workers.ggevent import GeventWorker
 
 Conversation = Callable[[gevent.socket.socket], None]
@@ -25,6 +27,12 @@ class Worker(GeventWorker):  # type: ignore[misc, unused-ignore]
         """Serve until the worker is told to stop."""
         Worker._due = {}
         super().run()
+
+    def notify(self) -> None:
+        """Tell the master once a second that the event loop turns, and systemd too where it has a watchdog on us."""
+        super().notify()
+        if "WATCHDOG_USEC" in os.environ:
+            sd_notify("WATCHDOG=1", self.log)
 
     def handle(self, listener: Any, client: gevent.socket.socket, addr: Any) -> None:
         """Serve one TCP connection: its requests, and then the conversation that the last of them asked for."""

@@ -114,6 +114,27 @@ def test_it_serves_on_a_unix_socket(tmp_path: Path):
         server.stop()
 
 
+def test_systemd_hears_of_the_start_and_of_each_turn_of_the_watchdog(tmp_path: Path):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.settimeout(PATIENCE)
+        systemd.bind(str(tmp_path / "notify"))
+        with Server(NOTIFY_SOCKET=tmp_path / "notify", WATCHDOG_USEC="1000000") as server:
+            heard = [systemd.recv(1000) for _ in range(3)]
+            assert heard[0].startswith(b"READY=1")
+            assert heard[1:] == [b"WATCHDOG=1"] * 2
+            # A worker that stands still is silent.
+            os.kill(server.worker, signal.SIGSTOP)
+            while Path(f"/proc/{server.worker}/stat").read_text().split()[2] != "T":
+                time.sleep(0.01)
+            systemd.settimeout(2.5)
+            with suppress(BlockingIOError):
+                while systemd.recv(1000, socket.MSG_DONTWAIT):
+                    pass
+            with pytest.raises(TimeoutError):
+                systemd.recv(1000)
+            os.kill(server.worker, signal.SIGCONT)
+
+
 def test_a_second_worker_is_refused_while_it_runs():
     with Server() as server:
         worker = server.worker

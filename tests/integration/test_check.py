@@ -1,0 +1,55 @@
+"""The check that an operator runs against a server."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.certificates import make_certificate
+from tests.driver import PATIENCE, ROOT, Client, Server
+
+
+def check(*arguments: object, program: tuple[str, ...] = ("-m", "signaling.check")) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *program, *map(str, arguments)], capture_output=True, text=True, cwd=ROOT, timeout=PATIENCE
+    )
+
+
+def test_a_good_server_passes_and_keeps_nothing_of_it(server: Server):
+    done = check(server.ws_url, "--ca", server.certificate)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith(f"{server.ws_url}: two users met and exchanged offer, answer and candidate in ")
+    assert server.health()["rooms"] == 0
+
+
+def test_the_file_alone_is_enough(server: Server):
+    done = check(server.ws_url, "--ca", server.certificate, program=("signaling/check.py",))
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_another_address_is_connected_to_under_the_name_of_the_url(server: Server):
+    url = f"wss://localhost:{server.port}/"
+    assert check(url, "--ca", server.certificate, "--connect", "127.0.0.1").returncode == 0
+    assert "Connect call failed ('127.0.0.2', 1)" in check("ws://localhost:1/", "--connect", "127.0.0.2").stderr
+
+
+def test_a_certificate_that_is_not_trusted_fails(server: Server, tmp_path: Path):
+    done = check(server.ws_url, "--ca", make_certificate(tmp_path / "other.crt"))
+    assert done.returncode == 1
+    assert "CERTIFICATE_VERIFY_FAILED" in done.stderr
+
+
+def test_no_server_is_one_line(server: Server):
+    done = check("ws://127.0.0.1:1/")
+    assert done.returncode == 1
+    assert done.stderr.startswith("ws://127.0.0.1:1/: ")
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_server_that_is_full_or_no_websocket_server_fails():
+    with Server(SIGNALING_MAX_CONNECTIONS=1) as server:
+        with Client(server):
+            assert "HTTP 503" in check(server.ws_url).stderr
+        done = check(server.ws_url + "/healthz")
+        assert (done.returncode, "HTTP 400" in done.stderr) == (1, True)
