@@ -1,8 +1,11 @@
 """One WebSocket on a gevent socket, behind flask-sock's interface: ``receive``, ``send``, ``close``.
 
-Reading waits in the greenlet of the request; writing never waits. A send tries the socket once; what does not fit goes
-to this connection's own bounded buffer, which a greenlet of its own empties, and while that is not empty everything
-queues behind it. So a slow or dead reader costs its own call, nobody else's.
+Reading waits in the greenlet of the request. What needs no waiting can be dealt with in the event loop before it comes
+to that: to switch to a greenlet and back costs more than to pass on a message.
+
+Writing never waits. A send tries the socket once; what does not fit goes to this connection's own bounded buffer, which
+a greenlet of its own empties, and while that is not empty everything queues behind it. So a slow or dead reader costs
+its own call, nobody else's.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ import socket
 import ssl
 import struct
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from typing import Any, NoReturn
@@ -42,6 +46,9 @@ class Connection:
 
     Attributes:
         heard: set True by every arrival of bytes; the heartbeat sets it False.
+        at_once: called with each message as it arrives, in the event loop, while :meth:`receive` waits. It must not
+            wait. It returns True when it has dealt with the message, else that and all after it are left to
+            :meth:`receive`, which also raises whatever it raises.
         close_code: None while open, then the close code of its end (1005 and 1006 as in RFC 6455, section 7.4.1).
         close_reason: the words that go with it.
         opened: :func:`time.monotonic` of its start, in seconds.
@@ -60,6 +67,7 @@ class Connection:
         "_watcher",
         "_write",
         "_writer",
+        "at_once",
         "close_code",
         "close_reason",
         "heard",
@@ -76,6 +84,7 @@ class Connection:
     ) -> None:
         self.opened = time.monotonic()
         self.heard = True
+        self.at_once: Callable[[str | bytes], bool] = _never
         self.close_code: int | None = None
         self.close_reason = ""
         self._sock = sock
@@ -110,36 +119,10 @@ class Connection:
             if inbound.close_code is not None:
                 self._end(inbound.close_code, inbound.close_reason)
             else:
-                self._fill()
-
-    def _fill(self) -> None:
-        # Waiting first and reading then saves a failed system call a message, and lets all the others have a turn.
-        self._wait()
-        if self.close_code is not None:
-            return
-        try:
-            data = self._read(_READ_BYTES)
-        except _WOULD_BLOCK:
-            return
-        except ssl.SSLEOFError:
-            data = b""
-        except OSError as error:
-            self._end(CloseCode.ABNORMAL, str(error))
-            return
-        if not data:
-            self._end(CloseCode.ABNORMAL, "the TCP connection ended")
-            return
-        self.heard = True
-        inbound = self._inbound
-        inbound.feed(data)
-        if len(inbound.messages) > 1:
-            inbound.messages.reverse()
-        if inbound.replies:
-            self._transmit(b"".join(inbound.replies))
-            inbound.replies.clear()
+                self._wait()
 
     def _wait(self) -> None:
-        """Wait until there is something to read, or the connection ends.
+        """Wait until there is something for the reader: a message, an end, or, after the end, bytes to read.
 
         The watcher goes on from one wait to the next: to start and stop it each time, as ``hub.wait`` does, costs
         half a microsecond a message.
@@ -154,10 +137,44 @@ class Connection:
 
     def _wake(self) -> None:
         # In the event loop. While nobody waits, what there is to read would call this again and again.
-        if self._reader is None:
+        reader = self._reader
+        if reader is None:
             self._watcher.stop()
+            return
+        try:
+            if self.close_code is None and self._read_at_once():
+                return
+        except Exception as error:
+            reader.throw(error)
         else:
-            self._reader.switch()
+            reader.switch()
+
+    def _read_at_once(self) -> bool:
+        """Read once, and deal with what came; False when something is left to the reader."""
+        try:
+            data = self._read(_READ_BYTES)
+        except _WOULD_BLOCK:
+            return True
+        except ssl.SSLEOFError:
+            data = b""
+        except OSError as error:
+            self._end(CloseCode.ABNORMAL, str(error))
+            return False
+        if not data:
+            self._end(CloseCode.ABNORMAL, "the TCP connection ended")
+            return False
+        self.heard = True
+        inbound = self._inbound
+        inbound.feed(data)
+        messages = inbound.messages
+        if len(messages) > 1:
+            messages.reverse()
+        while messages and self.at_once(messages[-1]):
+            messages.pop()
+        if inbound.replies:
+            self._transmit(b"".join(inbound.replies))
+            inbound.replies.clear()
+        return not messages and inbound.close_code is None and self.close_code is None
 
     # Writing: from any greenlet; never waits, never raises.
 
@@ -166,10 +183,10 @@ class Connection:
         if self.close_code is None:
             self._transmit(frames.text(data.encode()) if isinstance(data, str) else frames.binary(data))
 
-    def send_text(self, *payloads: bytes) -> None:
-        """Send text messages of UTF-8 ``payloads`` in one go; nothing happens when the connection is closed."""
+    def send_text(self, payload: bytes, *more: bytes) -> None:
+        """Send text messages of UTF-8 payloads in one go; nothing happens when the connection is closed."""
         if self.close_code is None:
-            self._transmit(frames.text(*payloads) if len(payloads) == 1 else b"".join(map(frames.text, payloads)))
+            self._transmit(frames.text(payload) + b"".join(map(frames.text, more)) if more else frames.text(payload))
 
     def ping(self) -> None:
         """Send a ping; whatever arrives next sets :attr:`heard`."""
@@ -279,6 +296,10 @@ class Connection:
                 return
             inbound.feed(data)
             inbound.messages.clear()
+
+
+def _never(_: str | bytes) -> bool:
+    return False
 
 
 def _released(*_: object) -> NoReturn:

@@ -81,6 +81,7 @@ class Signaling:
             close_timeout=settings.close_timeout,
         )
         session = Session(self.registry, connection)
+        connection.at_once = session.relay
         self.connections.add(connection)
         log.info("Client connected", extra={"connection": session.id})
         try:

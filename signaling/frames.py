@@ -6,6 +6,7 @@ All else is for `websockets`' sans-I/O protocol.
 
 from __future__ import annotations
 
+import struct
 from typing import NamedTuple
 
 from websockets.frames import Close, Frame, Opcode
@@ -17,7 +18,8 @@ FIN_CONTINUATION, FIN_TEXT, FIN_BINARY, FIN_CLOSE, FIN_PONG = 0x80, 0x81, 0x82, 
 
 PING = Frame(Opcode.PING, b"").serialize(mask=False)
 
-
+_head_16 = struct.Struct(">BBH").pack
+_head_64 = struct.Struct(">BBQ").pack
 _OPCODES = frozenset(Opcode)
 
 
@@ -67,8 +69,8 @@ def text(payload: bytes) -> bytes:
     if length < 126:
         return bytes((FIN_TEXT, length)) + payload
     if length < 65_536:
-        return b"\x81\x7e" + length.to_bytes(2, "big") + payload
-    return b"\x81\x7f" + length.to_bytes(8, "big") + payload
+        return _head_16(FIN_TEXT, 126, length) + payload
+    return _head_64(FIN_TEXT, 127, length) + payload
 
 
 def binary(payload: bytes) -> bytes:

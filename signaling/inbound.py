@@ -8,6 +8,7 @@ fault; it is made when it is needed and let go at the next frame that finds no m
 from __future__ import annotations
 
 import codecs
+import struct
 
 from websockets.frames import CloseCode, Frame, Opcode
 from websockets.protocol import OPEN
@@ -18,6 +19,9 @@ from . import frames
 from .frames import BINARY, CONTINUATION, FIN_BINARY, FIN_CLOSE, FIN_CONTINUATION, FIN_PONG, FIN_TEXT, TEXT
 
 _utf8 = codecs.getincrementaldecoder("utf-8")
+
+# The first two bytes of a frame, and its length if that has 16 bits.
+_short_head = struct.Struct(">BBH").unpack_from
 
 
 class Inbound:
@@ -98,11 +102,14 @@ class Inbound:
 
         It repeats what ``frames.head`` knows, since nearly all the bytes there are go through here.
         """
-        if self._rest or self._fragments is not None:
+        if self._rest or self._fragments is not None or self.close_code is not None:
             return at
+        first: int
+        start: int
+        end: int
         size = len(data)
-        while at + 6 <= size and self.close_code is None:
-            first, second = data[at], data[at + 1]
+        while at + 6 <= size:
+            first, second, length = _short_head(data, at)
             if second < 0xFE:
                 if second < 0x80:
                     return at
@@ -110,7 +117,7 @@ class Inbound:
                 end = start + second - 0x80
             elif second == 0xFE and at + 8 <= size:
                 start = at + 8
-                end = start + (data[at + 2] << 8 | data[at + 3])
+                end = start + length
             else:
                 head = frames.head(data, at)
                 if head is None:
@@ -120,9 +127,10 @@ class Inbound:
                 return at
             if first == FIN_TEXT:
                 try:
-                    self.messages.append(str(apply_mask(data[start:end], data[start - 4 : start]), "utf-8"))
+                    self.messages.append(apply_mask(data[start:end], data[start - 4 : start]).decode())
                 except UnicodeDecodeError as error:
                     self._fail(error)
+                    return end
             elif first == FIN_BINARY:
                 self.messages.append(apply_mask(data[start:end], data[start - 4 : start]))
             elif first != FIN_PONG or second > 0xFD:

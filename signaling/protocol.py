@@ -223,18 +223,24 @@ def room_info(room: str, users: list[tuple[str, User]]) -> bytes:
     return _encode({"type": "roomInfo", "room": room, "users": listed, "userCount": len(listed)})
 
 
-def message(data: Raw, sender: bytes) -> bytes:
-    """Splice the sender's own JSON into a ``message``; ``sender`` is its id as JSON."""
-    if not data:
-        return b'{"type":"message","from":%b}' % sender
-    return b"".join((b'{"type":"message","data":', data, b',"from":', sender, b"}"))
+_MESSAGE = b'{"type":"message","data":'
+_CANDIDATE = b'{"type":"message","data":{"type":"candidate","candidate":'
 
 
-def candidate(value: Raw, sender: bytes) -> bytes:
-    """Splice a ``candidate`` into the ``message`` that wraps it; ``sender`` is its id as JSON."""
+def relayed(message: Message, sender: bytes) -> bytes | None:
+    """Return what the peer gets of a client's ``candidate`` or ``message``, None of any other type.
+
+    The sender's own JSON is spliced in. A candidate is wrapped in a ``message``; ``sender`` is its id as JSON.
+    """
+    if message.type == "candidate":
+        before, value, after = _CANDIDATE, message.candidate, b"},"
+    elif message.type == "message":
+        before, value, after = _MESSAGE, message.data, b","
+    else:
+        return None
     if not value:
-        return b'{"type":"message","data":{"type":"candidate"},"from":%b}' % sender
-    return b"".join((b'{"type":"message","data":{"type":"candidate","candidate":', value, b'},"from":', sender, b"}"))
+        before = before.rpartition(b",")[0]
+    return b"".join((before, value, after, b'"from":', sender, b"}"))
 
 
 def bye(id_: str, user: User, reason: str) -> bytes:

@@ -22,7 +22,7 @@ _NOBODY = User("", b"")
 class Outlet(Protocol):
     """Where a session's replies go. Neither call waits or raises."""
 
-    def send_text(self, *payloads: bytes) -> None: ...
+    def send_text(self, payload: bytes, *more: bytes) -> None: ...
 
     def close(self, code: int, reason: str = "") -> None: ...
 
@@ -45,18 +45,27 @@ class Session:
         self._outlet = outlet
         self.deliver = outlet.send_text
 
+    def relay(self, text: str | bytes) -> bool:
+        """Pass a message on to the peer, without waiting; False, and nothing done, if it is for :meth:`receive`."""
+        if self.peer is None:
+            return False
+        try:
+            reply = protocol.relayed(protocol.decode(text), self.user.json)
+        except MessageError:
+            return False
+        if reply is None:
+            return False
+        self.peer.deliver(reply)
+        return True
+
     def receive(self, text: str | bytes) -> None:
         """Do what one message of the client asks for; what is wrong with it is answered by an ``error``."""
         try:
             message = protocol.decode(text)
             type_ = message.type
-            # The two that make up nearly all the traffic come first.
-            if type_ == "candidate":
-                peer = self.peer or self._nobody()
-                peer.deliver(protocol.candidate(message.candidate, self.user.json))
-            elif type_ == "message":
-                peer = self.peer or self._nobody()
-                peer.deliver(protocol.message(message.data, self.user.json))
+            reply = protocol.relayed(message, self.user.json)
+            if reply is not None:
+                (self.peer or self._nobody()).deliver(reply)
             elif type_ == "join":
                 self._join(message)
             elif type_ == "bye":

@@ -237,20 +237,24 @@ def test_a_probe_that_is_no_tls_is_one_line_or_none(certificate: Path):
     assert len([line for line in server.log if "nvalid request" in line]) <= 3
 
 
-def test_a_fault_of_ours_closes_that_one_connection_with_1011(tmp_path: Path):
+@pytest.mark.parametrize(
+    ("method", "message"),
+    [("relay", {"type": "message", "data": "break"}), ("receive", {"type": "ping", "id": "break"})],
+)
+def test_a_fault_of_ours_closes_that_one_connection_with_1011(tmp_path: Path, method: str, message: dict[str, str]):
     """The traceback is in the log, no HTTP is in the WebSocket, and nobody else notices."""
-    with Server(PYTHONPATH=_broken(tmp_path)) as server:
+    with Server(PYTHONPATH=_broken(tmp_path, method)) as server:
         alice, bob = meet(server)
         with alice, bob, Client(server) as other:
-            alice.send(type="message", data="break")
+            alice.send(**message)
             assert alice.closed() == (1011, "Internal error")
             server.wait_for_log("ZeroDivisionError")
             assert bob.receive()["reason"] == "lost"
             assert other.quiet()
 
 
-def _broken(folder: Path) -> Path:
-    """A folder for PYTHONPATH whose `sitecustomize` makes the word `break` divide by zero."""
+def _broken(folder: Path, method: str) -> Path:
+    """A folder for PYTHONPATH whose `sitecustomize` makes a session's `method` divide by zero at the word `break`."""
     (folder / "sitecustomize.py").write_text(
         "import importlib.abc, sys\n"
         "class Finder(importlib.abc.MetaPathFinder):\n"
@@ -262,8 +266,8 @@ def _broken(folder: Path) -> Path:
         "        run = spec.loader.exec_module\n"
         "        def exec_module(module):\n"
         "            run(module)\n"
-        "            real = module.Session.receive\n"
-        "            module.Session.receive = lambda self, text: 1 / 0 if 'break' in text else real(self, text)\n"
+        f"            real = module.Session.{method}\n"
+        f"            module.Session.{method} = lambda self, text: 1 / 0 if 'break' in text else real(self, text)\n"
         "        spec.loader.exec_module = exec_module\n"
         "        return spec\n"
         "sys.meta_path.insert(0, Finder())\n"

@@ -29,7 +29,8 @@ class Person:
 
     def says(self, message: Any = None, **fields: Any) -> Person:
         text = message if isinstance(message, str | bytes) else json.dumps(fields if message is None else message)
-        self.session.receive(text)
+        if not self.session.relay(text):
+            self.session.receive(text)
         return self
 
     def joins(self, user: Any, remote: Any) -> Person:

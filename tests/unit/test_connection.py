@@ -66,6 +66,36 @@ def test_a_message_arrives_and_an_answer_goes_back(connection, wires):
     assert read(wires[1], 13) == b"\x81\x02\xc3\xa9\x82\x01\xff\x81\x01a\x81\x01b"
 
 
+def test_what_is_dealt_with_at_once_never_comes_to_the_reader(connection, wires):
+    taken = []
+
+    def take(message: str) -> bool:
+        taken.append(message)
+        return not message.startswith("for the reader")
+
+    connection.at_once = take
+    wires[1].sendall(frame(0x81, b"1") + frame(0x81, b"2") + frame(0x81, b"for the reader") + frame(0x81, b"3"))
+    # One that waits for the reader holds up all after it, which keeps the order.
+    assert (connection.receive(), connection.receive()) == ("for the reader", "3")
+    assert taken == ["1", "2", "for the reader"]
+    reader = gevent.spawn(connection.receive)
+    wires[1].sendall(frame(0x81, b"4"))
+    gevent.idle()
+    wires[1].sendall(frame(0x81, b"for the reader again"))
+    assert reader.get() == "for the reader again"
+    assert taken[3:] == ["4", "for the reader again"]
+
+
+def test_a_fault_in_the_event_loop_is_the_readers(connection, wires):
+    connection.at_once = lambda message: 1 / 0
+    wires[1].sendall(frame(0x81, b"Hello"))
+    with pytest.raises(ZeroDivisionError):
+        connection.receive()
+    # The hub is unhurt, and so is the connection.
+    connection.send("still here")
+    assert read(wires[1], 12) == b"\x81\x0astill here"
+
+
 @pytest.mark.parametrize("size", [0, 125, 126, 65_535, 65_536])
 def test_lengths_out_are_as_rfc_6455_has_them(wires, size):
     connection = Connection(wires[0], send_buffer_bytes=1_000_000)

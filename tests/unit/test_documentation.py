@@ -67,8 +67,9 @@ def test_every_close_code_has_its_row_and_no_other_has():
 
 
 def test_every_message_of_a_client_has_its_row():
-    known = set(re.findall(r'== "(\w+)"', inspect.getsource(Session.receive)))
-    assert {"join", "ping"} <= known
+    code = inspect.getsource(Session.receive) + inspect.getsource(protocol.relayed)
+    known = set(re.findall(r'== "(\w+)"', code))
+    assert {"join", "candidate"} <= known
     assert rows(section(PROTOCOL, "Client to server")).keys() == known
 
 
