@@ -26,6 +26,7 @@ import uvloop
 from connections import MICROSECONDS, Client, Load, spent
 from payloads import PAYLOADS
 from picows import WSError
+from servers import client_core
 
 SETTLE_SECONDS = 6
 RESULT = dict[str, Any]
@@ -173,6 +174,8 @@ async def run(
 
 
 if __name__ == "__main__":
+    if (core := client_core()) is not None:
+        os.sched_setaffinity(0, {core})
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     try:

@@ -25,6 +25,17 @@ STOP_SECONDS = 20
 MAX_CONNECTIONS = 20_000
 
 
+def client_core() -> int | None:
+    """The core that is the client's alone, None where there is but one."""
+    cores = os.sched_getaffinity(0)
+    return max(cores) if len(cores) > 1 else None
+
+
+def leave_client_core() -> None:
+    """Keep this process, a server, and all its threads off the core of the client."""
+    os.sched_setaffinity(0, os.sched_getaffinity(0) - {client_core()})
+
+
 class UnavailableError(Exception):
     """A server cannot be built or started here; the message says why."""
 
@@ -70,6 +81,7 @@ class Servers:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                preexec_fn=leave_client_core,
             )
             try:
                 if not _answers(process, port, tls, path="/healthz" if name == "ours" else "/", plain_tcp=name == "c"):
