@@ -5,14 +5,16 @@ VENV ?= .venv
 STATE ?= .run
 
 # The command of each Debian package that the tests use, and the package.
-TOOLS = openssl:openssl chromium:chromium node:nodejs
+TOOLS = openssl:openssl chromium:chromium node:nodejs /usr/sbin/nginx:nginx /usr/sbin/haproxy:haproxy
+# Those of the tests that take root: they run containers and boot a VM.
+CONTAINERS = podman:podman mmdebstrap:mmdebstrap crun:crun ip:iproute2 nsenter:util-linux
 
-.PHONY: run test lint unit integration conformance browser client bench soak soak-minute versions tools requirements clean
+.PHONY: run test lint unit integration conformance browser proxies containers client bench soak soak-minute versions tools requirements clean
 
 run: $(VENV)/.service
 	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" STATE="$(STATE)" exec sh .ci/serve
 
-test: tools lint unit client integration conformance soak-minute browser versions
+test: tools lint unit client integration conformance soak-minute browser proxies versions containers
 
 lint: $(VENV)/.tests
 	$(VENV)/bin/ruff check .
@@ -30,6 +32,14 @@ conformance: $(VENV)/.tests
 
 browser: $(VENV)/.tests
 	$(VENV)/bin/pytest -q tests/browser
+
+proxies: $(VENV)/.tests
+	$(VENV)/bin/pytest -q tests/proxies
+
+containers: $(VENV)/.tests
+	@if [ "$$(id -u)" = 0 ]; then sh .ci/tools $(CONTAINERS); fi
+	$(VENV)/bin/pip install -q --require-hashes -r tests/containers/requirements.txt
+	$(VENV)/bin/pytest -q tests/containers
 
 client:
 	node --test tests/client/

@@ -82,7 +82,8 @@ class Connections:
         for connection in _due(self._open, now):
             del self._open[connection]
             self._open[connection] = now + self._interval
-            if connection not in self._pinged:
+            if connection.heard or connection not in self._pinged:
+                self._pinged.pop(connection, None)
                 connection.heard = False
                 connection.ping()
                 self._pinged[connection] = now + self._timeout

@@ -124,11 +124,13 @@ def worker_exit(server: Arbiter, worker: Worker) -> None:
 
 def _watch_end(worker: Worker) -> None:
     from . import connections
+    from .worker import end_waits
 
     # gunicorn calls no hook between the signal and its wait for the requests to end.
     while worker.alive:
         gevent.sleep(_DRAIN_WATCH_SECONDS)
     connections.drain_all()
+    end_waits()
 
 
 def _watch_certificate(interval: float) -> None:

@@ -9,9 +9,11 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from io import RawIOBase
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
+import gevent
 import gevent.socket
+from greenlet import getcurrent, greenlet
 from gunicorn.systemd import sd_notify
 from gunicorn.workers.ggevent import GeventWorker
 
@@ -20,6 +22,9 @@ Conversation = Callable[[gevent.socket.socket], None]
 
 class Worker(GeventWorker):  # type: ignore[misc, unused-ignore]
     """The worker class of ``gunicorn.conf.py``."""
+
+    _STOPPING_KEEPALIVE = 1.0
+    """Seconds that are waited for the head of a request once the worker stops."""
 
     _due: ClassVar[dict[gevent.socket.socket, tuple[RawIOBase, Conversation]] | None] = None
 
@@ -33,6 +38,10 @@ class Worker(GeventWorker):  # type: ignore[misc, unused-ignore]
         super().notify()
         if "WATCHDOG_USEC" in os.environ:
             sd_notify("WATCHDOG=1", self.log)
+
+    def timeout_ctx(self) -> gevent.Timeout:  # type: ignore[override]
+        """Return what bounds the wait for a request: an idle connection must not hold up the end of the worker."""
+        return _Wait(self.cfg.keepalive if self.alive else self._STOPPING_KEEPALIVE, False)  # type: ignore[arg-type]
 
     def handle(self, listener: Any, client: gevent.socket.socket, addr: Any) -> None:
         """Serve one TCP connection: its requests, and then the conversation that the last of them asked for."""
@@ -53,3 +62,24 @@ class Worker(GeventWorker):  # type: ignore[misc, unused-ignore]
         else:
             # gunicorn closes the socket at the end of a request; a file of it keeps it open until that is closed too.
             cls._due[client] = client.makefile("rb", 0), conversation
+
+
+class _Wait(gevent.Timeout):
+    """The wait for a request, which :func:`end_waits` can end before its time."""
+
+    all: ClassVar[dict[_Wait, greenlet]] = {}
+
+    def __enter__(self) -> _Wait:
+        self.all[self] = getcurrent()
+        super().__enter__()
+        return self
+
+    def __exit__(self, *raised: Any) -> Literal[True] | None:
+        del self.all[self]
+        return super().__exit__(*raised)
+
+
+def end_waits() -> None:
+    """Close the HTTP connections that are open and have no request under way. Does not wait."""
+    for wait, waiting in list(_Wait.all.items()):
+        gevent.kill(waiting, wait)

@@ -171,6 +171,16 @@ def test_a_client_that_does_not_answer_does_not_hold_up_the_end(certificate: Pat
         assert silent.closed()[0] == 1012
 
 
+def test_an_idle_http_connection_does_not_hold_up_the_end():
+    with Server() as server, socket.create_connection(("localhost", server.port), PATIENCE) as browser:
+        browser.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert b"keep-alive" in browser.recv(65_536)
+        server.signal(signal.SIGTERM)
+        assert server.wait() == 0
+        # It was not killed for taking too long.
+        assert [line for line in server.log if "Worker exiting" in line]
+
+
 def test_full_is_said_politely_and_health_still_answers():
     with Server(SIGNALING_MAX_CONNECTIONS="2") as server:
         alice, bob = meet(server)

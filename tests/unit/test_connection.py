@@ -229,6 +229,16 @@ def test_one_heartbeat_pings_all_and_closes_who_is_silent(wires):
     deaf.close()
 
 
+def test_who_answers_is_pinged_again_though_the_timeout_is_long(wires):
+    connections = Connections(Settings(ping_interval=0.08, ping_timeout=60))
+    connection = Connection(wires[0])
+    connections.add(connection)
+    gevent.spawn(connection.receive)
+    for _ in range(3):
+        assert wires[1].recv(2) == b"\x89\x00"
+        wires[1].sendall(frame(0x8A))
+
+
 def test_draining_tells_everybody_and_refuses_the_next(wires):
     connections = Connections(settings())
     connection = Connection(wires[0])

@@ -18,7 +18,13 @@ from signaling.settings import Settings, variable_name
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
 PROTOCOL = ROOT / "docs" / "protocol.md"
-DOCUMENTS = [README, ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "tests/benchmarks/README.md"]
+DOCUMENTS = [
+    README,
+    ROOT / "CHANGELOG.md",
+    *sorted((ROOT / "docs").rglob("*.md")),
+    *sorted((ROOT / "ansible").rglob("*.md")),
+    ROOT / "tests/benchmarks/README.md",
+]
 
 
 def section(document: Path, title: str) -> str:

@@ -1,0 +1,52 @@
+"""Where a client finds a server that is none of `tests.driver`: in a container, or behind a proxy."""
+
+from __future__ import annotations
+
+import json
+import ssl
+import time
+import urllib.request
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.driver import PATIENCE, Client
+
+
+@dataclass(frozen=True)
+class Address:
+    """A port of localhost, with TLS when there is a certificate to trust."""
+
+    port: int
+    certificate: Path | None = None
+
+    @property
+    def url(self) -> str:
+        return f"{'https' if self.certificate else 'http'}://localhost:{self.port}"
+
+    @property
+    def ws_url(self) -> str:
+        return self.url.replace("http", "ws", 1)
+
+    @property
+    def tls(self) -> ssl.SSLContext | None:
+        return ssl.create_default_context(cafile=str(self.certificate)) if self.certificate else None
+
+    def open(self, path: str = "/", **headers: str) -> Any:
+        """The answer to a GET; any that is none of success is raised."""
+        request = urllib.request.Request(self.url + path, headers=headers)
+        return urllib.request.urlopen(request, timeout=PATIENCE, context=self.tls)
+
+    def health(self) -> dict[str, Any]:
+        with self.open("/healthz") as response:
+            return json.load(response)
+
+    def wait_until_trusted(self) -> None:
+        """Wait until the certificate that is served is the one to trust."""
+        limit = time.monotonic() + PATIENCE
+        while True:
+            with suppress(ssl.SSLCertVerificationError), Client(self):
+                return
+            assert time.monotonic() < limit, "another certificate is still served"
+            time.sleep(0.05)

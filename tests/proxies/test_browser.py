@@ -1,0 +1,36 @@
+"""A call in Chromium through each proxy, which the browser speaks HTTP/2 with."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.address import Address
+from tests.browser.conftest import alice, bob, chromium, names, new_caller  # noqa: F401 - fixtures
+from tests.proxies.proxy import HAProxy, Nginx, Proxy
+
+
+class NginxHTTP2(Nginx):
+    """nginx with what our configuration leaves off."""
+
+    def surroundings(self) -> dict[str, str]:
+        return {old: new.replace(" ssl;", " ssl http2;") for old, new in super().surroundings().items()}
+
+
+@pytest.fixture(params=[NginxHTTP2, HAProxy], ids=["nginx", "haproxy"])
+def kind(request: pytest.FixtureRequest) -> type[Proxy]:
+    return request.param
+
+
+@pytest.fixture
+def server(proxy: Proxy) -> Address:
+    """What the callers take for the server."""
+    return proxy.https
+
+
+def test_a_call_in_a_browser(alice, bob, names):  # noqa: F811 - fixtures
+    me, peer = names
+    alice.open(me, peer).reads(f"Waiting for {peer}")
+    bob.open(peer, me)
+    alice.is_in_a_call_with(peer)
+    bob.is_in_a_call_with(me)
+    assert alice.page.evaluate("performance.getEntriesByType('navigation')[0].nextHopProtocol") == "h2"

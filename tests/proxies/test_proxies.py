@@ -1,0 +1,201 @@
+"""Our server behind nginx and HAProxy, with the configurations that docs/proxies gives to users."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import signal
+import threading
+import time
+import urllib.error
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from websockets.sync.client import connect
+
+from tests.address import Address
+from tests.certificates import make_certificate
+from tests.driver import PATIENCE, ROOT, Client, Server, meet
+from tests.proxies.conftest import StartProxy
+from tests.proxies.proxy import HAProxy, Nginx, Proxy
+
+# An app of somebody else's, which shows what it is told of a request.
+APP = """
+from flask import Flask, request
+from signaling import Signaling
+
+app = Flask(__name__)
+Signaling(app, url_prefix="/call")
+
+@app.get("/headers")
+def headers():
+    return dict(request.headers)
+"""
+
+
+def call(address: Address, path: str = "/") -> None:
+    """Two users meet, and an offer of some size goes from one to the other."""
+    with Client(address, path) as alice, Client(address, path) as bob:
+        alice.join("alice", "bob")
+        bob.join("bob", "alice")
+        assert [alice.receive()["type"], alice.receive()["type"]] == ["ready", "roomInfo"]
+        offer = {"type": "offer", "sdp": "v=0" * 5_000}
+        alice.send(type="message", data=offer)
+        assert bob.receive() == {"type": "message", "data": offer, "from": "alice"}
+
+
+def test_two_users_call_through_it(proxy: Proxy):
+    call(proxy.https)
+
+
+def test_the_service_can_be_on_a_unix_socket(kind: type[Proxy], start_proxy: StartProxy, tmp_path: Path):
+    path = tmp_path / "signaling.sock"
+    server = Server(SIGNALING_BIND=f"unix:{path}")
+    try:
+        server.wait_for_log("Booting worker")
+        proxy = start_proxy(kind, path)
+        call(proxy.https)
+        assert proxy.https.health()["status"] == "ok"
+    finally:
+        server.stop()
+
+
+def test_the_service_can_keep_a_certificate_of_its_own_behind_nginx(certificate: Path, start_proxy: StartProxy):
+    with Server(certificate, SIGNALING_BIND="127.0.0.1") as server:
+        secure = {
+            "proxy_pass http://signaling;": "",
+            "# proxy_pass https://signaling;": "proxy_pass https://signaling;",
+        }
+        call(start_proxy(Nginx, server.port, secure).https)
+
+
+def test_the_page_is_there(proxy: Proxy):
+    with proxy.https.open("/", Accept="text/html") as page:
+        assert 'src="static/page.js"' in page.read().decode()
+    with proxy.https.open("/static/page.js") as script:
+        assert script.headers["Content-Type"].startswith("text/javascript")
+
+
+def test_plain_http_is_sent_on_to_https(proxy: Proxy):
+    connection = http.client.HTTPConnection("localhost", proxy.http.port, timeout=PATIENCE)
+    connection.request("GET", "/?me=alice&peer=bob", headers={"Host": "signaling.example.org"})
+    answer = connection.getresponse()
+    connection.close()
+    assert answer.status == 301
+    assert answer.headers["Location"] == "https://signaling.example.org/?me=alice&peer=bob"
+
+
+def test_the_service_is_told_who_asks_and_how_and_nothing_that_the_client_made_up(
+    kind: type[Proxy], start_proxy: StartProxy, tmp_path: Path
+):
+    (tmp_path / "shop.py").write_text(APP)
+    where = {"app": "shop:app", "health": "/call/healthz", "PYTHONPATH": f"{tmp_path}:{ROOT}"}
+    with Server(SIGNALING_BIND="127.0.0.1", **where) as server:
+        proxy = start_proxy(kind, server.port, {"uri /healthz": "uri /call/healthz"} if kind is HAProxy else {})
+        invented = {"X-Forwarded-For": "192.0.2.1", "X-Forwarded-Proto": "http", "Host": "signaling.example.org"}
+        with proxy.https.open("/headers", **invented) as answer:
+            headers = json.load(answer)
+        assert headers["X-Forwarded-For"] in {"127.0.0.1", "::1"}
+        assert headers["X-Forwarded-Proto"] == "https"
+        assert headers["Host"] == "signaling.example.org"
+        call(proxy.https, "/call/")
+
+
+def test_the_service_can_be_under_a_path_beside_a_site(service: Server, start_proxy: StartProxy):
+    location = "location / {\n        proxy_pass http://signaling;\n"
+    example = "    # location /call/ {\n    #     proxy_pass http://signaling/;\n    # }\n"
+    site = {location: 'location / {\n return 200 "my own page";\n', example: example.replace("# ", "")}
+    proxy = start_proxy(Nginx, service.port, site)
+    call(proxy.https, "/call/")
+    with proxy.https.open("/call", Accept="text/html") as page:
+        assert page.url == f"{proxy.https.url}/call/"
+        assert 'src="static/page.js"' in page.read().decode()
+    with proxy.https.open("/") as home:
+        assert home.read() == b"my own page"
+
+
+TIMEOUTS = {
+    Nginx: {"proxy_read_timeout 120s;": "proxy_read_timeout 4s;"},
+    HAProxy: {"timeout tunnel 120s": "timeout tunnel 4s"},
+}
+
+
+@pytest.mark.parametrize(("ping_interval", "lives"), [(1, True), (60, False)])
+def test_pings_keep_a_silent_connection_alive(
+    kind: type[Proxy], start_proxy: StartProxy, ping_interval: float, lives: bool
+):
+    """Through a proxy that cuts what is silent for four seconds: what is pinged outlives it, anything else does not."""
+    with Server(SIGNALING_BIND="127.0.0.1", SIGNALING_PING_INTERVAL=ping_interval, SIGNALING_PING_TIMEOUT=2) as server:
+        proxy = start_proxy(kind, server.port, TIMEOUTS[kind])
+        if lives:
+            with connect(proxy.https.ws_url, ssl=proxy.https.tls) as silent:
+                with pytest.raises(TimeoutError):
+                    silent.recv(timeout=6)
+                silent.send('{"type":"ping"}')
+                assert silent.recv(timeout=PATIENCE) == '{"type":"pong"}'
+        else:
+            with Client(proxy.https) as silent:
+                assert silent.closed() == (1006, "")
+
+
+def test_a_restart_of_the_service(kind: type[Proxy], start_proxy: StartProxy, port: int):
+    """The clients are told to come back, there is an error meanwhile, and then all is as before."""
+    with Server(SIGNALING_BIND="127.0.0.1", PORT=port) as server:
+        proxy = start_proxy(kind, port)
+        clients = meet(proxy.https)
+        server.signal(signal.SIGTERM)
+        assert [client.closed()[0] for client in clients] == [1012, 1012]
+        assert server.wait() == 0
+    assert status(proxy.https) == {Nginx: 502, HAProxy: 503}[kind]
+    with Server(SIGNALING_BIND="127.0.0.1", PORT=port):
+        wait_for_status(proxy.https, 200)
+        call(proxy.https)
+
+
+def test_haproxy_goes_by_the_health_of_the_service(service: Server, start_proxy: StartProxy):
+    proxy = start_proxy(HAProxy, service.port, {"uri /healthz": "uri /none"})
+    wait_for_status(proxy.https, 503)
+
+
+def test_a_new_certificate_of_the_proxy_cuts_no_call(proxy: Proxy, certificate: Path):
+    alice, bob = meet(proxy.https)
+    with alice, bob:
+        make_certificate(certificate)
+        proxy.reload()
+        proxy.https.wait_until_trusted()
+        bob.send(type="message", data="still here")
+        assert alice.receive()["data"] == "still here"
+
+
+def test_certbot_is_reached_over_plain_http(kind: type[Proxy], start_proxy: StartProxy, port: int, tmp_path: Path):
+    """nginx has the folder that certbot writes its answer into; behind HAProxy certbot answers itself."""
+    challenge = tmp_path / ".well-known/acme-challenge/token"
+    challenge.parent.mkdir(parents=True)
+    challenge.write_text("answer")
+    proxy = start_proxy(kind, port)
+    certbot = ThreadingHTTPServer(("127.0.0.1", proxy.certbot), partial(SimpleHTTPRequestHandler, directory=tmp_path))
+    with certbot:
+        threading.Thread(target=certbot.serve_forever).start()
+        try:
+            with proxy.http.open("/.well-known/acme-challenge/token") as answer:
+                assert answer.read() == b"answer"
+        finally:
+            certbot.shutdown()
+
+
+def status(address: Address) -> int:
+    try:
+        with address.open("/healthz") as answer:
+            return answer.status
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code
+
+
+def wait_for_status(address: Address, expected: int) -> None:
+    limit = time.monotonic() + PATIENCE
+    while (seen := status(address)) != expected:
+        assert time.monotonic() < limit, f"still {seen}"
+        time.sleep(0.1)

@@ -1,0 +1,16 @@
+"""compose.yaml takes every setting that is not settled by the container itself."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from signaling.settings import Settings, variable_name
+
+COMPOSE = Path(__file__).parents[2] / "compose.yaml"
+
+
+def test_every_setting_can_be_set():
+    passed_on = set(re.findall(r"^ +(SIGNALING_\w+):", COMPOSE.read_text(), re.MULTILINE))
+    settings = {variable_name(name) for name in Settings.__struct_fields__}
+    assert passed_on == settings - {"PORT", "SIGNALING_BIND"}
