@@ -41,12 +41,19 @@ class Rude:
             raise
 
     async def upgrade(self) -> None:
-        """Become a WebSocket."""
+        """Become a WebSocket.
+
+        Raises:
+            ConnectionError: the server ended the connection instead.
+        """
         self._protocol.send_request(self._protocol.connect())
         await self.send(*self._protocol.data_to_send())
         async with asyncio.timeout(PATIENCE):
             while self._protocol.state is State.CONNECTING:
-                self._protocol.receive_data(await self._reader.read(_READ_BYTES))
+                data = await self._reader.read(_READ_BYTES)
+                if not data:
+                    raise ConnectionError("no answer to the handshake")
+                self._protocol.receive_data(data)
 
     async def send(self, *data: bytes) -> None:
         """Send bytes; nothing happens when the server has ended the connection."""
