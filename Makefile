@@ -9,7 +9,7 @@ TOOLS = openssl:openssl chromium:chromium node:nodejs /usr/sbin/nginx:nginx /usr
 # Those of the tests that take root: they run containers and boot a VM.
 CONTAINERS = podman:podman mmdebstrap:mmdebstrap crun:crun ip:iproute2 nsenter:util-linux
 
-.PHONY: run test lint unit integration conformance browser proxies containers client bench soak soak-minute versions tools requirements clean
+.PHONY: run test lint unit integration conformance browser proxies containers client bench soak soak-minute versions tools requirements ansible-docs clean
 
 run: $(VENV)/.service
 	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" STATE="$(STATE)" exec sh .ci/serve
@@ -76,6 +76,11 @@ requirements: $(VENV)/.tests
 	$(VENV)/bin/pip install -q uv
 	$(VENV)/bin/uv pip compile -q --universal --generate-hashes --python-version 3.11 pyproject.toml -o requirements.txt $(UPGRADE)
 	$(VENV)/bin/uv pip compile -q --universal --generate-hashes --python-version 3.11 --extra dev -c requirements.txt pyproject.toml -o requirements-dev.txt $(UPGRADE)
+	$(VENV)/bin/uv pip compile -q --universal --generate-hashes --python-version 3.11 ansible/requirements.in -o ansible/requirements.txt $(UPGRADE)
+
+# What is said twice in the roles, written from where it is said first.
+ansible-docs: $(VENV)/.tests
+	$(VENV)/bin/python ansible/document.py
 
 clean:
 	rm -rf .venv* $(STATE) .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -108,15 +108,16 @@ def _convert(variable: str, value: Any, field: msgspec.structs.FieldInfo) -> Any
         return msgspec.convert(value, field.type, strict=False)
     except msgspec.ValidationError:
         raise SettingsError(
-            f"{variable}={value!r} is not usable: it must be {_expected(msgspec.inspect.type_info(field.type))} "
+            f"{variable}={value!r} is not usable: it must be {expected(msgspec.inspect.type_info(field.type))} "
             f"(default {field.default!r})"
         ) from None
 
 
-def _expected(kind: msgspec.inspect.Type) -> str:
+def expected(kind: msgspec.inspect.Type) -> str:
+    """Say what a value of this type must be, in words that go on from "it must be"."""
     match kind:
         case msgspec.inspect.Metadata(type=inner):
-            return _expected(inner)
+            return expected(inner)
         case msgspec.inspect.IntType(ge=low, le=high):
             return f"a whole number from {low} to {high}"
         case msgspec.inspect.FloatType(gt=low, le=high):
