@@ -8,13 +8,15 @@ STATE ?= .run
 TOOLS = openssl:openssl chromium:chromium node:nodejs /usr/sbin/nginx:nginx /usr/sbin/haproxy:haproxy
 # Those of the tests that take root: they run containers and boot a VM.
 CONTAINERS = podman:podman mmdebstrap:mmdebstrap crun:crun ip:iproute2 nsenter:util-linux
+DEPLOYMENT = git:git ip:iproute2 mmdebstrap:mmdebstrap nft:nftables openssl:openssl pebble:pebble \
+	pebble-challtestsrv:pebble ssh:openssh-client systemd-nspawn:systemd-container
 
-.PHONY: run test lint unit integration conformance browser proxies containers client bench soak soak-minute versions tools requirements ansible-docs clean
+.PHONY: run test lint unit integration conformance browser proxies containers test-deployment client bench soak soak-minute versions tools requirements ansible-docs clean
 
 run: $(VENV)/.service
 	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" STATE="$(STATE)" exec sh .ci/serve
 
-test: tools lint unit client integration conformance soak-minute browser proxies versions containers
+test: tools lint unit client integration conformance soak-minute browser proxies versions containers test-deployment
 
 lint: $(VENV)/.tests
 	$(VENV)/bin/ruff check .
@@ -40,6 +42,11 @@ containers: $(VENV)/.tests
 	@if [ "$$(id -u)" = 0 ]; then sh .ci/tools $(CONTAINERS); fi
 	$(VENV)/bin/pip install -q --require-hashes -r tests/containers/requirements.txt
 	$(VENV)/bin/pytest -q tests/containers
+
+# The playbooks against a VM that boots here; SUITES="bookworm trixie" for more than one Debian.
+test-deployment: $(VENV)/.tests .venv-ansible/.done
+	@if [ "$$(id -u)" = 0 ]; then sh .ci/tools $(DEPLOYMENT); fi
+	$(VENV)/bin/pytest -q tests/deployment
 
 client:
 	node --test tests/client/
@@ -72,11 +79,16 @@ $(VENV)/.tests: requirements-dev.txt
 	@sh .ci/venv $(PYTHON) $(VENV) requirements-dev.txt
 	@touch $@ $(VENV)/.service
 
+.venv-ansible/.done: tests/deployment/requirements.txt
+	@sh .ci/venv $(PYTHON) .venv-ansible $<
+	@touch $@
+
 requirements: $(VENV)/.tests
 	$(VENV)/bin/pip install -q uv
 	$(VENV)/bin/uv pip compile -q --universal --generate-hashes --python-version 3.11 pyproject.toml -o requirements.txt $(UPGRADE)
 	$(VENV)/bin/uv pip compile -q --universal --generate-hashes --python-version 3.11 --extra dev -c requirements.txt pyproject.toml -o requirements-dev.txt $(UPGRADE)
 	$(VENV)/bin/uv pip compile -q --universal --generate-hashes --python-version 3.11 ansible/requirements.in -o ansible/requirements.txt $(UPGRADE)
+	$(VENV)/bin/uv pip compile -q --universal --generate-hashes --python-version 3.11 -c ansible/requirements.txt tests/deployment/requirements.in -o tests/deployment/requirements.txt $(UPGRADE)
 
 # What is said twice in the roles, written from where it is said first.
 ansible-docs: $(VENV)/.tests

@@ -1,0 +1,98 @@
+"""All of the rig together, and the proof that nothing of it stays behind."""
+
+from __future__ import annotations
+
+import fcntl
+import shutil
+import signal
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+from tests.deployment.acme import Acme, acme
+from tests.deployment.command import run
+from tests.deployment.controller import Controller, controller
+from tests.deployment.image import CACHE, image
+from tests.deployment.network import FORWARD, Network, network
+from tests.deployment.service import Service
+from tests.deployment.vm import DOMAIN, VM, vm
+
+COMMANDS = ("git", "ip", "mmdebstrap", "nft", "openssl", "pebble", "pebble-challtestsrv", "ssh", "systemd-nspawn")
+
+_ENDS = (signal.SIGINT, signal.SIGTERM)
+
+
+@dataclass(frozen=True)
+class Rig:
+    """A fresh VM that is up, an ACME server, and an operator who can reach both."""
+
+    vm: VM
+    acme: Acme
+    controller: Controller
+
+    def service(self, port: int = 8443) -> Service:
+        """Return what users see at a port of the VM."""
+        return Service(DOMAIN, self.vm.address, port, self.acme.root)
+
+
+@contextmanager
+def rig(suite: str) -> Iterator[Rig]:
+    """Set all of it up for a Debian release, and take it away, however the tests end."""
+    missing = [command for command in COMMANDS if shutil.which(command) is None]
+    assert not missing, f"missing on this machine: {', '.join(missing)}; make test-deployment installs them"
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as undo:
+        # Two at once would each restore what the other one needs.
+        lock = undo.enter_context((CACHE / "lock").open("w"))
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for number in _ENDS:
+            undo.callback(signal.signal, number, signal.signal(number, _end))
+        folder = Path(tempfile.mkdtemp(prefix="signaling-"))
+        undo.callback(_assert_nothing_is_left, folder, FORWARD.read_text())
+        undo.callback(shutil.rmtree, folder)
+        net = undo.enter_context(network())
+        authority = undo.enter_context(acme(folder, net))
+        machine = undo.enter_context(vm(image(suite), folder, net))
+        machine.power_on()
+        machine.trust(authority.api_authority)
+        operator = undo.enter_context(controller(folder, machine, authority))
+        try:
+            yield Rig(machine, authority, operator)
+        finally:
+            _ignore_ends()
+
+
+def _end(*_: object) -> NoReturn:
+    # What `timeout` or a CI server ends the tests with is like a Ctrl-C.
+    _ignore_ends()
+    raise KeyboardInterrupt
+
+
+def _ignore_ends() -> None:
+    """Let nothing disturb the taking away."""
+    for number in _ENDS:
+        signal.signal(number, signal.SIG_IGN)
+
+
+def _assert_nothing_is_left(folder: Path, forward: str) -> None:
+    left = traces(folder)
+    assert not left, f"still there: {left}"
+    assert FORWARD.read_text() == forward
+
+
+def traces(folder: Path) -> list[str]:
+    """Return what there still is of a rig: interfaces, namespaces, rules, mounts, control groups, processes."""
+    net = Network()
+    listings = [
+        run("ip", "-brief", "link"),
+        run("ip", "netns"),
+        run("nft", "list", "tables"),
+        Path("/proc/self/mountinfo").read_text(),
+        "\n".join(map(str, Path("/sys/fs/cgroup").glob("**/signaling-*"))),
+        run("ps", "-e", "-o", "args", "-ww"),
+    ]
+    marks = (net.name, net.cable, str(folder))
+    return [line for listing in listings for line in listing.splitlines() if any(mark in line for mark in marks)]

@@ -1,0 +1,135 @@
+"""The deployed service, as its users on the other side of the network see it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+import socket
+import ssl
+import threading
+from collections.abc import Coroutine
+from contextlib import AsyncExitStack, suppress
+from http.client import HTTPSConnection
+from typing import Any
+
+from cryptography import x509
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
+
+PATIENCE = 20.0
+
+
+class Service:
+    """Where it is, and which authority its users trust."""
+
+    def __init__(self, domain: str, address: str, port: int, root: str) -> None:
+        self.url = f"wss://{domain}:{port}/"
+        self.domain = domain
+        self.address = address
+        self.port = port
+        self.trust = ssl.create_default_context(cadata=root)
+
+    def _handshake(self) -> ssl.SSLSocket:
+        tcp = socket.create_connection((self.address, self.port), PATIENCE)
+        return self.trust.wrap_socket(tcp, server_hostname=self.domain)
+
+    def certificate(self) -> x509.Certificate:
+        """Return the certificate that a new handshake gets; one that is not good for the domain is an error."""
+        with self._handshake() as tls:
+            certificate = tls.getpeercert(binary_form=True)
+        assert certificate
+        return x509.load_der_x509_certificate(certificate)
+
+    def health(self) -> dict[str, Any]:
+        """Return what ``/healthz`` answers; empty while nobody answers, or not with 200."""
+        connection = HTTPSConnection(self.domain, self.port)
+        with suppress(OSError):
+            connection.sock = self._handshake()
+            connection.request("GET", "/healthz")
+            response = connection.getresponse()
+            answer = response.read()
+            connection.close()
+            if response.status == 200:
+                return dict(json.loads(answer))
+        return {}
+
+    def call(self) -> Call:
+        """Let two users meet."""
+        return Call(self)
+
+
+class Call:
+    """Two users who stay connected; a thread of their own answers the server's pings, whatever the test waits for."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever)
+
+    def __enter__(self) -> Call:
+        self._thread.start()
+        try:
+            self._do(self._meet())
+        except BaseException:
+            self._end()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        try:
+            self._do(self._users.aclose())
+        finally:
+            self._end()
+
+    def goes_on(self) -> bool:
+        """Tell if what one says still gets to the other, both ways."""
+        ways = ((self._alice, self._bob), (self._bob, self._alice))
+        return all(self._do(_relays(sender, receiver)) for sender, receiver in ways)
+
+    def close_codes(self) -> list[int | None]:
+        """Wait until both connections ended, and return the server's codes; None without a close frame."""
+        return [self._do(_close_code(user)) for user in (self._alice, self._bob)]
+
+    def _do(self, step: Coroutine[Any, Any, Any]) -> Any:
+        return asyncio.run_coroutine_threadsafe(asyncio.wait_for(step, PATIENCE), self._loop).result()
+
+    def _end(self) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    async def _meet(self) -> None:
+        one, other = secrets.token_hex(4), secrets.token_hex(4)
+        async with AsyncExitStack() as users:
+            connection = {"host": self._service.address, "ssl": self._service.trust}
+            self._alice = await users.enter_async_context(connect(self._service.url, **connection))
+            self._bob = await users.enter_async_context(connect(self._service.url, **connection))
+            await _send(self._alice, type="join", userId=one, remoteId=other)
+            await _hear(self._alice, "created")
+            await _send(self._bob, type="join", userId=other, remoteId=one)
+            await _hear(self._alice, "ready")
+            self._users = users.pop_all()
+
+
+async def _relays(sender: ClientConnection, receiver: ClientConnection) -> bool:
+    word = secrets.token_hex(4)
+    await _send(sender, type="message", data=word)
+    return bool((await _hear(receiver, "message"))["data"] == word)
+
+
+async def _close_code(user: ClientConnection) -> int | None:
+    with suppress(ConnectionClosed):
+        while True:
+            await user.recv()
+    return user.protocol.close_rcvd.code if user.protocol.close_rcvd else None
+
+
+async def _send(user: ClientConnection, **message: Any) -> None:
+    await user.send(json.dumps(message))
+
+
+async def _hear(user: ClientConnection, kind: str) -> dict[str, Any]:
+    while (message := json.loads(await user.recv()))["type"] != kind:
+        pass
+    return dict(message)

@@ -1,0 +1,67 @@
+"""site.yml: from a bare VM to a running server."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.deployment.command import wait_until
+from tests.deployment.controller import Controller
+from tests.deployment.network import reaches
+from tests.deployment.service import Service
+from tests.deployment.unit import Unit
+from tests.deployment.vm import VM
+
+pytestmark = pytest.mark.timeout(600)
+
+TRACES = "ls -d /opt/signaling /etc/signaling /etc/letsencrypt /usr/sbin/ufw; getent passwd signaling"
+
+
+@pytest.mark.parametrize(
+    ("variables", "message"),
+    [
+        ({"signaling_settings": {"SIGNALING_PING_INTERVALL": 30}}, "SIGNALING_PING_INTERVALL is no setting"),
+        ({"signaling_settings": {"SIGNALING_PING_INTERVAL": 0}}, "SIGNALING_PING_INTERVAL must be a number over 0"),
+        ({"signaling_port": 70_000}, "signaling_port: 70000 is not a whole number from 1 to 65535"),
+        ({"certbot_email": ""}, "certbot_email"),
+    ],
+    ids=["no setting", "setting out of range", "no port", "no email"],
+)
+def test_a_wrong_variable_stops_the_play_before_anything_is_touched(
+    controller: Controller, vm: VM, variables: dict[str, Any], message: str
+):
+    play = controller.play("site.yml", **variables)
+    assert not play.ok
+    assert play.says(message)
+    assert vm.ssh(TRACES, check=False) == ""
+
+
+def test_a_second_play_changes_nothing(service: Service, controller: Controller):
+    assert service.health()["status"] == "ok"
+    play = controller.play("site.yml")
+    assert play.ok, play.output
+    assert play.changed == 0, play.output
+
+
+def test_the_service_is_not_root_and_has_no_more_rights_than_it_needs(service: Service, vm: VM, unit: Unit):
+    owners = vm.ssh(f"stat --format=%U /proc/{unit.master} /proc/{unit.worker}")
+    assert owners == "signaling\nsignaling\n"
+    assessment = vm.ssh("systemd-analyze security --no-pager signaling.service").splitlines()[-1]
+    exposure = float(assessment.split(":")[1].split()[0])
+    assert exposure <= 2.5, assessment
+
+
+def test_what_it_needs_is_open_and_nothing_else(service: Service, vm: VM):
+    vm.ssh("sudo systemd-run --unit=stranger python3 -m http.server --bind :: 9000")
+    wait_until(lambda: ":9000" in vm.ssh("ss --listening --tcp --numeric"))
+    for address in (vm.network.vm, vm.network.vm6):
+        wait_until(lambda there=address: reaches(there, service.port))
+        assert not reaches(address, 9000)
+    vm.root("ufw allow 9000/tcp")
+    wait_until(lambda: reaches(vm.network.vm, 9000))
+    vm.root("ufw delete allow 9000/tcp; systemctl stop stranger")
+
+
+def test_the_log_is_in_a_journal_of_its_own(service: Service, unit: Unit):
+    assert any("Listening at" in line for line in unit.log)
