@@ -7,16 +7,20 @@ STATE ?= .run
 # The command of each Debian package that the tests use, and the package.
 TOOLS = openssl:openssl chromium:chromium node:nodejs /usr/sbin/nginx:nginx /usr/sbin/haproxy:haproxy
 # Those of the tests that take root: they run containers and boot a VM.
-CONTAINERS = podman:podman mmdebstrap:mmdebstrap crun:crun ip:iproute2 nsenter:util-linux
-DEPLOYMENT = git:git ip:iproute2 mmdebstrap:mmdebstrap nft:nftables openssl:openssl pebble:pebble \
-	pebble-challtestsrv:pebble ssh:openssh-client systemd-nspawn:systemd-container
+ROOT_TOOLS = crun:crun git:git ip:iproute2 mmdebstrap:mmdebstrap nft:nftables nsenter:util-linux pebble:pebble \
+	pebble-challtestsrv:pebble podman:podman ssh:openssh-client systemd-nspawn:systemd-container
 
 .PHONY: run test lint unit integration conformance browser proxies containers test-deployment client bench soak soak-minute versions tools requirements ansible-docs clean
 
 run: $(VENV)/.service
 	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" STATE="$(STATE)" exec sh .ci/serve
 
-test: tools lint unit client integration conformance soak-minute browser proxies versions containers test-deployment
+# The quick ones first, then the long ones.
+CHECKS = lint unit client test-deployment versions integration containers conformance soak-minute browser proxies
+
+# Two at a time: most of them wait for something most of the time.
+test: tools $(VENV)/.tests .venv-ansible/.done
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync $(CHECKS)
 
 lint: $(VENV)/.tests
 	$(VENV)/bin/ruff check .
@@ -32,23 +36,20 @@ integration: $(VENV)/.tests
 conformance: $(VENV)/.tests
 	$(VENV)/bin/pytest -q tests/conformance
 
-browser: $(VENV)/.tests
+browser: tools $(VENV)/.tests
 	$(VENV)/bin/pytest -q tests/browser
 
-proxies: $(VENV)/.tests
+proxies: tools $(VENV)/.tests
 	$(VENV)/bin/pytest -q tests/proxies
 
-containers: $(VENV)/.tests
-	@if [ "$$(id -u)" = 0 ]; then sh .ci/tools $(CONTAINERS); fi
-	$(VENV)/bin/pip install -q --require-hashes -r tests/containers/requirements.txt
+containers: tools $(VENV)/.tests
 	$(VENV)/bin/pytest -q tests/containers
 
 # The playbooks against a VM that boots here; SUITES="bookworm trixie" for more than one Debian.
-test-deployment: $(VENV)/.tests .venv-ansible/.done
-	@if [ "$$(id -u)" = 0 ]; then sh .ci/tools $(DEPLOYMENT); fi
+test-deployment: tools $(VENV)/.tests .venv-ansible/.done
 	$(VENV)/bin/pytest -q tests/deployment
 
-client:
+client: tools
 	node --test tests/client/
 
 # What a message costs, beside Node.js and the C floor: some twenty minutes on a machine with nothing else to do.
@@ -66,10 +67,10 @@ soak-minute: $(VENV)/.tests
 
 # The same on every other supported Python of this machine.
 versions:
-	@PYTHON="$(PYTHON)" sh .ci/versions
+	+@PYTHON="$(PYTHON)" sh .ci/versions
 
 tools:
-	@sh .ci/tools $(TOOLS)
+	@if [ "$$(id -u)" = 0 ]; then sh .ci/tools $(TOOLS) $(ROOT_TOOLS); else sh .ci/tools $(TOOLS); fi
 
 $(VENV)/.service: requirements.txt
 	@sh .ci/venv $(PYTHON) $(VENV) requirements.txt
