@@ -57,7 +57,13 @@ class Controller:
         hosts = folder / "hosts"
         hosts.write_text(f"127.0.0.1 localhost\n::1 localhost\n{vm.address} {DOMAIN}\n")
         self._namespace = ["unshare", "--mount", "sh", "-euc", _WITH_HOSTS, str(hosts)]
-        self._environ = os.environ | {"ANSIBLE_HOME": str(folder / "ansible"), "ANSIBLE_NOCOLOR": "1"}
+        # Connections of its own: the VM of another run has the same name.
+        self._connections = folder / "connections"
+        self._environ = os.environ | {
+            "ANSIBLE_HOME": str(folder / "ansible"),
+            "ANSIBLE_NOCOLOR": "1",
+            "ANSIBLE_SSH_CONTROL_PATH_DIR": str(self._connections),
+        }
 
     def play(self, playbook: str, **variables: Any) -> Play:
         """Run a playbook; `variables` go before the inventory's."""
@@ -90,7 +96,7 @@ class Controller:
 
     def hang_up(self) -> None:
         """End the SSH connections that Ansible keeps for its next run."""
-        for control in (self._folder / "ansible/cp").glob("*"):
+        for control in self._connections.glob("*"):
             subprocess.run(["ssh", "-o", f"ControlPath={control}", "-O", "exit", DOMAIN], capture_output=True)
 
     def _git(self, *arguments: str) -> None:

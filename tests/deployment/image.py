@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 import sys
+import tempfile
 from pathlib import Path
 
 from tests.deployment.command import run
@@ -29,16 +30,18 @@ def image(suite: str) -> Path:
     if not folder.exists():
         for old in CACHE.glob(f"{suite}-*"):
             shutil.rmtree(old)
-        unfinished = folder.with_name(f"{folder.name}.unfinished")
+        unfinished = Path(tempfile.mkdtemp(prefix=f"{suite}-unfinished-", dir=CACHE))
+        unfinished.chmod(0o755)
         _make(suite, unfinished)
         unfinished.rename(folder)
     return folder
 
 
 def _make(suite: str, root: Path) -> None:
-    root.mkdir(parents=True)
     apt = [f"--aptopt={line}" for line in _apt_options()]
-    run("mmdebstrap", "--quiet", "--variant=minbase", f"--include={_PACKAGES}", *apt, suite, root, *_mirror())
+    # When it is interrupted, all that it started ends with it, and all that it mounted is gone.
+    alone = ("unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc")
+    run(*alone, "mmdebstrap", "--quiet", "--variant=minbase", f"--include={_PACKAGES}", *apt, suite, root, *_mirror())
     for name, text in _machine_files().items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(text)
