@@ -57,12 +57,13 @@ def settings() -> str:
     """Return the settings of the service, with what a value must match and lie between."""
     fields = [field for field in msgspec.structs.fields(Settings) if field.name != "port"]
     known = {variable_name(field.name): _rule(field) for field in fields}
-    return f"---\n# {_written_from('signaling/settings.py')}\n" + _yaml({"signaling_known_settings": known})
+    head = f"---\n# {_written_from('signaling/settings.py')}\n# yamllint disable rule:line-length\n"
+    return head + _yaml({"signaling_known_settings": known})
 
 
 def _rule(field: msgspec.structs.FieldInfo) -> dict[str, Any]:
     kind = msgspec.inspect.type_info(field.type)
-    rule = {"expected": expected(kind), "default": field.default}
+    rule = {"expected": expected(kind), "default": "" if field.default == () else field.default}
     while isinstance(kind, msgspec.inspect.Metadata):
         kind = kind.type
     match kind:
@@ -72,6 +73,11 @@ def _rule(field: msgspec.structs.FieldInfo) -> dict[str, Any]:
             return rule | {"pattern": r"[0-9]+([.][0-9]+)?\Z", "above": low, "high": high}
         case msgspec.inspect.LiteralType(values=values):
             return rule | {"pattern": rf"({'|'.join(map(str, values))})\Z"}
+        case msgspec.inspect.VarTupleType(
+            item_type=msgspec.inspect.Metadata(type=msgspec.inspect.StrType(pattern=one))
+        ):
+            item = str(one).removeprefix("^").removesuffix(r"\Z")
+            return rule | {"pattern": rf"[, ]*({item}([, ]+|\Z))*\Z"}
     return rule | {"pattern": r"[^\n]*\Z"}
 
 

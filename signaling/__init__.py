@@ -10,8 +10,8 @@ The way of a relayed message, one room after the other::
                                            registry.py   the lock-protected pairs of members
 
 Around it: ``endpoint.py`` (the flask-sock route and the handshake), ``connections.py`` (all WebSockets of a
-worker: counted, pinged, drained), ``pages.py`` (HTTP), ``extension.py`` (:class:`Signaling`), ``settings.py``,
-``tls.py``, ``logs.py``, and ``hooks.py`` (what ``gunicorn.conf.py`` calls).
+worker: counted, pinged, drained), ``pages.py`` (HTTP), ``ice.py`` (STUN and TURN servers), ``extension.py``
+(:class:`Signaling`), ``settings.py``, ``tls.py``, ``logs.py``, and ``hooks.py`` (what ``gunicorn.conf.py`` calls).
 """
 
 from __future__ import annotations

@@ -38,13 +38,10 @@ async def check(url: str, *, ca: str | None = None, address: str | None = None) 
         CheckError: the server did not say what it should.
         OSError, WebSocketException, TimeoutError: it cannot be reached, or is no WebSocket server.
     """
-    options: dict[str, Any] = {"host": address} if address else {}
-    if url.startswith("wss:"):
-        options["ssl"] = ssl.create_default_context(cafile=ca)
     call = secrets.token_hex(4)
     alice, bob = f"check-{call}-alice", f"check-{call}-bob"
     start = time.monotonic()
-    async with asyncio.timeout(TIMEOUT), connect(url, **options) as first, connect(url, **options) as second:
+    async with asyncio.timeout(TIMEOUT), dial(url, ca, address) as first, dial(url, ca, address) as second:
         await _say(first, type="join", userId=alice, remoteId=bob)
         await _hear(first, "created")
         await _say(second, type="join", userId=bob, remoteId=alice)
@@ -61,6 +58,14 @@ async def check(url: str, *, ca: str | None = None, address: str | None = None) 
     return time.monotonic() - start
 
 
+def dial(url: str, ca: str | None, address: str | None) -> connect:
+    """Return the connection to ``url``, which is made when it is entered; the arguments are those of :func:`check`."""
+    options: dict[str, Any] = {"host": address} if address else {}
+    if url.startswith("wss:"):
+        options["ssl"] = ssl.create_default_context(cafile=ca)
+    return connect(url, **options)
+
+
 async def _say(connection: ClientConnection, **message: Any) -> None:
     await connection.send(json.dumps(message))
 
@@ -75,12 +80,17 @@ async def _hear(connection: ClientConnection, kind: str) -> dict[str, Any]:
             raise CheckError(f"{kind!r} was expected, and {message!r} came")
 
 
-def main() -> int:
-    """Run the check that the command line asks for, and return the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m signaling.check", description="Hold a call over a server.")
-    parser.add_argument("url", help="the WebSocket to check, such as wss://example.org:8443/")
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what says which server it is, and how to get there."""
+    parser.add_argument("url", help="the WebSocket of the server, such as wss://example.org:8443/")
     parser.add_argument("--ca", metavar="FILE", help="certificates to trust, in PEM, instead of the system's")
     parser.add_argument("--connect", metavar="ADDRESS", help="connect to this address instead of the URL's host")
+
+
+def main() -> int:
+    """Run the check that the command line asks for, and return the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m signaling.check", description="Prove a server's signaling.")
+    add_arguments(parser)
     arguments = parser.parse_args()
     try:
         seconds = asyncio.run(check(arguments.url, ca=arguments.ca, address=arguments.connect))

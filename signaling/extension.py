@@ -30,7 +30,7 @@ class Signaling:
     """WebRTC signaling for a Flask app.
 
     ``Signaling(app)``, or ``init_app`` where there is an app factory. Its routes are ``/`` (the call page, and the
-    WebSocket), ``/ws`` (the WebSocket), ``/healthz`` and ``/static/``, all under ``url_prefix``.
+    WebSocket), ``/ws`` (the WebSocket), ``/ice-servers``, ``/healthz`` and ``/static/``, all under ``url_prefix``.
 
     Attributes:
         settings: from the environment, with any ``SIGNALING_`` name of the app's config before it.
@@ -80,7 +80,7 @@ class Signaling:
             send_buffer_bytes=settings.send_buffer_bytes,
             close_timeout=settings.close_timeout,
         )
-        session = Session(self.registry, connection)
+        session = Session(self.registry, connection, settings)
         connection.at_once = session.relay
         self.connections.add(connection)
         log.info("Client connected", extra={"connection": session.id})

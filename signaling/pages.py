@@ -1,7 +1,8 @@
-"""The HTTP beside the WebSocket: the call page, the text for monitors, and the health of the service."""
+"""The HTTP beside the WebSocket: the call page, the text for monitors, ICE servers, and the health of the service."""
 
 from __future__ import annotations
 
+import secrets
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,7 @@ from flask import Blueprint, Response, request
 
 from . import __version__
 from .endpoint import refuse
+from .ice import IceServer, ice_servers
 
 if TYPE_CHECKING:
     from .extension import Signaling
@@ -27,7 +29,7 @@ def _meant_a_websocket() -> bool:
 
 
 def add_pages(blueprint: Blueprint, service: Signaling) -> None:
-    """Add ``/``, ``/ws`` without a WebSocket, and ``/healthz``."""
+    """Add ``/``, ``/ws`` without a WebSocket, ``/ice-servers`` and ``/healthz``."""
 
     @blueprint.get("/")
     def index() -> Response:
@@ -51,6 +53,12 @@ def add_pages(blueprint: Blueprint, service: Signaling) -> None:
             {"Upgrade": "websocket", "Connection": "Upgrade"},
             mimetype="text/plain",
         )
+
+    @blueprint.get("/ice-servers")
+    def ice_servers_of_anybody() -> tuple[dict[str, list[IceServer]], dict[str, str]]:
+        # Who asks is not known, so that it is somebody new each time.
+        servers = ice_servers(service.settings, secrets.token_hex(8), time.time())
+        return {"iceServers": servers}, {"Cache-Control": "no-store"}
 
     @blueprint.get("/healthz")
     def healthz() -> tuple[dict[str, Any], int]:

@@ -86,6 +86,7 @@ class Message(msgspec.Struct, frozen=True, gc=False):
     type: str
     userId: Raw = _ABSENT
     remoteId: Raw = _ABSENT
+    iceServers: Raw = _ABSENT
     data: Raw = _ABSENT
     candidate: Raw = _ABSENT
     id: Raw = _ABSENT
@@ -121,6 +122,7 @@ def _utf16(text: str) -> bytes:
 _decode_message = msgspec.json.Decoder(Message).decode
 _check_json = msgspec.json.Decoder(Raw).decode
 _decode_id = msgspec.json.Decoder(str | int | None).decode
+_decode_flag = msgspec.json.Decoder(bool | None).decode
 _encode = msgspec.json.Encoder().encode
 
 
@@ -173,6 +175,18 @@ def _user(field: str, raw: Raw) -> User | None:
     return User(key, _encode(value))
 
 
+def wants_ice_servers(join: Message) -> bool:
+    """Tell if a ``join`` asks for ICE servers.
+
+    Raises:
+        MessageError: ``invalid-message``.
+    """
+    try:
+        return bool(join.iceServers and _decode_flag(join.iceServers))
+    except msgspec.ValidationError:
+        raise MessageError(ErrorCode.INVALID_MESSAGE, "Invalid message: iceServers must be true or false") from None
+
+
 def _wrong_id(field: str) -> MessageError:
     return MessageError(
         ErrorCode.INVALID_MESSAGE,
@@ -205,12 +219,12 @@ def replaced() -> MessageError:
 # Replies, as the UTF-8 of one JSON object each.
 
 
-def created(room: str) -> bytes:
-    return _encode({"type": "created", "room": room})
+def created(room: str, **asked: object) -> bytes:
+    return _encode({"type": "created", "room": room, **asked})
 
 
-def joined(room: str) -> bytes:
-    return _encode({"type": "joined", "room": room})
+def joined(room: str, **asked: object) -> bytes:
+    return _encode({"type": "joined", "room": room, **asked})
 
 
 def ready(room: str) -> bytes:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import logging
 import secrets
+import time
 from typing import NoReturn, Protocol
 
 from . import protocol
+from .ice import ice_servers
 from .protocol import CloseCode, Message, MessageError, Pair, User
 from .registry import Member, Registry
+from .settings import Settings
 
 log = logging.getLogger(__name__)
 
@@ -34,15 +37,16 @@ class Session:
     ``bye``, another join, a replacement or the end of its connection.
     """
 
-    __slots__ = ("_outlet", "_registry", "deliver", "id", "pair", "peer", "user")
+    __slots__ = ("_outlet", "_registry", "_settings", "deliver", "id", "pair", "peer", "user")
 
-    def __init__(self, registry: Registry, outlet: Outlet) -> None:
+    def __init__(self, registry: Registry, outlet: Outlet, settings: Settings) -> None:
         self.id = secrets.token_hex(8)
         self.user = _NOBODY
         self.pair: Pair | None = None
         self.peer: Member | None = None
         self._registry = registry
         self._outlet = outlet
+        self._settings = settings
         self.deliver = outlet.send_text
 
     def relay(self, text: str | bytes) -> bool:
@@ -86,6 +90,11 @@ class Session:
 
     def _join(self, join: Message) -> None:
         user, remote = protocol.users_of(join)
+        asked = (
+            {"iceServers": ice_servers(self._settings, self.id, time.time())}
+            if protocol.wants_ice_servers(join)
+            else {}
+        )
         pair = Pair.of(user, remote)
         # Elsewhere, or here under the other name: that is a departure. Here as before: one joins again in place.
         if self.pair is not None and (self.pair, self.user.key) != (pair, user.key):
@@ -102,10 +111,10 @@ class Session:
             if replaced is None:
                 self._note("Created new room: %s", room)
             self._note("User %s is initiator for room %s", user.key, room)
-            self.deliver(protocol.created(room), info)
+            self.deliver(protocol.created(room, **asked), info)
         else:
             self._note("User %s joined room %s", user.key, room)
-            self.deliver(protocol.joined(room), info)
+            self.deliver(protocol.joined(room, **asked), info)
             peer.deliver(protocol.ready(room), info)
 
     def dismiss(self) -> None:

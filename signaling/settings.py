@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import msgspec
 from msgspec import Meta
@@ -13,6 +14,24 @@ PREFIX = "SIGNALING_"
 
 Seconds = Annotated[float, Meta(gt=0, le=86_400)]
 Count = Annotated[int, Meta(ge=1, le=1_000_000)]
+
+# As browsers take them: they refuse to make a connection at all for one URL that they do not understand.
+_HOST = r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~-]+)"
+_PORT = r"(:(6553[0-5]|655[0-2]\d|65[0-4]\d{2}|6[0-4]\d{3}|[1-5]\d{4}|[1-9]\d{0,3}))?"
+StunUrl = Annotated[
+    str,
+    Meta(title="STUN URIs (RFC 7064)", examples=["stun:stun.example.org:3478"], pattern=rf"^stuns?:{_HOST}{_PORT}\Z"),
+]
+TurnUrl = Annotated[
+    str,
+    Meta(
+        title="TURN URIs (RFC 7065)",
+        examples=["turn:turn.example.org:3478?transport=udp"],
+        pattern=rf"^turns?:{_HOST}{_PORT}(\?transport=(udp|tcp))?\Z",
+    ),
+]
+SECRET = Meta(extra={"secret": True})
+"""Marks a setting whose value is never shown."""
 
 
 class SettingsError(ValueError):
@@ -64,12 +83,39 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     close_timeout: Annotated[
         Seconds, Meta(description="Seconds a client may take to answer a close frame before its TCP connection ends.")
     ] = 1.0
+    stun_urls: Annotated[
+        tuple[StunUrl, ...],
+        Meta(description="STUN servers to tell clients of, as `stun:` or `stuns:` URLs with commas or spaces between."),
+    ] = ()
+    turn_urls: Annotated[
+        tuple[TurnUrl, ...],
+        Meta(description="TURN servers to tell clients of, as `turn:` or `turns:` URLs with commas or spaces between."),
+    ] = ()
+    turn_secret: Annotated[
+        str,
+        SECRET,
+        Meta(description="The secret shared with the TURN servers, coturn's `static-auth-secret`; it is never shown."),
+    ] = ""
+    turn_ttl: Annotated[Seconds, Meta(description="Seconds that TURN credentials are good for.")] = 86_400.0
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], Meta(description="The least severe level that is logged.")
     ] = "info"
     log_format: Annotated[
         Literal["text", "json"], Meta(description="Log lines as text, or one JSON object a line.")
     ] = "text"
+
+    def __post_init__(self) -> None:
+        if bool(self.turn_urls) != bool(self.turn_secret):
+            missing = "SIGNALING_TURN_SECRET" if self.turn_urls else "SIGNALING_TURN_URLS"
+            raise SettingsError(f"{missing} is not set: TURN needs both SIGNALING_TURN_URLS and SIGNALING_TURN_SECRET")
+
+    def __repr__(self) -> str:
+        shown = (
+            f"{field.name}={getattr(self, field.name)!r}"
+            for field in msgspec.structs.fields(self)
+            if not _is_secret(field)
+        )
+        return f"Settings({', '.join(shown)})"
 
     @classmethod
     def load(cls, environ: Mapping[str, Any]) -> Settings:
@@ -78,7 +124,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Text is converted as Flask's ``from_prefixed_env`` would.
 
         Raises:
-            SettingsError: naming the variable, its value and what would be right.
+            SettingsError: naming the variable, its value unless it is a secret, and what would be right.
         """
         values = {}
         for field in msgspec.structs.fields(cls):
@@ -104,19 +150,29 @@ def variable_name(field: str) -> str:
 
 
 def _convert(variable: str, value: Any, field: msgspec.structs.FieldInfo) -> Any:
+    kind = msgspec.inspect.type_info(field.type)
+    lists = isinstance(field.default, tuple)
+    items = [item for item in re.split(r"[,\s]+", value) if item] if lists and isinstance(value, str) else value
     try:
-        return msgspec.convert(value, field.type, strict=False)
+        return msgspec.convert(items, field.type, strict=False)
     except msgspec.ValidationError:
+        given = "" if _is_secret(field) else f"={value!r}"
+        default = "" if lists else field.default
         raise SettingsError(
-            f"{variable}={value!r} is not usable: it must be {expected(msgspec.inspect.type_info(field.type))} "
-            f"(default {field.default!r})"
+            f"{variable}{given} is not usable: it must be {expected(kind)} (default {default!r})"
         ) from None
+
+
+def _is_secret(field: msgspec.structs.FieldInfo) -> bool:
+    return SECRET in get_args(field.type)
 
 
 def expected(kind: msgspec.inspect.Type) -> str:
     """Say what a value of this type must be, in words that go on from "it must be"."""
     match kind:
-        case msgspec.inspect.Metadata(type=inner):
+        case msgspec.inspect.Metadata(extra_json_schema={"title": title, "examples": [example]}):
+            return f"{title} such as {example}"
+        case msgspec.inspect.Metadata(type=inner) | msgspec.inspect.VarTupleType(item_type=inner):
             return expected(inner)
         case msgspec.inspect.IntType(ge=low, le=high):
             return f"a whole number from {low} to {high}"

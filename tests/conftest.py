@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.certificates import make_certificate
+from tests.coturn import Coturn
 from tests.driver import Server
 
 
@@ -19,4 +20,18 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def server(certificate: Path) -> Iterator[Server]:
     """The server with its default settings, over TLS, shared by all the tests that leave it as they found it."""
     with Server(certificate) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def coturn(certificate: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Coturn]:
+    """A TURN server."""
+    with Coturn(tmp_path_factory.mktemp("coturn"), certificate) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def relayed(certificate: Path, coturn: Coturn) -> Iterator[Server]:
+    """A server that tells its clients of the TURN server."""
+    with Server(certificate, **coturn.settings) as running:
         yield running

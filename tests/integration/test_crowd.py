@@ -42,7 +42,7 @@ async def join_all(server: Server, count: int) -> list[ClientConnection]:
 
 
 async def until(server: Server, condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while not condition():
             await asyncio.sleep(0.05)
 
@@ -76,6 +76,6 @@ def test_a_crowd_comes_and_goes(certificate: Path, record_property):
             figures = f"KiB before {before[0]}, full {full}, after {after}, after a second crowd {again}"
             record_property("memory", figures)
             print(figures)
-            asyncio.run(until(server, lambda: descriptors(server.worker) == before[1]))
+            asyncio.run(until(server, lambda: descriptors(server.worker) <= before[1]))
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

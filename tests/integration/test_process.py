@@ -51,6 +51,19 @@ def fails_to_start(*arguments: str, **settings: object) -> list[str]:
             "/none.pem cannot be read: No such file or directory",
         ),
         (
+            {"SIGNALING_STUN_URLS": "stun:a, b"},
+            "SIGNALING_STUN_URLS='stun:a, b' is not usable: it must be STUN URIs (RFC 7064) "
+            "such as stun:stun.example.org:3478 (default '')",
+        ),
+        (
+            {"SIGNALING_TURN_URLS": "turn:a"},
+            "SIGNALING_TURN_SECRET is not set: TURN needs both SIGNALING_TURN_URLS and SIGNALING_TURN_SECRET",
+        ),
+        (
+            {"SIGNALING_TURN_SECRET": "north"},
+            "SIGNALING_TURN_URLS is not set: TURN needs both SIGNALING_TURN_URLS and SIGNALING_TURN_SECRET",
+        ),
+        (
             {"WEB_CONCURRENCY": "2"},
             "2 workers would each have rooms of their own: run one worker (-w 1)",
         ),

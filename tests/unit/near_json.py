@@ -59,7 +59,10 @@ def messages(items: Texts) -> Texts:
 
 
 USERS = st.one_of(st.sampled_from([*STRINGS, *LONG_STRINGS, "7"]), SOUND)
-JOINS = st.builds('{{"userId":{0},"remoteId":{1},"type":"join"}}'.format, USERS, USERS)
+ASKED = st.one_of(st.just(""), st.sampled_from(["true", "false", "null"]), SOUND).map(
+    lambda value: value and f'"iceServers":{value},'
+)
+JOINS = st.builds('{{"userId":{0},"remoteId":{1},{2}"type":"join"}}'.format, USERS, USERS, ASKED)
 VALID = st.one_of(messages(values(SOUND)), JOINS)
 
 # Wrong in a field: of a type, of an unsound value, or of an unsound name.

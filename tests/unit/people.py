@@ -7,15 +7,18 @@ from typing import Any
 
 from signaling.registry import Registry
 from signaling.session import Session
+from signaling.settings import Settings
+
+DEFAULTS = Settings()
 
 
 class Person:
     """A user's connection as the session sees it: what was sent to it, and with what it was closed."""
 
-    def __init__(self, registry: Registry) -> None:
+    def __init__(self, registry: Registry, settings: Settings = DEFAULTS) -> None:
         self.inbox: list[dict[str, Any]] = []
         self.close_code: int | None = None
-        self.session = Session(registry, self)
+        self.session = Session(registry, self, settings)
 
     # What a session sends to.
 
@@ -33,8 +36,8 @@ class Person:
             self.session.receive(text)
         return self
 
-    def joins(self, user: Any, remote: Any) -> Person:
-        return self.says(type="join", userId=user, remoteId=remote)
+    def joins(self, user: Any, remote: Any, **asked: Any) -> Person:
+        return self.says(type="join", userId=user, remoteId=remote, **asked)
 
     def drops(self, code: int = 1006) -> Person:
         self.session.end(code)

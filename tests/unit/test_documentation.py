@@ -43,7 +43,7 @@ def rows(text: str) -> dict[str, list[str]]:
 
 
 def in_words(default: Any) -> str:
-    return f"`{default:g}`" if isinstance(default, float) else f"`{default}`" if default != "" else "empty"
+    return f"`{default:g}`" if isinstance(default, float) else f"`{default}`" if default not in ("", ()) else "empty"
 
 
 def described_settings() -> dict[str, list[str]]:

@@ -75,7 +75,8 @@ def expected(text: str | bytes) -> tuple[Heard, Heard]:
         case "ping":
             return ["pong"], []
         case "join":
-            return joining(*[user(values(value, name)[-1:]) for name in ("userId", "remoteId")])
+            users = [user(values(value, name)[-1:]) for name in ("userId", "remoteId")]
+            return joining(*users, values(value, "iceServers")[-1:])
     return ["unknown-type"], []
 
 
@@ -91,13 +92,15 @@ def user(given_: list[Any]) -> str | None:
     return None
 
 
-def joining(user: str | None, remote: str | None) -> tuple[Heard, Heard]:
+def joining(user: str | None, remote: str | None, asked: list[Any]) -> tuple[Heard, Heard]:
     if user is None or remote is None:
         return ["invalid-message"], []
     if not user or not remote:
         return ["missing-parameters"], []
     if user == remote:
         return ["self-connection"], []
+    if asked and asked[0] not in (True, False, None):
+        return ["invalid-message"], []
     if (user, remote) == ("alice", "bob"):
         return ["joined", "roomInfo"], ["ready", "roomInfo"]
     takes_bobs_place = (user, remote) == ("bob", "alice")

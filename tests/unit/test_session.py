@@ -6,7 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
+from signaling.ice import ice_servers
 from signaling.registry import Registry
+from signaling.settings import Settings
 from tests.unit.people import Person
 
 ALICE_AND_BOB = "room_alice_bob"
@@ -330,6 +332,16 @@ def test_a_join_with_wrong_ids_changes_nothing(call, user, remote, code, words):
     assert bob.hears_types() == ["message"]
 
 
+@pytest.mark.parametrize("value", [1, 0, "", "true", [], {}])
+def test_a_join_that_asks_for_ice_servers_with_no_boolean_changes_nothing(call, value):
+    alice, bob = call
+    words = "Invalid message: iceServers must be true or false"
+    alice.joins("alice", "carol", iceServers=value)
+    assert alice.hears() == [{"type": "error", "message": words, "code": "invalid-message"}]
+    alice.says(type="message", data=1)
+    assert bob.hears_types() == ["message"]
+
+
 def test_a_join_without_ids_is_missing_parameters(person):
     assert person().says(type="join").hears() == [{"type": "error", "message": MISSING, "code": "missing-parameters"}]
 
@@ -349,6 +361,46 @@ def test_binary_json_is_accepted(call):
     alice, bob = call
     alice.says(b'{"type":"message","data":"\xc3\xa9"}')
     assert bob.hears() == [{"type": "message", "data": "é", "from": "alice"}]
+
+
+RELAYED = Settings(stun_urls=("stun:a",), turn_urls=("turn:a", "turns:a"), turn_secret="north", turn_ttl=600)
+
+
+def test_whoever_asks_gets_ice_servers_with_the_reply_and_nobody_else_does(registry):
+    alice, bob = Person(registry, RELAYED), Person(registry, RELAYED)
+    [created, alone] = alice.joins("alice", "bob", iceServers=True).hears()
+    [stun, turn] = created.pop("iceServers")
+    assert created == {"type": "created", "room": ALICE_AND_BOB}
+    assert "iceServers" not in alone
+    assert stun == {"urls": ["stun:a"]}
+    expiry, _, user = turn["username"].partition(":")
+    assert user == alice.session.id, "not who she is, which nobody has proved"
+    [expected] = ice_servers(RELAYED, user, int(expiry) - 600)[1:]
+    assert turn == {**expected, "urls": ["turn:a", "turns:a"]}
+    [joined, _] = bob.joins("bob", "alice", iceServers=True).hears()
+    assert joined["iceServers"][1]["username"].endswith(f":{bob.session.id}")
+    for reply in alice.hears():
+        assert "iceServers" not in reply
+    for refusal in (False, None):
+        [again, _] = bob.joins("bob", "alice", iceServers=refusal).hears()
+        assert again == {"type": "joined", "room": ALICE_AND_BOB}
+
+
+def test_whoever_asks_where_there_are_none_gets_an_empty_list(person):
+    assert person().joins("alice", "bob", iceServers=True).hears()[0]["iceServers"] == []
+
+
+def test_in_other_messages_ice_servers_are_an_unknown_field(call):
+    alice, bob = call
+    alice.says(type="message", data=1, iceServers="?")
+    assert bob.hears_types() == ["message"]
+
+
+def test_no_credential_is_in_the_log(registry, caplog):
+    caplog.set_level("DEBUG")
+    [created, _] = Person(registry, RELAYED).joins("alice", "bob", iceServers=True).hears()
+    assert created["iceServers"][1]["credential"] not in caplog.text
+    assert "north" not in caplog.text
 
 
 def test_the_log_tells_the_story_without_what_was_said(registry, caplog):

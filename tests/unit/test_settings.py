@@ -17,6 +17,88 @@ def test_text_and_values_of_a_flask_config_are_both_read():
     assert (settings.port, settings.ping_interval, settings.max_connections) == (9000, 2.5, 7)
 
 
+@pytest.mark.parametrize(
+    "text", ["stun:a stun:b:1", "stun:a,stun:b:1", " stun:a ,\n stun:b:1, ", ["stun:a", "stun:b:1"]]
+)
+def test_a_list_has_commas_or_spaces_between(text):
+    assert Settings.load({"SIGNALING_STUN_URLS": text}).stun_urls == ("stun:a", "stun:b:1")
+
+
+@pytest.mark.parametrize("empty", ["", " ", ",", []])
+def test_a_list_may_be_empty(empty):
+    assert Settings.load({"SIGNALING_STUN_URLS": empty}).stun_urls == ()
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "turn:turn.example.org",
+        "turns:turn.example.org:5349",
+        "turn:192.0.2.1:65535?transport=udp",
+        "turns:[2001:db8::1]:443?transport=tcp",
+    ],
+)
+def test_turn_urls_as_in_rfc_7065(url):
+    assert Settings.load({"SIGNALING_TURN_URLS": url, "SIGNALING_TURN_SECRET": "north"}).turn_urls == (url,)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "turn.example.org",
+        "turn://turn.example.org",
+        "turn:",
+        "turn:turn.example.org:",
+        "turn:turn.example.org:0",
+        "turn:turn.example.org:65536",
+        "turn:2001:db8::1",
+        "turn:turn.example.org/relay",
+        "turn:user@turn.example.org",
+        "turn:turn.example.org?transport=sctp",
+        "TURN:turn.example.org",
+        "stun:stun.example.org",
+        "turn:turn.example.org\n",
+        "turn:a https://b",
+    ],
+)
+def test_what_is_no_turn_url_is_refused(url):
+    """Browsers make no connection at all when one URL is none."""
+    with pytest.raises(SettingsError) as error:
+        Settings.load({"SIGNALING_TURN_URLS": [url], "SIGNALING_TURN_SECRET": "north"})
+    assert str(error.value) == (
+        f"SIGNALING_TURN_URLS={[url]!r} is not usable: it must be TURN URIs (RFC 7065) "
+        "such as turn:turn.example.org:3478?transport=udp (default '')"
+    )
+
+
+def test_stun_urls_have_no_transport():
+    """RFC 7064 knows none, and Chromium refuses it."""
+    with pytest.raises(SettingsError, match=r"such as stun:stun\.example\.org:3478"):
+        Settings.load({"SIGNALING_STUN_URLS": "stun:stun.example.org?transport=udp"})
+
+
+@pytest.mark.parametrize(
+    ("given", "missing"),
+    [
+        ({"SIGNALING_TURN_URLS": "turn:a"}, "SIGNALING_TURN_SECRET"),
+        ({"SIGNALING_TURN_SECRET": "north"}, "SIGNALING_TURN_URLS"),
+    ],
+)
+def test_turn_needs_urls_and_a_secret(given, missing):
+    with pytest.raises(SettingsError) as error:
+        Settings.load(given)
+    assert str(error.value) == (f"{missing} is not set: TURN needs both SIGNALING_TURN_URLS and SIGNALING_TURN_SECRET")
+
+
+def test_a_secret_is_never_shown():
+    with pytest.raises(SettingsError) as error:
+        Settings.load({"SIGNALING_TURN_SECRET": 20_261_122})
+    assert str(error.value) == "SIGNALING_TURN_SECRET is not usable: it must be text (default '')"
+    settings = Settings.load({"SIGNALING_TURN_URLS": "turn:a", "SIGNALING_TURN_SECRET": "north"})
+    assert "turn_urls=('turn:a',)" in repr(settings)
+    assert "north" not in f"{settings} {settings!r}"
+
+
 def test_settings_are_frozen():
     with pytest.raises(AttributeError):
         Settings.load({}).port = 1  # type: ignore[misc]
