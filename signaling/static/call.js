@@ -1,164 +1,239 @@
 /**
  * A call with one peer, from joining the room to its end. One object is one call; the next call is a new one.
  *
- * The server says who starts: `ready` means make the offer, `joined` means wait for it. Each of the two also means that
- * whatever was negotiated before is void, so each builds a new {@link Negotiation}. Media outlives signaling: while it
- * flows, neither a dropped socket nor a peer that was lost (rather than left) ends it, only the next negotiation does.
- *
- * Events: `status` ({@link Status}) whenever it changes, `media` (the peer's MediaStream, or null when it is gone), and
- * `error` ({@link import('./signaling.js').SignalingError}) for what the server refused without ending the call.
- *
  * @typedef {import('./signaling.js').UserId} UserId
- * @typedef {import('./signaling.js').SignalingError} SignalingError
- * @typedef {'joining' | 'waiting' | 'connecting' | 'connected' | 'reconnecting' | 'ended'} State
- * @typedef {object} Status
- * @property {State} state
- * @property {UserId} peer
- * @property {'left' | 'lost'} [reason] `waiting`: how the peer went, if it had been there
- * @property {number} [code] `reconnecting` and `ended`: the WebSocket close code, if that is the reason
- * @property {number} [delay] `reconnecting`: milliseconds until the next attempt
- * @property {SignalingError} [error] `ended`: what the server refused; with neither this nor `code` it was a hang-up
+ * @typedef {import('./errors.js').CallError} CallError
+ * @typedef {import('./status.js').Status} Status
+ * @typedef {import('./quality.js').Quality} Quality
+ *
+ * @typedef {object} Events
+ * @property {Readonly<Status>} status whenever anything in it changes
+ * @property {MediaStream | null} media the peer's camera and microphone; null when they are gone
+ * @property {MediaStream | null} screen the peer's screen
+ * @property {boolean} sharing whether one's own screen is shared
+ * @property {boolean} channel whether `send` reaches the peer
+ * @property {string} message the peer's `send`
+ * @property {CallError} error what went wrong without ending the call
  */
-import { Negotiation } from './negotiation.js';
+import { Emitter } from './emitter.js';
+import { Link } from './link.js';
+import { network } from './network.js';
+import { Outgoing } from './outgoing.js';
+import { QualityMeter, currentPath } from './quality.js';
+import { stateOf } from './status.js';
 
-/** How long either side waits for a connection. The two differ, so that not both start over at once. */
-const OFFERING_PATIENCE = 10_000;
-const ANSWERING_PATIENCE = 15_000;
+/** Errors that say nothing about the join, or after which the signaling connection does what is to be done. */
+const PASSING = new Set(['buffer-full', 'rate-limited', 'replaced']);
 
-export class Call extends EventTarget {
+/** @extends {Emitter<Events>} */
+export class Call extends Emitter {
   #signaling;
-  #options;
-  #me;
-  #peer;
-  /** Who is in the room, as far as the server told: `nobody` until it lets us in, and while the socket is down. */
-  #present = 'nobody';
-  #state;
-  /** @type {Negotiation | null} */
-  #negotiation = null;
-  #patience = OFFERING_PATIENCE;
-  #watchdog = null;
-  /** @type {SignalingError | undefined} */
-  #error;
+  #outgoing;
+  #link;
+  /** @type {UserId} */
+  #peer = '';
+  #joined = false;
+  #entered = false;
+  /**
+   * Why the call ended; null until it did.
+   * @type {{ code?: number, error?: CallError } | null}
+   */
+  #end = null;
+  /** @type {QualityMeter | undefined} */
+  #meter;
+  /** @type {'direct' | 'relay' | undefined} */
+  #path;
+  /** @type {RTCIceServer[]} */
+  #repliedServers = [];
+  /** @type {Readonly<Status>} */
+  #status;
+  #unwatch = () => {};
+  #asksForServers;
 
   /**
    * @param {import('./signaling.js').SignalingClient} signaling this call's own
-   * @param {object} options
-   * @param {MediaStream} options.media sent to the peer; it stays the caller's to stop
-   * @param {RTCIceServer[]} [options.iceServers]
+   * @param {object} [options]
+   * @param {MediaStream} [options.media] sent to the peer; it stays the caller's to stop
+   * @param {RTCIceServer[] | (() => RTCIceServer[] | Promise<RTCIceServer[]>)} [options.iceServers] a function is asked
+   *   each time they are needed, since credentials expire; without either, the signaling server is asked for them
+   * @param {RTCIceTransportPolicy} [options.iceTransportPolicy]
    * @param {typeof globalThis.RTCPeerConnection} [options.RTCPeerConnection]
    */
-  constructor(signaling, { media, iceServers = [], RTCPeerConnection = globalThis.RTCPeerConnection }) {
+  constructor(signaling, options = {}) {
     super();
+    const { media, iceServers, iceTransportPolicy, RTCPeerConnection = globalThis.RTCPeerConnection } = options;
     this.#signaling = signaling;
-    this.#options = { media, iceServers, RTCPeerConnection };
-    const on = (type, listener) => signaling.addEventListener(type, ({ detail }) => listener(detail));
-    on('created', () => this.#alone());
-    on('joined', () => this.#negotiate({ offers: false }));
-    on('ready', () => this.#negotiate({ offers: true }));
-    on('message', ({ data }) => this.#negotiation?.receive(data));
-    on('bye', ({ reason = 'left' }) => this.#alone(reason));
-    on('error', ({ code, message }) => this.#refused({ code, message }));
-    on('reconnecting', (retry) => this.#dropped(retry));
-    on('closed', ({ code }) => this.#end({ code, error: this.#error }));
+    this.#asksForServers = iceServers === undefined;
+    this.#outgoing = new Outgoing(media);
+    const configure = async () => ({
+      iceServers: await this.#servers(iceServers),
+      ...(iceTransportPolicy && { iceTransportPolicy }),
+    });
+    signaling.on('created', (reply) => this.#admitted(reply));
+    signaling.on('joined', (reply) => this.#admitted(reply));
+    this.#link = new Link(signaling, { outgoing: this.#outgoing, configure, RTCPeerConnection });
+    this.#link.on('change', () => this.#changed());
+    for (const type of /** @type {const} */ (['media', 'screen', 'channel', 'message', 'error'])) {
+      this.#link.on(type, (detail) => this.emit(type, detail));
+    }
+    signaling.on('open', () => this.#tell());
+    signaling.on('error', (error) => this.#refused(error));
+    signaling.on('closed', (why) => this.#finish(why));
+    this.#status = this.#describe();
+  }
+
+  get status() {
+    return this.#status;
+  }
+
+  /** The present RTCPeerConnection, for whatever the call has no word for. */
+  get connection() {
+    return this.#link.negotiation?.connection ?? null;
+  }
+
+  get sharing() {
+    return this.#outgoing.screen !== null;
   }
 
   /**
    * @param {UserId} me
    * @param {UserId} peer
+   * @param {{ token?: string }} [options] the token is needed where the server asks for one
    */
-  join(me, peer) {
-    this.#me = me;
+  join(me, peer, { token } = {}) {
     this.#peer = peer;
-    this.#say('joining');
-    this.#signaling.join(me, peer);
+    this.#joined = true;
+    this.#unwatch();
+    this.#unwatch = network.on('change', () => this.#link.negotiation?.restart());
+    this.#signaling.join(me, peer, { token, iceServers: this.#asksForServers });
+    this.#tell();
   }
 
   hangUp() {
-    this.#signaling.bye();
-    this.#end();
+    this.#signaling.leave();
+    this.#finish();
   }
 
-  #negotiate({ offers }) {
-    this.#discard();
-    this.#present = 'both';
-    this.#patience = offers ? OFFERING_PATIENCE : ANSWERING_PATIENCE;
-    this.#negotiation = new Negotiation(this.#signaling, { offers, ...this.#options });
-    this.#negotiation.addEventListener('state', () => this.#progress());
-    this.#negotiation.addEventListener('media', ({ detail }) => this.#emit('media', detail));
-    this.#progress();
+  /**
+   * @param {string} text
+   * @returns {boolean} whether it was sent; not while the `channel` is closed
+   */
+  send(text) {
+    return this.#link.negotiation?.say(text) ?? false;
   }
 
-  #progress() {
-    if (this.#negotiation.connected) {
-      this.#calm();
-      if (this.#present === 'both') this.#say('connected');
-    } else if (this.#present === 'both') {
-      this.#say('connecting');
-      this.#watchdog ??= setTimeout(() => this.#startOver(), this.#patience);
-    } else {
-      this.#discard();
-      if (this.#present === 'me') this.#say('waiting', { reason: 'lost' });
+  /**
+   * Another camera or microphone in mid-call, without a new negotiation.
+   * @param {MediaStreamTrack} old
+   * @param {MediaStreamTrack | null} track null sends nothing in its place
+   */
+  async replaceTrack(old, track) {
+    await this.#outgoing.replace(old, track);
+  }
+
+  /** @param {MediaStreamTrack} track sent from now on, beside the others */
+  addTrack(track) {
+    this.#outgoing.add(track);
+  }
+
+  /** @param {MediaStreamTrack} track sent no more */
+  removeTrack(track) {
+    this.#outgoing.remove(track);
+  }
+
+  /** @param {MediaStream} stream of `getDisplayMedia`; it is taken out by itself when the browser ends it */
+  shareScreen(stream) {
+    this.#outgoing.share(stream);
+    for (const track of stream.getTracks()) {
+      track.addEventListener('ended', () => {
+        const over = stream.getTracks().every(({ readyState }) => readyState === 'ended');
+        if (over && this.#outgoing.screen === stream) this.stopSharing();
+      });
+    }
+    this.emit('sharing', true);
+  }
+
+  /** The stream stays the caller's to stop. */
+  stopSharing() {
+    if (!this.sharing) return;
+    this.#outgoing.share(null);
+    this.emit('sharing', false);
+  }
+
+  /** @returns {Promise<Quality | null>} the figures since this was last asked; null while nothing is connected */
+  async quality() {
+    const { connection } = this;
+    if (!connection) return null;
+    if (this.#meter?.connection !== connection) this.#meter = new QualityMeter(connection);
+    return /** @type {QualityMeter} */ (this.#meter).measure();
+  }
+
+  /** @param {{ iceServers?: RTCIceServer[] }} reply */
+  #admitted({ iceServers }) {
+    this.#entered = true;
+    if (iceServers) this.#repliedServers = iceServers;
+  }
+
+  async #servers(given) {
+    try {
+      return (typeof given === 'function' ? await given() : given) ?? this.#repliedServers;
+    } catch ({ message }) {
+      this.emit('error', { code: 'ice-servers-failed', message });
+      return [];
     }
   }
 
-  /** Joining again makes the server tell both sides to begin anew, whatever state either of them is stuck in. */
-  #startOver() {
-    this.#signaling.join(this.#me, this.#peer);
-    this.#watchdog = setTimeout(() => this.#startOver(), this.#patience);
+  #changed() {
+    const { negotiation } = this.#link;
+    if (!negotiation?.connected) this.#path = undefined;
+    this.#tell();
+    if (negotiation?.connected) this.#findPath(negotiation);
   }
 
-  #alone(reason) {
-    this.#present = 'me';
-    this.#calm();
-    if (this.#negotiation?.connected && reason !== 'left') {
-      this.#say('connected');
-    } else {
-      this.#discard();
-      this.#say('waiting', { reason });
-    }
+  async #findPath(negotiation) {
+    const path = await currentPath(negotiation.connection).catch(() => undefined);
+    if (negotiation !== this.#link.negotiation || !negotiation.connected) return;
+    this.#path = path;
+    this.#tell();
   }
 
-  #dropped({ code, delay }) {
-    this.#present = 'nobody';
-    this.#calm();
-    if (!this.#negotiation?.connected) this.#discard();
-    this.#say('reconnecting', { code, delay });
-  }
-
-  /** An error before the server let us in is its answer to the join; later ones are about a single message. */
   #refused(error) {
-    this.#error = error;
-    if (this.#present === 'nobody') this.#end({ error });
-    else this.#emit('error', error);
+    // What was still on its way when the peer left; its `bye` has said so already.
+    if (error.code === 'peer-absent') return;
+    this.emit('error', error);
+    // Before the server let us in, it is its answer to the join; later ones are about a single message.
+    if (this.#link.present === 'nobody' && !PASSING.has(error.code)) this.#finish({ error });
   }
 
-  #end(why = {}) {
-    if (this.#state === 'ended') return;
-    this.#present = 'nobody';
+  #finish(why = {}) {
+    if (this.#end) return;
+    this.#end = why;
+    this.#unwatch();
     this.#signaling.close();
-    this.#discard();
-    this.#say('ended', why);
+    this.#link.end();
+    this.#tell();
   }
 
-  #discard() {
-    this.#calm();
-    if (!this.#negotiation) return;
-    this.#negotiation.close();
-    this.#negotiation = null;
-    this.#emit('media', null);
+  #tell() {
+    const status = this.#describe();
+    if (JSON.stringify(status) === JSON.stringify(this.#status)) return;
+    this.#status = status;
+    this.emit('status', status);
   }
 
-  #calm() {
-    clearTimeout(this.#watchdog);
-    this.#watchdog = null;
-  }
-
-  #say(state, details = {}) {
-    this.#state = state;
-    this.#emit('status', { state, peer: this.#peer, ...details });
-  }
-
-  #emit(type, detail) {
-    this.dispatchEvent(new CustomEvent(type, { detail }));
+  #describe() {
+    const { present, negotiation, reason } = this.#link;
+    const [joined, entered, ended] = [this.#joined, this.#entered, this.#end !== null];
+    const state = stateOf({ joined, entered, ended, present, negotiation });
+    const { state: signaling, retry } = this.#signaling;
+    return Object.freeze({
+      state,
+      peer: this.#peer,
+      signaling,
+      ...(retry && { retry }),
+      ...(state === 'connected' && this.#path && { path: this.#path }),
+      ...(state === 'waiting' && reason && { reason }),
+      ...this.#end,
+    });
   }
 }

@@ -2,43 +2,73 @@
  * The signaling connection: one WebSocket to the server, which comes back by itself when it drops.
  *
  * Whatever the server says becomes an event named after the message's `type`, with the message as its `detail`:
- * `created`, `joined`, `ready`, `roomInfo`, `message`, `bye`, `error`. Two events are this client's own: `reconnecting`
- * ({@link Retry}) when the socket dropped and will be opened again, and `closed` ({@link Closed}) when it will not.
+ * `created`, `joined`, `ready`, `roomInfo`, `message`, `bye`, `error`. Three events are this client's own: `open` when
+ * the socket opened, `reconnecting` when it dropped and will be opened again, and `closed` when it will not.
  *
  * @typedef {string | number} UserId
- * @typedef {{code: string, message: string}} SignalingError `code` is one of the protocol's error codes
- * @typedef {{code: number, delay: number}} Retry the WebSocket close code, and the milliseconds until the next attempt
- * @typedef {{code: number}} Closed the WebSocket close code
+ * @typedef {import('./errors.js').CallError} CallError
+ * @typedef {'idle' | 'connecting' | 'open' | 'reconnecting' | 'closed'} SocketState
+ * @typedef {{ code: number, delay: number }} Retry the close code, and the milliseconds until the next attempt
+ * @typedef {{ code: number, error?: CallError }} Closed the close code, and the server's reason if it gave one
+ * @typedef {object} Events
+ * @property {undefined} open
+ * @property {Retry} reconnecting
+ * @property {Closed} closed
+ * @property {{ room: string, iceServers?: RTCIceServer[] }} created
+ * @property {{ room: string, iceServers?: RTCIceServer[] }} joined
+ * @property {{ room: string }} ready
+ * @property {{ room: string, users: { id: string, userId: UserId }[], userCount: number }} roomInfo
+ * @property {{ data?: any, from: UserId }} message
+ * @property {{ id: string, userId: UserId, reason?: 'left' | 'lost' }} bye
+ * @property {CallError} error
  */
-
-/** After these, coming back would be refused again, or would throw out the very connection that replaced this one. */
-const FINAL_CLOSE_CODES = new Set([1008, 4001, 4003]);
+import { Emitter } from './emitter.js';
+import { coded, finalCode } from './errors.js';
+import { Heartbeat } from './heartbeat.js';
+import { network } from './network.js';
+import { Outbox } from './outbox.js';
+import { Timer } from './timer.js';
 
 /** What a socket that never opened, or died without a word, is closed with. */
 const ABNORMAL = 1006;
+/** Missed heartbeats. Should it still arrive, the peer is told that this side was lost, not that it left. */
+const SILENT = 4008;
 
 const FIRST_DELAY = 500;
 const LONGEST_DELAY = 30_000;
-const HEARTBEAT = 25_000;
+/** From opening a socket until the server lets us in. */
+const WELCOME_PATIENCE = 15_000;
 
-export class SignalingClient extends EventTarget {
+/** @extends {Emitter<Events>} */
+export class SignalingClient extends Emitter {
   #url;
   #WebSocket;
   /** @type {WebSocket | null} */
   #socket = null;
+  /** @type {SocketState} */
+  #state = 'idle';
   /**
    * The `join` to send each time a socket opens; null while there is no room to come back to.
-   * @type {object | null}
+   * @type {{ type: 'join', userId: UserId, remoteId: UserId } | null}
    */
   #join = null;
+  #outbox = new Outbox();
+  /** The id of the peer's present connection, which is another one each time the peer comes back. */
+  #peerConnection;
+  /** @type {CallError | undefined} */
+  #lastError;
   #failures = 0;
-  #retry;
-  #heartbeat;
-  #heard = false;
+  /** @type {Retry | null} */
+  #next = null;
+  #retry = new Timer();
+  #welcome = new Timer();
+  #heartbeat = new Heartbeat(() => this.#write({ type: 'ping' }), () => this.#drop());
+  /** @type {(() => void)[]} */
+  #watches = [];
 
   /**
    * @param {string | URL} url
-   * @param {{WebSocket?: typeof globalThis.WebSocket}} [options]
+   * @param {{ WebSocket?: typeof globalThis.WebSocket }} [options]
    */
   constructor(url, { WebSocket = globalThis.WebSocket } = {}) {
     super();
@@ -46,104 +76,180 @@ export class SignalingClient extends EventTarget {
     this.#WebSocket = WebSocket;
   }
 
+  get state() {
+    return this.#state;
+  }
+
+  /** @returns {Retry | null} while it is `reconnecting` */
+  get retry() {
+    return this.#next;
+  }
+
+  /** Open the socket, and keep it open until {@link close}. Joining does so by itself. */
+  connect() {
+    if (this.#socket) return;
+    this.#retry.stop();
+    if (!this.#watches.length) {
+      const look = () => (this.#socket ? this.#heartbeat.beat() : this.connect());
+      this.#watches = [network.on('change', look), network.on('wake', look)];
+    }
+    this.#open();
+  }
+
   /**
    * Enter the room of this pair now, and again after every reconnect.
    * @param {UserId} userId
    * @param {UserId} remoteId
-   * @param {string} [token] needed where the server asks for one
+   * @param {object} [options]
+   * @param {string} [options.token] needed where the server asks for one
+   * @param {boolean} [options.iceServers] whether the reply shall list them
    */
-  join(userId, remoteId, token) {
-    this.#join = { type: 'join', userId, remoteId, ...(token !== undefined && { token }) };
+  join(userId, remoteId, { token, iceServers } = {}) {
+    const extras = { ...(token !== undefined && { token }), ...(iceServers && { iceServers }) };
+    this.#join = { type: 'join', userId, remoteId, ...extras };
+    this.#outbox.hold();
     if (this.#socket) this.#write(this.#join);
-    else this.#open();
+    else this.connect();
   }
 
-  /** @param {unknown} data any JSON value, for the peer */
+  /** Have the server tell both sides to begin anew, whatever they are stuck in. */
+  restart() {
+    if (!this.#join) return;
+    // The Node.js server takes a second join for another tab of ours, and closes this one.
+    if (!this.#heartbeat.answers) this.#write({ type: 'bye' });
+    this.#write(this.#join);
+  }
+
+  /**
+   * Waits while either side is reconnecting. After the peer has left, the answer is the error `peer-absent`.
+   * @param {unknown} data any JSON value, for the peer
+   */
   send(data) {
-    this.#write({ type: 'message', data });
+    this.#post({ type: 'message', data });
   }
 
-  /** @param {RTCIceCandidate | RTCIceCandidateInit} candidate */
+  /** @param {RTCIceCandidate | RTCIceCandidateInit} candidate for the peer, like {@link send} */
   candidate(candidate) {
-    this.#write({ type: 'candidate', candidate });
+    this.#post({ type: 'candidate', candidate });
   }
 
   /** Leave the room; the socket stays open for another `join`. */
-  bye() {
+  leave() {
     this.#join = null;
-    clearTimeout(this.#retry);
+    this.#outbox.clear();
     this.#write({ type: 'bye' });
   }
 
   /** Close for good, without an event: the caller knows. */
   close() {
-    this.#join = null;
-    clearTimeout(this.#retry);
-    this.#detach()?.close(1000);
+    this.#stop()?.close(1000);
   }
 
   #open() {
-    clearTimeout(this.#retry);
     const socket = new this.#WebSocket(this.#url);
     socket.onopen = () => {
-      this.#heard = true;
-      this.#heartbeat = setInterval(() => this.#beat(), HEARTBEAT);
-      if (this.#join) this.#write(this.#join);
+      this.#state = 'open';
+      this.#next = null;
+      if (this.#join) {
+        this.#write(this.#join);
+      } else {
+        this.#welcome.stop();
+        this.#heartbeat.start();
+      }
+      this.emit('open', undefined);
     };
     socket.onmessage = ({ data }) => this.#receive(JSON.parse(data));
     socket.onclose = ({ code }) => this.#closed(code);
     this.#socket = socket;
+    this.#state = this.#next ? 'reconnecting' : 'connecting';
+    this.#welcome.start(WELCOME_PATIENCE, () => this.#drop());
   }
 
-  /**
-   * What is written while the socket is down is dropped, not kept: the join that follows starts a new negotiation, and
-   * leftovers of the old one would only disturb it.
-   */
+  #post(message) {
+    if (this.#join && this.#outbox.holds) {
+      const error = { code: 'buffer-full', message: 'Too many messages wait for the peer' };
+      if (!this.#outbox.push(message)) this.emit('error', error);
+    } else {
+      this.#write(message);
+    }
+  }
+
   #write(message) {
     if (this.#socket?.readyState === 1) this.#socket.send(JSON.stringify(message));
   }
 
   #receive(message) {
-    this.#heard = true;
-    if (message.type === 'pong') return;
-    if (message.type === 'created' || message.type === 'joined') this.#failures = 0;
-    this.#emit(message.type, message);
+    this.#heartbeat.heard(message.type === 'pong');
+    switch (message.type) {
+      case 'pong':
+        return;
+      case 'error':
+        // Refused for the moment only: the same join, later, may do.
+        if (message.code !== 'rate-limited') this.#welcome.stop();
+        this.emit('error', (this.#lastError = coded(message)));
+        return;
+      case 'roomInfo':
+        this.#peerConnection = message.users.find(({ userId }) => String(userId) === String(this.#join?.remoteId))?.id;
+        break;
+      case 'bye':
+        // The Node.js server says goodbye for a connection that was replaced, when the new one is long there.
+        if (this.#peerConnection !== undefined && message.id !== this.#peerConnection) return;
+        if (message.reason === 'lost') this.#outbox.hold();
+        break;
+      case 'created':
+      case 'joined':
+        this.#failures = 0;
+        this.#lastError = undefined;
+        this.#welcome.stop();
+        this.#heartbeat.start();
+    }
+    if (message.type === 'joined' || message.type === 'ready') this.#outbox.release((waiting) => this.#write(waiting));
+    this.emit(message.type, message);
   }
 
-  /** A half-open TCP connection looks healthy to a browser for many minutes; silence after a ping gives it away. */
-  #beat() {
-    if (this.#heard) {
-      this.#heard = false;
-      this.#write({ type: 'ping' });
-    } else {
-      this.#socket.close();
-      this.#closed(ABNORMAL);
-    }
+  /** Give up a socket that seems dead; closing it alone could take minutes. */
+  #drop() {
+    this.#socket?.close(SILENT);
+    this.#closed(ABNORMAL);
   }
 
   #closed(code) {
-    this.#detach();
-    if (!this.#join || FINAL_CLOSE_CODES.has(code)) {
-      this.#join = null;
-      this.#emit('closed', { code });
+    const final = finalCode(code, this.#lastError);
+    if (final) {
+      const error = this.#lastError;
+      this.#stop();
+      this.emit('closed', { code: final, ...(error && { error }) });
       return;
     }
+    this.#detach();
+    this.#outbox.hold();
+    this.#state = 'reconnecting';
     // The random half keeps the clients of a restarted server from all coming back in one moment.
     const longest = Math.min(LONGEST_DELAY, FIRST_DELAY * 2 ** this.#failures++);
     const delay = (longest * (1 + Math.random())) / 2;
-    this.#retry = setTimeout(() => this.#open(), delay);
-    this.#emit('reconnecting', { code, delay });
+    this.#retry.start(delay, () => this.#open());
+    this.#next = { code, delay };
+    this.emit('reconnecting', this.#next);
+  }
+
+  #stop() {
+    this.#join = null;
+    this.#failures = 0;
+    this.#next = null;
+    this.#outbox.clear();
+    this.#retry.stop();
+    for (const unwatch of this.#watches.splice(0)) unwatch();
+    this.#state = 'closed';
+    return this.#detach();
   }
 
   #detach() {
-    clearInterval(this.#heartbeat);
+    this.#welcome.stop();
+    this.#heartbeat.stop();
+    this.#peerConnection = this.#lastError = undefined;
     const socket = this.#socket;
     if (socket) socket.onopen = socket.onmessage = socket.onclose = null;
     this.#socket = null;
     return socket;
-  }
-
-  #emit(type, detail) {
-    this.dispatchEvent(new CustomEvent(type, { detail }));
   }
 }

@@ -4,6 +4,7 @@ import base64
 import hashlib
 import os
 import re
+import time
 
 import pytest
 from cryptography import x509
@@ -18,11 +19,14 @@ FLAGS = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
-    "--use-fake-device-for-media-stream",
-    "--use-fake-ui-for-media-stream",
+    # The second of them takes pictures of depth, which no call carries; the third is an ordinary camera again.
+    "--use-fake-device-for-media-stream=device-count=3",
     "--allow-loopback-in-peer-connection",
 ]
+# Whatever a page asks for is allowed, and a screen is chosen for it.
+ALLOW = "--use-fake-ui-for-media-stream"
 PATIENCE = 20_000  # milliseconds; a first frame takes about 1,500
+expect.set_options(timeout=PATIENCE)
 
 # The page keeps its connections to itself, so they are noted as they are made.
 NOTE_CONNECTIONS = """
@@ -32,10 +36,11 @@ NOTE_CONNECTIONS = """
     };
 """
 DECODES_MORE_THAN = """async (seen) => {
-    let decoded = 0;
+    const video = document.querySelector('#remote');
+    const [track] = video.srcObject?.getVideoTracks() ?? [];
     for (const report of (await window.connections.at(-1)?.getStats())?.values() ?? [])
-        if (report.type === 'inbound-rtp' && report.kind === 'video') decoded = report.framesDecoded;
-    return decoded > seen && document.querySelector('#remote').videoWidth > 0 && decoded;
+        if (report.type === 'inbound-rtp' && report.trackIdentifier === track?.id)
+            return video.videoWidth > 0 && report.framesDecoded > seen && report.framesDecoded;
 }"""
 
 
@@ -55,11 +60,19 @@ class Caller:
         return self
 
     def reads(self, words):
-        expect(self.page.get_by_role("status")).to_contain_text(words, timeout=PATIENCE)
+        expect(self.page.get_by_role("status")).to_contain_text(words)
+
+    def until(self, condition, arg=None):
+        """Wait until the JavaScript function says yes, or something as good, and return that."""
+        # Playwright's own `wait_for_function` takes a promise for a yes, whatever it brings.
+        deadline = time.monotonic() + PATIENCE / 1000
+        while not (answer := self.page.evaluate(condition, arg)):
+            assert time.monotonic() < deadline, f"not within {PATIENCE} ms: {condition}"
+            self.page.wait_for_timeout(50)
+        return answer
 
     def sees_live_video(self):
-        decoded = self.page.wait_for_function(DECODES_MORE_THAN, arg=5, timeout=PATIENCE).json_value()
-        self.page.wait_for_function(DECODES_MORE_THAN, arg=decoded, timeout=PATIENCE)
+        self.until(DECODES_MORE_THAN, self.until(DECODES_MORE_THAN, 5))
 
     def is_in_a_call_with(self, peer):
         self.reads(f"In a call with {peer}")
@@ -69,7 +82,23 @@ class Caller:
         self.page.get_by_role("button", name="Hang up").click()
 
     def join(self):
-        self.page.get_by_role("button", name="Join").click()
+        self.press("Join")
+
+    def button(self, name):
+        return self.page.get_by_role("button", name=name, exact=True)
+
+    def press(self, name):
+        self.button(name).click()
+
+    def shows(self, words):
+        expect(self.page.get_by_text(words).filter(visible=True).first).to_be_visible()
+
+    def own_tracks(self):
+        """What is captured here: the label of the device and whether it is on, by kind."""
+        return self.page.evaluate(
+            """() => Object.fromEntries((document.querySelector('#preview-video').srcObject?.getTracks() ?? [])
+                .map(({ kind, label, enabled }) => [kind, [label, enabled]]))"""
+        )
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +108,7 @@ def chromium():
         launched = {}
 
         def launch(*flags):
-            if flags not in launched:
+            if flags not in launched or not launched[flags].is_connected():
                 launched[flags] = playwright.chromium.launch(
                     executable_path=CHROMIUM, args=[*FLAGS, *flags], chromium_sandbox=os.getuid() != 0
                 )
@@ -93,12 +122,15 @@ def chromium():
 @pytest.fixture
 def new_caller(server, chromium):
     """Make callers, each in a browser profile of its own; no page may complain, or ask a stranger for anything."""
-    browser = chromium(f"--ignore-certificate-errors-spki-list={spki_hash(server.certificate)}")
+    trusting = f"--ignore-certificate-errors-spki-list={spki_hash(server.certificate)}"
     callers, contexts, strangers = [], [], []
 
-    def new(beside=None):
+    def new(beside=None, allowed=None, **profile):
+        """`allowed`: the permissions that the user grants, refusing all others; None: whatever is asked for."""
         if beside is None:
-            context = browser.new_context()
+            context = (chromium(trusting, ALLOW) if allowed is None else chromium(trusting)).new_context(**profile)
+            if allowed:
+                context.grant_permissions(allowed)
             context.add_init_script(NOTE_CONNECTIONS)
             context.on("request", lambda request: request.url.startswith(server.url) or strangers.append(request.url))
             contexts.append(context)
@@ -112,6 +144,17 @@ def new_caller(server, chromium):
         context.close()
     assert [caller.complaints for caller in callers if caller.complaints] == []
     assert strangers == []
+
+
+@pytest.fixture
+def call(alice, bob, names):
+    """A call that is under way: alice was there first."""
+    me, peer = names
+    alice.open(me, peer).reads(f"Waiting for {peer}")
+    bob.open(peer, me)
+    alice.is_in_a_call_with(peer)
+    bob.is_in_a_call_with(me)
+    return alice, bob
 
 
 @pytest.fixture

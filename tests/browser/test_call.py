@@ -2,7 +2,6 @@
 
 import json
 import re
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from playwright.sync_api import expect
@@ -13,17 +12,6 @@ NOTE_WORDS = """() => {
     window.words = [];
     new MutationObserver(() => window.words.push(status.textContent)).observe(status, { childList: true });
 }"""
-
-
-@pytest.fixture
-def call(alice, bob, names):
-    """A call that is under way: alice was there first."""
-    me, peer = names
-    alice.open(me, peer).reads(f"Waiting for {peer}")
-    bob.open(peer, me)
-    alice.is_in_a_call_with(peer)
-    bob.is_in_a_call_with(me)
-    return alice, bob
 
 
 def test_a_call_carries_video_both_ways(call, names):
@@ -55,27 +43,6 @@ def test_reloading_a_page_brings_the_call_back(call, names, who):
     # In this order: the other one may not yet have noticed.
     reloaded.is_in_a_call_with(names[1 - who])
     other.is_in_a_call_with(names[who])
-
-
-def test_joining_by_keyboard(alice, names):
-    """The form is filled in and sent, and the call hung up, without a mouse; the address becomes the link to it."""
-    alice.open()
-    keyboard = alice.page.keyboard
-    expect(alice.page.get_by_label("Your name")).to_be_focused()
-    keyboard.type(names[0])
-    keyboard.press("Tab")
-    expect(alice.page.get_by_label("Who you call")).to_be_focused()
-    keyboard.type(names[1])
-    keyboard.press("Tab")
-    expect(alice.page.get_by_role("button", name="Join")).to_be_focused()
-    keyboard.press("Enter")
-
-    alice.reads(f"Waiting for {names[1]}")
-    assert parse_qs(urlsplit(alice.page.url).query) == {"me": [names[0]], "peer": [names[1]]}
-    expect(alice.page.get_by_role("button", name="Hang up")).to_be_focused()
-    keyboard.press("Space")
-    alice.reads("You hung up")
-    expect(alice.page.get_by_role("button", name="Join")).to_be_focused()
 
 
 def test_a_refused_join_is_said_in_words(alice, bob, names):

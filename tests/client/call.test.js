@@ -1,51 +1,79 @@
 import assert from 'node:assert/strict';
 import { beforeEach, mock, test } from 'node:test';
 import { Call } from '../../signaling/static/call.js';
+import { network } from '../../signaling/static/network.js';
 import { SignalingClient } from '../../signaling/static/signaling.js';
-import { FakeConnection, FakeSocket, record, settled } from './doubles.js';
+import { FakeConnection, FakeSocket, FakeStream, record, settled } from './doubles.js';
 
-const media = { getTracks: () => ['audio', 'video'] };
-let call, socket, statuses, errors;
+let media, call, socket, statuses, errors;
 
 beforeEach(() => {
+  call?.hangUp();
   mock.timers.reset();
   mock.timers.enable({ apis: ['setTimeout', 'setInterval'] });
   FakeSocket.made = [];
   FakeConnection.made = [];
+  media = new FakeStream('camera', 'audio', 'video');
+  calls({ media, iceServers: [{ urls: 'stun:host' }] });
+});
+
+function calls(options) {
   const signaling = new SignalingClient('wss://host/ws', { WebSocket: FakeSocket });
-  call = new Call(signaling, { media, iceServers: [{ urls: 'stun:host' }], RTCPeerConnection: FakeConnection });
+  call = new Call(signaling, { RTCPeerConnection: FakeConnection, ...options });
   statuses = record(call, 'status');
   errors = record(call, 'error');
   call.join('alice', 'bob');
   socket = FakeSocket.last;
   socket.opens();
-});
+}
 
 const status = () => {
-  const { type, peer, ...rest } = statuses.at(-1);
+  const { peer, signaling, retry, ...rest } = call.status;
   return rest;
 };
+const connection = () => FakeConnection.last;
 const fromPeer = (data) => ({ type: 'message', data, from: 'bob' });
 const sent = (type) => FakeSocket.last.sent.filter((message) => message.type === type);
-const descriptions = () => sent('message').map(({ data }) => data.sdp);
+const data = () => sent('message').map((message) => message.data);
+const descriptions = () => data().flatMap(({ sdp }) => sdp ?? []);
+const session = () => data().findLast((message) => message.session)?.session;
 
-async function connected(role) {
+/** In a call, having offered or answered; the peer runs this client too unless it is a stranger. */
+async function connected(role, { stranger } = {}) {
+  if (role === 'ready') socket.says({ type: 'created' });
   socket.says({ type: role });
   await settled();
-  FakeConnection.last.turns('connected');
+  const name = stranger ? {} : { session: role === 'ready' ? session() : 'of bob' };
+  socket.says(fromPeer({ type: role === 'ready' ? 'answer' : 'offer', sdp: "bob's first", ...name }));
+  await settled();
+  connection().turns('connected');
+  await settled();
+}
+
+/** Drops the socket and is let in again. */
+function returns(...messages) {
+  socket.drops(1006);
+  mock.timers.tick(500);
+  socket = FakeSocket.last;
+  socket.opens();
+  socket.says(...messages);
 }
 
 test('the one told ready offers, once, and takes the answer', async () => {
+  assert.deepEqual(status(), { state: 'joining' });
   socket.says({ type: 'created' });
-  assert.deepEqual(status(), { state: 'waiting', reason: undefined });
+  assert.deepEqual(status(), { state: 'waiting' });
   socket.says({ type: 'ready' });
   await settled();
-  assert.deepEqual(FakeConnection.last.configuration, { iceServers: [{ urls: 'stun:host' }] });
+  assert.deepEqual(connection().configuration, { iceServers: [{ urls: 'stun:host' }] });
   assert.deepEqual(status(), { state: 'connecting' });
   assert.deepEqual(descriptions(), ['offer of 1']);
   socket.says(fromPeer({ type: 'answer', sdp: "bob's answer" }));
   await settled();
-  FakeConnection.last.turns('connected');
+  const told = statuses.length;
+  connection().turns('connecting');
+  assert.equal(statuses.length, told, 'what is known already is not told again');
+  connection().turns('connected');
   assert.deepEqual(status(), { state: 'connected' });
 });
 
@@ -53,9 +81,22 @@ test('the one told joined waits for the offer, and answers it', async () => {
   socket.says({ type: 'joined' });
   await settled();
   assert.deepEqual(descriptions(), []);
-  socket.says(fromPeer({ type: 'offer', sdp: "bob's offer" }));
+  socket.says(fromPeer({ type: 'offer', sdp: "bob's offer", session: 'of bob' }));
   await settled();
-  assert.deepEqual(descriptions(), ['answer of 1']);
+  assert.deepEqual(data(), [{ type: 'answer', sdp: 'answer of 1', session: 'of bob', screen: null }]);
+});
+
+test('how one is connected is told as soon as it is known', async () => {
+  await connected('ready');
+  connection().stats = new Map([
+    ['T', { type: 'transport', selectedCandidatePairId: 'P' }],
+    ['P', { type: 'candidate-pair', localCandidateId: 'L', remoteCandidateId: 'R' }],
+    ['L', { candidateType: 'host' }],
+    ['R', { candidateType: 'relay' }],
+  ]);
+  connection().turns('connected');
+  await settled();
+  assert.deepEqual(status(), { state: 'connected', path: 'relay' });
 });
 
 test('candidates are taken in order, and none before its description', async () => {
@@ -67,96 +108,331 @@ test('candidates are taken in order, and none before its description', async () 
     fromPeer({ type: 'candidate', candidate: { candidate: '' } }),
   );
   await settled();
-  assert.deepEqual(FakeConnection.last.log, ["remote bob's offer", 'candidate early', 'local answer', 'candidate ']);
+  assert.deepEqual(connection().log, ["remote bob's offer", 'candidate early', 'local answer', 'candidate ']);
+  assert.deepEqual(errors, []);
 });
 
 test("one's own candidates are passed on as they are, and their end is not one", async () => {
   socket.says({ type: 'ready' });
-  FakeConnection.last.onicecandidate({ candidate: { candidate: '', sdpMid: '0' } });
-  FakeConnection.last.onicecandidate({ candidate: null });
+  connection().onicecandidate({ candidate: { candidate: '', sdpMid: '0' } });
+  connection().onicecandidate({ candidate: null });
   assert.deepEqual(sent('candidate'), [{ type: 'candidate', candidate: { candidate: '', sdpMid: '0' } }]);
 });
 
-test('of two offers that cross, the first offerer keeps its own and the other takes it', async () => {
+test('of two offers that cross, the first offerer keeps its own and the other takes it and asks again', async () => {
   await connected('ready');
-  socket.says(fromPeer({ type: 'offer', sdp: 'crossing' }));
+  call.addTrack(new FakeStream('', 'video').tracks[0]);
   await settled();
-  assert.equal(FakeConnection.last.remoteDescription, null);
+  socket.says(fromPeer({ type: 'offer', sdp: 'crossing', session: session() }));
+  await settled();
+  assert.equal(connection().signalingState, 'have-local-offer');
+  assert.equal(connection().remoteDescription.sdp, "bob's first");
 
-  socket.says({ type: 'joined' }, fromPeer({ type: 'offer', sdp: 'first' }));
+  socket.says({ type: 'bye', reason: 'left' });
+  await connected('joined');
+  call.addTrack(new FakeStream('', 'video').tracks[0]);
   await settled();
-  FakeConnection.last.onnegotiationneeded();
+  socket.says(fromPeer({ type: 'offer', sdp: 'crossing', session: 'of bob' }));
   await settled();
-  assert.equal(FakeConnection.last.signalingState, 'have-local-offer');
-  socket.says(fromPeer({ type: 'offer', sdp: 'crossing' }));
-  await settled();
-  assert.equal(FakeConnection.last.remoteDescription.sdp, 'crossing');
-  assert.equal(FakeConnection.last.localDescription.type, 'answer');
-});
-
-test('ready again starts anew on a new connection', async () => {
-  await connected('ready');
-  const first = FakeConnection.last;
-  socket.says({ type: 'ready' });
-  await settled();
-  assert.ok(first.closed);
-  assert.deepEqual(descriptions(), ['offer of 1', 'offer of 2']);
+  assert.deepEqual(connection().log.slice(-4), ['local offer', 'remote crossing', 'local answer', 'local offer']);
 });
 
 test('what a peer sends that is not about the connection disturbs nothing', async () => {
   await connected('joined');
+  const before = [...connection().log];
   socket.says(fromPeer(null), fromPeer('text'), { type: 'message', from: 'bob' });
-  socket.says(fromPeer({ type: 'answer', sdp: 'unasked' }));
+  socket.says(fromPeer({ type: 'answer', sdp: 'unasked' }), fromPeer({ type: 'mood', session: 'of bob' }));
   await settled();
-  assert.deepEqual(FakeConnection.last.log, []);
+  assert.deepEqual(connection().log, before);
+});
+
+test('an ICE server list comes from the join reply, a function is asked for each description, a failure is told', async () => {
+  call.hangUp();
+  calls({});
+  assert.equal(sent('join')[0].iceServers, true);
+  socket.says({ type: 'joined', iceServers: [{ urls: 'turn:host' }] });
+  await settled();
+  assert.deepEqual(connection().configuration, { iceServers: [{ urls: 'turn:host' }] });
+
+  call.hangUp();
+  let asked = 0;
+  calls({ iceServers: async () => [{ urls: `turn:host-${++asked}` }], iceTransportPolicy: 'relay' });
+  assert.equal('iceServers' in sent('join')[0], false);
+  await connected('joined');
+  connection().turns('failed');
+  mock.timers.tick(2_000);
+  await settled();
+  assert.deepEqual(connection().configuration, { iceServers: [{ urls: 'turn:host-2' }], iceTransportPolicy: 'relay' });
+
+  call.hangUp();
+  calls({ iceServers: () => Promise.reject(new Error('no answer')) });
+  await connected('joined');
+  assert.deepEqual(errors, [{ type: 'error', code: 'ice-servers-failed', message: 'no answer' }]);
+  assert.deepEqual(status(), { state: 'connected' });
 });
 
 test('when nothing connects in time, joining again starts over, until something does', async () => {
-  mock.method(console, 'warn', () => {});
-  socket.says({ type: 'joined' }, fromPeer({ type: 'offer', sdp: 'broken' }));
+  socket.says({ type: 'pong' }, { type: 'joined' }, fromPeer({ type: 'offer', sdp: 'broken' }));
   await settled();
-  assert.equal(console.warn.mock.callCount(), 1);
+  assert.deepEqual(errors, [{ type: 'error', code: 'negotiation-failed', message: 'broken description' }]);
   mock.timers.tick(15_000);
   assert.equal(sent('join').length, 2);
+  socket.says({ type: 'pong' });
   mock.timers.tick(15_000);
   assert.equal(sent('join').length, 3);
   await connected('joined');
   socket.says({ type: 'pong' });
   mock.timers.tick(15_000);
   assert.equal(sent('join').length, 3);
-  mock.restoreAll();
+});
+
+for (const [role, stalled, failed] of [['ready', 2_000, 0], ['joined', 4_000, 2_000]]) {
+  test(`the one told ${role} looks for another way when the connection stalls or fails`, async () => {
+    await connected(role);
+    for (const [state, delay] of [['disconnected', stalled], ['failed', failed]]) {
+      const restarts = () => connection().log.filter((entry) => entry === 'restart').length;
+      const before = restarts();
+      connection().turns(state);
+      assert.deepEqual(status(), { state: 'reconnecting' });
+      mock.timers.tick(delay);
+      await settled();
+      assert.equal(restarts(), before + 1);
+      connection().turns('connected');
+      assert.equal(status().state, 'connected');
+    }
+    assert.equal(FakeConnection.made.length, 1);
+  });
+}
+
+test('a connection that recovers by itself is left alone', async () => {
+  await connected('ready');
+  connection().turns('disconnected');
+  connection().turns('connected');
+  mock.timers.tick(10_000);
+  await settled();
+  assert.ok(!connection().log.includes('restart'));
+});
+
+test('another network is a reason to look for another way', async () => {
+  await connected('ready');
+  network.emit('change');
+  await settled();
+  assert.equal(connection().log.at(-1), 'local offer');
+  assert.ok(connection().log.includes('restart'));
+});
+
+test('what cannot be mended is replaced', async () => {
+  await connected('ready');
+  socket.says({ type: 'pong' });
+  connection().turns('failed');
+  mock.timers.tick(10_000);
+  assert.ok(connection().closed);
+  assert.equal(sent('join').length, 2);
 });
 
 test('a peer that left is gone at once', async () => {
   await connected('ready');
+  const first = connection();
   socket.says({ type: 'bye', userId: 'bob', reason: 'left' });
   assert.deepEqual(status(), { state: 'waiting', reason: 'left' });
-  assert.ok(FakeConnection.last.closed);
+  assert.ok(first.closed);
+  assert.equal(call.connection, null);
 });
 
-test('a peer that was lost stays for as long as its media flows', async () => {
+test('so is one of which a server without reasons says no more than bye', async () => {
+  await connected('ready');
+  socket.says({ type: 'bye', userId: 'bob' });
+  assert.deepEqual(status(), { state: 'waiting', reason: 'left' });
+});
+
+test('a peer that was lost stays for as long as its media flows, and a while longer', async () => {
   await connected('ready');
   socket.says({ type: 'bye', userId: 'bob', reason: 'lost' });
+  mock.timers.tick(600_000);
   assert.deepEqual(status(), { state: 'connected' });
-  FakeConnection.last.turns('disconnected');
+  connection().turns('disconnected');
+  assert.deepEqual(status(), { state: 'reconnecting' });
+  mock.timers.tick(20_000);
   assert.deepEqual(status(), { state: 'waiting', reason: 'lost' });
-  assert.ok(FakeConnection.last.closed);
+  assert.ok(connection().closed);
 });
 
-test("media outlives one's own socket, until the next negotiation", async () => {
+test('a peer that closed its connection while it was lost will not be back', async () => {
   await connected('ready');
-  const first = FakeConnection.last;
-  socket.drops(1012);
-  assert.equal(status().state, 'reconnecting');
-  assert.equal(status().code, 1012);
-  mock.timers.tick(500);
-  socket = FakeSocket.last;
-  socket.opens();
-  socket.says({ type: 'created' });
-  assert.deepEqual(status(), { state: 'connected' });
-  assert.ok(!first.closed);
+  socket.says({ type: 'bye', userId: 'bob', reason: 'lost' });
+  connection().channel.closes();
+  assert.deepEqual(status(), { state: 'waiting', reason: 'lost' });
+});
+
+test('a peer that is lost before anything flowed is not waited for', async () => {
   socket.says({ type: 'ready' });
-  assert.ok(first.closed);
+  socket.says({ type: 'bye', userId: 'bob', reason: 'lost' });
+  assert.deepEqual(status(), { state: 'waiting', reason: 'lost' });
+  assert.ok(connection().closed);
+});
+
+test("one's own socket may drop and return, and the one told joined goes on when it is asked", async () => {
+  await connected('ready');
+  const ours = session();
+  returns({ type: 'joined' });
+  assert.deepEqual(status(), { state: 'connected' });
+  assert.equal(call.status.signaling, 'open');
+  socket.says(fromPeer({ type: 'resume', session: ours }));
+  await settled();
+  assert.deepEqual(data(), [{ type: 'resumed', session: ours }]);
+  mock.timers.tick(60_000);
+  assert.equal(FakeConnection.made.length, 1);
+});
+
+test('the status tells of the socket, apart from the call', async () => {
+  await connected('ready');
+  socket.drops(1012);
+  assert.deepEqual(
+    [call.status.state, call.status.signaling, call.status.retry.code],
+    ['connected', 'reconnecting', 1012],
+  );
+});
+
+test('the one told ready asks, and goes on when the peer still holds the same', async () => {
+  await connected('ready');
+  const ours = session();
+  socket.says({ type: 'bye', userId: 'bob', reason: 'lost' }, { type: 'ready' });
+  assert.deepEqual(data().at(-1), { type: 'resume', session: ours });
+  socket.says(fromPeer({ type: 'resumed', session: ours }));
+  mock.timers.tick(60_000);
+  await settled();
+  assert.equal(FakeConnection.made.length, 1);
+  assert.deepEqual(status(), { state: 'connected' });
+});
+
+for (const [what, answer] of [
+  ['holds nothing', () => socket.says(fromPeer({ type: 'resumed', session: null }))],
+  ['holds something else', () => socket.says(fromPeer({ type: 'resumed', session: 'other' }))],
+  ['does not answer', () => mock.timers.tick(3_000)],
+]) {
+  test(`a peer that ${what} is offered a new connection`, async () => {
+    await connected('ready');
+    const first = connection();
+    socket.says({ type: 'ready' });
+    answer();
+    await settled();
+    assert.ok(first.closed);
+    assert.equal(descriptions().at(-1), 'offer of 2');
+    assert.notEqual(data().at(-1).session, data().find(({ sdp }) => sdp === 'offer of 1').session);
+  });
+}
+
+test('a peer that knows nothing of sessions is not asked', async () => {
+  await connected('ready', { stranger: true });
+  socket.says({ type: 'ready' });
+  await settled();
+  assert.deepEqual(descriptions(), ['offer of 1', 'offer of 2']);
+  assert.ok(!data().some(({ type }) => type === 'resume'));
+});
+
+test('after coming back, whoever asks for or offers something else is followed', async () => {
+  for (const said of [
+    { type: 'resume', session: 'other' },
+    { type: 'offer', sdp: 'new', session: 'other' },
+    { type: 'offer', sdp: 'of a stranger' },
+  ]) {
+    await connected('ready');
+    const first = connection();
+    returns({ type: 'joined' }, fromPeer(said));
+    await settled();
+    assert.ok(first.closed);
+    if (said.type === 'offer') assert.deepEqual(connection().log, [`remote ${said.sdp}`, 'local answer']);
+    else assert.deepEqual(data(), [{ type: 'resumed', session: null }]);
+    socket.says({ type: 'bye', reason: 'left' });
+  }
+});
+
+test('an offer of the same session says that the peer still holds it', async () => {
+  await connected('joined');
+  returns({ type: 'joined' }, fromPeer({ type: 'offer', sdp: 'more', session: 'of bob' }));
+  await settled();
+  assert.deepEqual(connection().log.slice(-2), ['remote more', 'local answer']);
+  mock.timers.tick(60_000);
+  assert.equal(FakeConnection.made.length, 1);
+});
+
+test('a peer that gave up waiting and offers anew is followed', async () => {
+  await connected('joined');
+  socket.says(fromPeer({ type: 'offer', sdp: 'new', session: 'other' }));
+  await settled();
+  assert.equal(FakeConnection.made.length, 2);
+  assert.deepEqual(connection().log, ['remote new', 'local answer']);
+});
+
+test('who has just offered does not take the offer of a session from before', async () => {
+  socket.says({ type: 'ready' });
+  await settled();
+  socket.says(fromPeer({ type: 'offer', sdp: 'late', session: 'from before' }));
+  await settled();
+  assert.deepEqual(connection().log, ['local offer']);
+});
+
+test('who comes back and is told nothing by the peer starts over', async () => {
+  await connected('joined');
+  returns({ type: 'joined' }, { type: 'pong' });
+  mock.timers.tick(10_000);
+  assert.equal(sent('join').length, 2);
+  assert.ok(connection().closed);
+});
+
+test('nothing is negotiated while nobody hears it, and all of it is when the peer is back', async () => {
+  await connected('ready');
+  socket.says({ type: 'bye', userId: 'bob', reason: 'lost' });
+  call.addTrack(new FakeStream('', 'video').tracks[0]);
+  connection().onicecandidate({ candidate: { candidate: 'unheard' } });
+  await settled();
+  assert.deepEqual(descriptions(), ['offer of 1']);
+  socket.says({ type: 'ready' }, fromPeer({ type: 'resumed', session: session() }));
+  await settled();
+  assert.deepEqual(descriptions(), ['offer of 1', 'offer of 1']);
+  assert.deepEqual(sent('candidate'), []);
+});
+
+test('an offer that was lost with its hearer is made again', async () => {
+  await connected('ready');
+  call.addTrack(new FakeStream('', 'video').tracks[0]);
+  await settled();
+  socket.says({ type: 'bye', userId: 'bob', reason: 'lost' }, { type: 'ready' });
+  socket.says(fromPeer({ type: 'resumed', session: session() }));
+  await settled();
+  assert.deepEqual(descriptions(), ['offer of 1', 'offer of 1', 'offer of 1']);
+});
+
+test('what broke while one of both was away is mended when both are back', async () => {
+  await connected('ready');
+  socket.says({ type: 'bye', userId: 'bob', reason: 'lost' });
+  connection().turns('disconnected');
+  socket.says({ type: 'ready' }, fromPeer({ type: 'resumed', session: session() }));
+  await settled();
+  assert.ok(connection().log.includes('restart'));
+  assert.equal(FakeConnection.made.length, 1);
+});
+
+test('without the server there is nothing to wait for yet, and it is told once', () => {
+  socket.says({ type: 'created' });
+  socket.drops(1006);
+  assert.deepEqual(status(), { state: 'reconnecting' });
+  mock.timers.tick(500);
+  FakeSocket.last.opens();
+  FakeSocket.last.says({ type: 'created' }, { type: 'roomInfo', users: [] });
+  assert.deepEqual(
+    statuses.map(({ state, signaling }) => `${state} ${signaling}`),
+    ['joining connecting', 'joining open', 'waiting open', 'reconnecting reconnecting', 'reconnecting open', 'waiting open'],
+  );
+});
+
+test('a call that has ended is held by nothing', () => {
+  const [listens, lets] = ['addEventListener', 'removeEventListener'].map((name) => mock.method(network, name));
+  calls({ media });
+  call.hangUp();
+  assert.ok(listens.mock.callCount() > 0);
+  assert.equal(lets.mock.callCount(), listens.mock.callCount());
+  mock.restoreAll();
 });
 
 test('hanging up says bye, closes everything, and is the end', async () => {
@@ -164,10 +440,14 @@ test('hanging up says bye, closes everything, and is the end', async () => {
   call.hangUp();
   assert.deepEqual(sent('bye'), [{ type: 'bye' }]);
   assert.equal(socket.closedWith, 1000);
-  assert.ok(FakeConnection.last.closed);
+  assert.ok(connection().closed);
   assert.deepEqual(status(), { state: 'ended' });
-  mock.timers.tick(60_000);
+  const told = statuses.length;
+  call.hangUp();
+  network.emit('change');
+  mock.timers.tick(3_600_000);
   assert.equal(FakeSocket.made.length, 1);
+  assert.equal(statuses.length, told);
 });
 
 test('an error in answer to the join ends the call', () => {
@@ -177,9 +457,15 @@ test('an error in answer to the join ends the call', () => {
   assert.equal(socket.closedWith, 1000);
 });
 
-test('an error later on is told and costs nothing', async () => {
+test('one that will pass does not', () => {
+  socket.says({ type: 'error', code: 'rate-limited', message: 'Slow down' });
+  assert.deepEqual(status(), { state: 'joining' });
+});
+
+test('an error later on is told and costs nothing; that the peer is absent is known already', async () => {
   await connected('ready');
   socket.says({ type: 'error', code: 'rate-limited', message: 'Slow down' });
+  socket.says({ type: 'error', code: 'peer-absent', message: 'Your peer is not connected' });
   assert.deepEqual(errors, [{ type: 'error', code: 'rate-limited', message: 'Slow down' }]);
   assert.deepEqual(status(), { state: 'connected' });
 });
@@ -189,5 +475,5 @@ test('a connection that was replaced ends the call and says why', async () => {
   socket.says({ type: 'error', code: 'replaced', message: 'Elsewhere' });
   socket.drops(4001);
   assert.deepEqual(status(), { state: 'ended', code: 4001, error: { code: 'replaced', message: 'Elsewhere' } });
-  assert.ok(FakeConnection.last.closed);
+  assert.ok(connection().closed);
 });

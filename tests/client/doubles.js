@@ -38,6 +38,52 @@ export class FakeSocket {
   }
 }
 
+export class FakeTrack extends EventTarget {
+  readyState = 'live';
+
+  constructor(kind) {
+    super();
+    this.kind = kind;
+  }
+
+  ends() {
+    this.readyState = 'ended';
+    this.dispatchEvent(new Event('ended'));
+  }
+}
+
+export class FakeStream {
+  constructor(id, ...kinds) {
+    this.id = id;
+    this.tracks = kinds.map((kind) => new FakeTrack(kind));
+  }
+
+  getTracks() {
+    return this.tracks;
+  }
+}
+
+class FakeChannel {
+  readyState = 'connecting';
+  sent = [];
+
+  send(text) {
+    if (text.length > 100) throw new TypeError('too long');
+    this.sent.push(text);
+  }
+
+  opens() {
+    this.readyState = 'open';
+    this.onopen();
+  }
+
+  closes() {
+    this.readyState = 'closed';
+    this.onclose?.();
+  }
+}
+
+/** Its descriptions are sentences, 'offer of 1', by the number of the connection. */
 export class FakeConnection {
   /** @type {FakeConnection[]} */
   static made = [];
@@ -47,9 +93,11 @@ export class FakeConnection {
   localDescription = null;
   closed = false;
   log = [];
+  senders = [];
+  stats = new Map();
+  #rolledBack = false;
 
-  constructor(configuration) {
-    this.configuration = configuration;
+  constructor() {
     this.number = FakeConnection.made.push(this);
   }
 
@@ -57,24 +105,81 @@ export class FakeConnection {
     return FakeConnection.made.at(-1);
   }
 
-  addTrack() {
-    queueMicrotask(() => this.onnegotiationneeded?.());
+  setConfiguration(configuration) {
+    this.configuration = configuration;
+  }
+
+  async getStats() {
+    return this.stats;
+  }
+
+  createDataChannel() {
+    this.needsNegotiation();
+    return (this.channel = new FakeChannel());
+  }
+
+  addTransceiver(kind, { direction }) {
+    this.log.push(`${direction} ${kind}`);
+  }
+
+  addTrack(track, stream) {
+    const replaceTrack = async (other) => {
+      if (this.closed) throw new Error('The connection is closed');
+      sender.track = other;
+    };
+    const sender = { track, stream, replaceTrack };
+    this.senders.push(sender);
+    this.needsNegotiation();
+    return sender;
+  }
+
+  removeTrack(sender) {
+    this.senders = this.senders.filter((other) => other !== sender);
+    this.needsNegotiation();
+  }
+
+  restartIce() {
+    this.log.push('restart');
+    this.needsNegotiation();
+  }
+
+  /** As a browser does it: once for all that changed, and not before the state is stable. */
+  needsNegotiation() {
+    if (this.needs) return;
+    this.needs = true;
+    this.#ask();
+  }
+
+  #ask() {
+    queueMicrotask(() => {
+      if (this.needs && this.signalingState === 'stable' && !this.closed) this.onnegotiationneeded?.();
+    });
   }
 
   async setLocalDescription() {
     const type = this.signalingState === 'have-remote-offer' ? 'answer' : 'offer';
     this.localDescription = { type, sdp: `${type} of ${this.number}` };
-    this.signalingState = type === 'offer' ? 'have-local-offer' : 'stable';
     this.log.push(`local ${type}`);
+    // An answer brings along what was to be offered, unless that is more than what it answers to has room for.
+    this.needs = type === 'answer' && this.#rolledBack;
+    if (type === 'offer') this.signalingState = 'have-local-offer';
+    else this.#settle();
   }
 
   async setRemoteDescription({ type, sdp }) {
     // As slow as the real one, and more than the candidates right behind it.
     for (let turn = 0; turn < 5; turn++) await null;
     if (sdp === 'broken') throw new Error('broken description');
+    this.#rolledBack = type === 'offer' && this.signalingState === 'have-local-offer';
     this.remoteDescription = { type, sdp };
-    this.signalingState = type === 'offer' ? 'have-remote-offer' : 'stable';
     this.log.push(`remote ${sdp}`);
+    if (type === 'offer') this.signalingState = 'have-remote-offer';
+    else this.#settle();
+  }
+
+  #settle() {
+    this.signalingState = 'stable';
+    if (this.needs) this.#ask();
   }
 
   async addIceCandidate({ candidate }) {
@@ -84,6 +189,7 @@ export class FakeConnection {
 
   close() {
     this.closed = true;
+    this.connectionState = this.signalingState = 'closed';
   }
 
   turns(state) {
@@ -95,7 +201,10 @@ export class FakeConnection {
 /** Everything that an object tells its listeners, in order. */
 export function record(target, ...types) {
   const seen = [];
-  for (const type of types) target.addEventListener(type, ({ detail }) => seen.push({ type, ...detail }));
+  for (const type of types) {
+    const note = (detail) => (typeof detail === 'object' ? { type, ...detail } : { type, detail });
+    target.on(type, (detail) => seen.push(note(detail)));
+  }
   return seen;
 }
 

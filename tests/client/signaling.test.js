@@ -1,38 +1,67 @@
 import assert from 'node:assert/strict';
 import { beforeEach, mock, test } from 'node:test';
+import { network } from '../../signaling/static/network.js';
 import { SignalingClient } from '../../signaling/static/signaling.js';
 import { FakeSocket, record } from './doubles.js';
 
 let client, events;
 
 beforeEach(() => {
+  client?.close();
   mock.timers.reset();
   mock.timers.enable({ apis: ['setTimeout', 'setInterval'] });
   FakeSocket.made = [];
   client = new SignalingClient('wss://host/ws', { WebSocket: FakeSocket });
-  events = record(client, 'created', 'message', 'error', 'reconnecting', 'closed');
+  events = record(client, 'created', 'joined', 'ready', 'message', 'bye', 'error', 'open', 'reconnecting', 'closed');
 });
 
-function joined() {
+const types = () => events.map(({ type }) => type);
+/** What was asked of the server, but for the pings. */
+const asked = () => FakeSocket.last.sent.filter(({ type }) => type !== 'ping');
+const pings = () => FakeSocket.last.sent.length - asked().length;
+const roomInfo = (...ids) => ({ type: 'roomInfo', users: ids.map(([id, userId]) => ({ id, userId })) });
+
+/** In the room, and the peer as well. */
+function joined(reply = 'joined') {
   client.join('alice', 'bob');
   FakeSocket.last.opens();
-  FakeSocket.last.says({ type: 'created', room: 'room_alice_bob' });
+  FakeSocket.last.says({ type: reply, room: 'room_alice_bob' });
   return FakeSocket.last;
 }
 
+/** Back in the room after a drop. */
+function returns(reply) {
+  mock.timers.tick(500);
+  FakeSocket.last.opens();
+  FakeSocket.last.says({ type: reply, room: 'room_alice_bob' });
+}
+
 test('joining opens the socket, and is said as soon as that is open', () => {
-  client.join('alice', 'bob', 'secret');
+  client.join('alice', 'bob', { token: 'secret', iceServers: true });
+  assert.equal(client.state, 'connecting');
   assert.deepEqual(FakeSocket.last.sent, []);
   FakeSocket.last.opens();
-  assert.deepEqual(FakeSocket.last.sent, [{ type: 'join', userId: 'alice', remoteId: 'bob', token: 'secret' }]);
+  assert.equal(client.state, 'open');
+  assert.deepEqual(asked(), [{ type: 'join', userId: 'alice', remoteId: 'bob', token: 'secret', iceServers: true }]);
+});
+
+test('a socket may be open before there is a room to join', () => {
+  client.connect();
+  client.connect();
+  FakeSocket.last.opens();
+  assert.deepEqual(asked(), []);
+  mock.timers.tick(15_000);
+  client.join('alice', 'bob');
+  assert.deepEqual(asked(), [{ type: 'join', userId: 'alice', remoteId: 'bob' }]);
+  assert.equal(FakeSocket.made.length, 1);
 });
 
 test('each request has the shape the protocol gives it', () => {
-  const socket = joined();
+  joined();
   client.send({ any: 'value' });
   client.candidate({ candidate: 'c', sdpMid: '0' });
-  client.bye();
-  assert.deepEqual(socket.sent.slice(1), [
+  client.leave();
+  assert.deepEqual(asked().slice(1), [
     { type: 'message', data: { any: 'value' } },
     { type: 'candidate', candidate: { candidate: 'c', sdpMid: '0' } },
     { type: 'bye' },
@@ -40,23 +69,35 @@ test('each request has the shape the protocol gives it', () => {
 });
 
 test('what the server says becomes an event of that name', () => {
-  joined().says({ type: 'message', data: 1, from: 'bob' }, { type: 'error', code: 'peer-absent', message: 'Not here' });
+  joined('created').says({ type: 'message', data: 1, from: 'bob' }, { type: 'error', code: 'peer-absent', message: 'No' });
   assert.deepEqual(events, [
+    { type: 'open' },
     { type: 'created', room: 'room_alice_bob' },
     { type: 'message', data: 1, from: 'bob' },
-    { type: 'error', code: 'peer-absent', message: 'Not here' },
+    { type: 'error', code: 'peer-absent', message: 'No' },
   ]);
 });
 
-for (const code of [1001, 1006, 1009, 1011, 1012, 1013, 4008]) {
+test('a listener is given the detail, until it is taken away again', () => {
+  const heard = [];
+  const off = client.on('message', ({ data }) => heard.push(data));
+  joined().says({ type: 'message', data: 1 });
+  off();
+  FakeSocket.last.says({ type: 'message', data: 2 });
+  assert.deepEqual(heard, [1]);
+});
+
+for (const code of [1001, 1005, 1006, 1009, 1011, 1012, 1013, 4008]) {
   test(`after ${code} it comes back and joins again`, () => {
     joined().drops(code);
-    assert.equal(events.at(-1).type, 'reconnecting');
-    assert.equal(events.at(-1).code, code);
+    assert.equal(client.state, 'reconnecting');
+    assert.deepEqual(client.retry, { code, delay: client.retry.delay });
+    assert.deepEqual(events.at(-1), { type: 'reconnecting', ...client.retry });
     mock.timers.tick(500);
     assert.equal(FakeSocket.made.length, 2);
     FakeSocket.last.opens();
-    assert.deepEqual(FakeSocket.last.sent, [{ type: 'join', userId: 'alice', remoteId: 'bob' }]);
+    assert.equal(client.retry, null);
+    assert.deepEqual(asked(), [{ type: 'join', userId: 'alice', remoteId: 'bob' }]);
   });
 }
 
@@ -64,15 +105,34 @@ for (const code of [1008, 4001, 4003]) {
   test(`after ${code} it stays away`, () => {
     joined().drops(code);
     assert.deepEqual(events.at(-1), { type: 'closed', code });
+    network.emit('change');
     mock.timers.tick(3_600_000);
     assert.equal(FakeSocket.made.length, 1);
   });
 }
 
+for (const [message, code, closeCode] of [
+  ['You have been disconnected due to a new connection from your account', 'replaced', 4001],
+  ['User cannot connect to themselves', 'self-connection', 1008],
+]) {
+  test(`a server without codes is understood when it says ${code}, and closes without one`, () => {
+    joined().says({ type: 'error', message });
+    FakeSocket.last.drops(1005);
+    assert.deepEqual(events.slice(-2), [
+      { type: 'error', code, message },
+      { type: 'closed', code: closeCode, error: { code, message } },
+    ]);
+  });
+}
+
+test('any other sentence of such a server is an error of its own', () => {
+  joined().says({ type: 'error', message: 'Out of order' });
+  assert.deepEqual(events.at(-1), { type: 'error', code: 'unknown', message: 'Out of order' });
+});
+
 test('attempts get rarer, up to half a minute, never all clients at once, and start afresh once joined', () => {
-  const socket = joined();
   mock.method(Math, 'random', () => 0.5);
-  socket.drops(1006);
+  joined().drops(1006);
   for (let attempt = 1; attempt < 9; attempt++) {
     mock.timers.tick(30_000);
     FakeSocket.last.drops(1006);
@@ -86,13 +146,56 @@ test('attempts get rarer, up to half a minute, never all clients at once, and st
   mock.restoreAll();
 });
 
-test('who has left the room is not brought back', () => {
-  const socket = joined();
-  client.bye();
-  socket.drops(1006);
-  assert.deepEqual(events.at(-1), { type: 'closed', code: 1006 });
-  mock.timers.tick(60_000);
+test('on another network it does not wait for its turn', () => {
+  joined().drops(1006);
+  network.emit('change');
+  assert.equal(FakeSocket.made.length, 2);
+  mock.timers.tick(500);
+  assert.equal(FakeSocket.made.length, 2);
+});
+
+test('a server that opens the socket and then does not let anybody in is given up', () => {
+  client.join('alice', 'bob');
+  FakeSocket.last.opens();
+  mock.timers.tick(15_000);
+  assert.equal(events.at(-1).type, 'reconnecting');
+});
+
+test('a join that comes at a bad time is said again on the next socket', () => {
+  client.join('alice', 'bob');
+  FakeSocket.last.opens();
+  FakeSocket.last.says({ type: 'error', code: 'rate-limited', message: 'Slow down' });
+  mock.timers.tick(15_000);
+  returns('created');
+  assert.equal(events.at(-1).type, 'created');
+});
+
+test('a join that is wrong is not', () => {
+  client.join('alice', 'bob');
+  FakeSocket.last.opens();
+  FakeSocket.last.says({ type: 'error', code: 'invalid-message', message: 'Invalid message: userId' });
+  mock.timers.tick(3_600_000);
   assert.equal(FakeSocket.made.length, 1);
+});
+
+test('who has left the room is not brought back into it', () => {
+  joined();
+  client.leave();
+  FakeSocket.last.drops(1006);
+  mock.timers.tick(500);
+  FakeSocket.last.opens();
+  assert.deepEqual(asked(), []);
+});
+
+test('closing is the end of it, and nobody needs to be told', () => {
+  const socket = joined();
+  client.close();
+  assert.equal(socket.closedWith, 1000);
+  assert.equal(client.state, 'closed');
+  mock.timers.tick(3_600_000);
+  network.emit('change');
+  assert.equal(FakeSocket.made.length, 1);
+  assert.deepEqual(types(), ['open', 'joined']);
 });
 
 test('closing while it waits to come back calls that off', () => {
@@ -102,22 +205,103 @@ test('closing while it waits to come back calls that off', () => {
   assert.equal(FakeSocket.made.length, 1);
 });
 
-test('a socket that answers pings is kept, one that has gone silent is given up', () => {
-  const socket = joined();
-  mock.timers.tick(25_000);
-  assert.deepEqual(socket.sent.at(-1), { type: 'ping' });
-  socket.says({ type: 'pong' });
-  mock.timers.tick(25_000);
-  assert.equal(socket.closedWith, undefined);
-  mock.timers.tick(25_000);
-  assert.equal(socket.closedWith, 'no code');
-  assert.equal(events.at(-1).type, 'reconnecting');
+test('a closed client can be used again', () => {
+  joined();
+  client.close();
+  joined();
+  assert.equal(client.state, 'open');
+  assert.equal(FakeSocket.made.length, 2);
 });
 
-test('what is written while the socket is down is dropped', () => {
+test('a socket that answers pings is kept, one that has gone silent is given up', () => {
+  const socket = joined();
+  assert.equal(pings(), 1);
+  socket.says({ type: 'pong' });
+  mock.timers.tick(20_000);
+  assert.equal(pings(), 2);
+  socket.says({ type: 'pong' });
+  mock.timers.tick(20_000);
+  mock.timers.tick(8_000);
+  assert.equal(socket.closedWith, 4008);
+  assert.deepEqual(events.at(-1), { type: 'reconnecting', code: 1006, delay: client.retry.delay });
+});
+
+test('whatever is heard is a sign of life', () => {
+  const socket = joined();
+  socket.says({ type: 'pong' });
+  mock.timers.tick(20_000);
+  socket.says({ type: 'message', data: 'busy' });
+  mock.timers.tick(19_000);
+  assert.equal(socket.closedWith, undefined);
+});
+
+test('a server that never answered a ping is not given up for that', () => {
+  const socket = joined();
+  mock.timers.tick(3_600_000);
+  assert.equal(socket.closedWith, undefined);
+  assert.ok(pings() > 10);
+});
+
+for (const what of ['change', 'wake']) {
+  test(`on ${what} of the network the socket is tried at once`, () => {
+    const socket = joined();
+    socket.says({ type: 'pong' });
+    network.emit(what);
+    mock.timers.tick(8_000);
+    assert.equal(socket.closedWith, 4008);
+  });
+}
+
+test('what is sent while the socket is away arrives when both are there again, in order', () => {
   joined().drops(1006);
-  client.send('stale');
-  mock.timers.tick(500);
-  FakeSocket.last.opens();
-  assert.deepEqual(FakeSocket.last.sent.map(({ type }) => type), ['join']);
+  client.send(1);
+  client.candidate({ candidate: 'c' });
+  returns('created');
+  client.send(2);
+  assert.deepEqual(asked().slice(1), []);
+  FakeSocket.last.says({ type: 'ready' });
+  client.send(3);
+  assert.deepEqual(asked().slice(1), [
+    { type: 'message', data: 1 },
+    { type: 'candidate', candidate: { candidate: 'c' } },
+    { type: 'message', data: 2 },
+    { type: 'message', data: 3 },
+  ]);
+});
+
+test('so does what is sent while the peer is lost, but not after it left', () => {
+  const socket = joined();
+  socket.says(roomInfo(['1', 'alice'], ['2', 'bob']), { type: 'bye', id: '2', userId: 'bob', reason: 'lost' });
+  client.send('later');
+  socket.says({ type: 'ready' });
+  assert.deepEqual(asked().at(-1), { type: 'message', data: 'later' });
+  socket.says(roomInfo(['1', 'alice'], ['3', 'bob']), { type: 'bye', id: '3', userId: 'bob', reason: 'left' });
+  client.send('in vain');
+  assert.deepEqual(asked().at(-1), { type: 'message', data: 'in vain' });
+});
+
+test('no more than a negotiation may need is kept, and who sends too much is told', () => {
+  joined().drops(1006);
+  for (let number = 0; number < 257; number++) client.send(number);
+  assert.equal(events.at(-1).code, 'buffer-full');
+  returns('joined');
+  assert.equal(asked().length, 257);
+  assert.equal(asked().at(-1).data, 255);
+});
+
+test('a goodbye for a connection that has long been followed by another is not passed on', () => {
+  joined().says(roomInfo(['1', 'alice'], ['2', 'bob']), { type: 'ready' }, roomInfo(['1', 'alice'], ['3', 'bob']));
+  FakeSocket.last.says({ type: 'bye', id: '2', userId: 'bob' });
+  assert.ok(!types().includes('bye'));
+  FakeSocket.last.says({ type: 'bye', id: '3', userId: 'bob' });
+  assert.ok(types().includes('bye'));
+});
+
+test('beginning anew is another join, or leaving first where a second join would throw one out', () => {
+  const socket = joined();
+  client.restart();
+  assert.deepEqual(asked().map(({ type }) => type), ['join', 'bye', 'join']);
+  socket.says({ type: 'pong' });
+  client.restart();
+  assert.deepEqual(asked().map(({ type }) => type), ['join', 'bye', 'join', 'join']);
 });

@@ -1,0 +1,179 @@
+import assert from 'node:assert/strict';
+import { afterEach, beforeEach, test } from 'node:test';
+import { Call } from '../../signaling/static/call.js';
+import { SignalingClient } from '../../signaling/static/signaling.js';
+import { FakeConnection, FakeSocket, FakeStream, record, settled } from './doubles.js';
+
+let media, call, socket, events;
+
+beforeEach(() => {
+  FakeSocket.made = [];
+  FakeConnection.made = [];
+  media = new FakeStream('camera', 'audio', 'video');
+});
+
+afterEach(() => call.hangUp());
+
+/** In a call in which the peer made the offer, or waits for ours. */
+async function calls(role = 'joined', options = { media }) {
+  call = new Call(new SignalingClient('wss://host/ws', { WebSocket: FakeSocket }), {
+    RTCPeerConnection: FakeConnection,
+    iceServers: [],
+    ...options,
+  });
+  events = record(call, 'media', 'screen', 'sharing', 'channel', 'message');
+  call.join('alice', 'bob');
+  socket = FakeSocket.last;
+  socket.opens();
+  socket.says({ type: role });
+  await settled();
+}
+
+const says = async (data) => {
+  socket.says({ type: 'message', from: 'bob', data });
+  await settled();
+};
+const connection = () => FakeConnection.last;
+const arrives = (stream, track = stream?.tracks[0]) => connection().ontrack({ track, streams: stream ? [stream] : [] });
+const told = () => socket.sent.filter(({ type }) => type === 'message').map(({ data }) => data);
+const sends = () => connection().senders.map(({ track, stream }) => [track, stream.id]);
+
+test('the tracks of the media are sent as one stream, and each new connection is given the same', async () => {
+  await calls();
+  const [microphone, camera] = media.tracks;
+  assert.deepEqual(sends(), [[microphone, 'camera'], [camera, 'camera']]);
+  socket.says({ type: 'joined' });
+  assert.equal(FakeConnection.made.length, 2);
+  assert.deepEqual(sends(), [[microphone, 'camera'], [camera, 'camera']]);
+});
+
+test('who offers and has no camera says that it would see one', async () => {
+  await calls('ready', { media: new FakeStream('microphone', 'audio') });
+  assert.deepEqual(connection().log, ['recvonly video', 'local offer']);
+});
+
+test('another track takes the place of one, is taken out, and is remembered', async () => {
+  await calls();
+  const [microphone, camera] = media.tracks;
+  const other = new FakeStream('', 'video').tracks[0];
+  await call.replaceTrack(camera, other);
+  assert.deepEqual(sends(), [[microphone, 'camera'], [other, 'camera']]);
+  await call.replaceTrack(other, null);
+  assert.deepEqual(sends(), [[microphone, 'camera'], [null, 'camera']]);
+  socket.says({ type: 'joined' });
+  await settled();
+  assert.deepEqual(sends(), [[microphone, 'camera'], [null, 'camera']]);
+  await call.replaceTrack(camera, camera);
+  assert.deepEqual(sends(), [[microphone, 'camera'], [camera, 'camera']]);
+  call.removeTrack(camera);
+  assert.deepEqual(sends(), [[microphone, 'camera']]);
+});
+
+test('the camera is changed while nobody is there to see it', async () => {
+  await calls();
+  const [, camera] = media.tracks;
+  const other = new FakeStream('', 'video').tracks[0];
+  socket.says({ type: 'bye', reason: 'left' });
+  await call.replaceTrack(camera, other);
+  socket.says({ type: 'ready' });
+  assert.equal(sends()[1][0].kind, 'video');
+  assert.equal(sends()[1][0], other);
+});
+
+test('a track that nobody sends is nothing to replace or remove', async () => {
+  await calls();
+  const stray = new FakeStream('', 'video').tracks[0];
+  await call.replaceTrack(stray, null);
+  call.removeTrack(stray);
+  assert.equal(sends().length, 2);
+});
+
+test('a screen is sent as a stream of its own, named in the offer, and taken out when it ends', async () => {
+  await calls();
+  await says({ type: 'offer', sdp: 'first' });
+  const screen = new FakeStream('screen', 'video', 'audio');
+  call.shareScreen(screen);
+  await settled();
+  assert.deepEqual(sends().slice(2), [[screen.tracks[0], 'screen'], [screen.tracks[1], 'screen']]);
+  assert.equal(told().at(-1).screen, 'screen');
+  await says({ type: 'answer', sdp: 'yes' });
+
+  screen.tracks[1].ends();
+  assert.ok(call.sharing);
+  screen.tracks[0].ends();
+  assert.ok(!call.sharing);
+  assert.equal(sends().length, 2);
+  await settled();
+  assert.equal(told().at(-1).screen, null);
+  assert.deepEqual(events, [{ type: 'sharing', detail: true }, { type: 'sharing', detail: false }]);
+});
+
+test('of two screens the second takes the place of the first, whose end then changes nothing', async () => {
+  await calls();
+  const [first, second] = [new FakeStream('1', 'video'), new FakeStream('2', 'video')];
+  call.shareScreen(first);
+  call.shareScreen(second);
+  first.tracks[0].ends();
+  assert.ok(call.sharing);
+  assert.deepEqual(sends().slice(2), [[second.tracks[0], '2']]);
+});
+
+test("the peer's stream that it names as its screen is its screen, in whatever order they come", async () => {
+  await calls();
+  await says({ type: 'offer', sdp: 'first', session: 's', screen: 'shared' });
+  arrives(new FakeStream('shared', 'video'));
+  arrives(new FakeStream('camera', 'video'));
+  assert.deepEqual(events.map(({ type, id }) => [type, id]), [['screen', 'shared'], ['media', 'camera']]);
+});
+
+test("a stranger's second stream is its screen", async () => {
+  await calls();
+  await says({ type: 'offer', sdp: 'first' });
+  const [camera, screen] = [new FakeStream('1', 'audio', 'video'), new FakeStream('2', 'video')];
+  arrives(camera, camera.tracks[0]);
+  arrives(camera, camera.tracks[1]);
+  arrives(screen);
+  assert.deepEqual(events.map(({ type, id }) => [type, id]), [['media', '1'], ['media', '1'], ['screen', '2']]);
+});
+
+test('a stream whose last track was taken out is gone', async () => {
+  await calls();
+  await says({ type: 'offer', sdp: 'first' });
+  const camera = new FakeStream('1', 'audio', 'video');
+  arrives(camera);
+  camera.tracks.pop();
+  camera.onremovetrack();
+  assert.equal(events.length, 1);
+  camera.tracks.pop();
+  camera.onremovetrack();
+  assert.deepEqual(events.at(-1), { type: 'media' });
+});
+
+test("when the peer is gone, so are its streams and the channel", async () => {
+  await calls('ready');
+  connection().channel.opens();
+  arrives(new FakeStream('1', 'video'));
+  socket.says({ type: 'bye', reason: 'left' });
+  assert.deepEqual(events.slice(-2), [{ type: 'channel', detail: false }, { type: 'media' }]);
+});
+
+test('who offers opens the channel, and text goes over it while it is open', async () => {
+  await calls('ready');
+  assert.equal(call.send('too early'), false);
+  connection().channel.opens();
+  assert.equal(call.send('hello'), true);
+  assert.equal(call.send('long'.repeat(100)), false);
+  connection().channel.onmessage({ data: 'hello alice' });
+  connection().channel.onmessage({ data: new ArrayBuffer(1) });
+  assert.deepEqual(connection().channel.sent, ['hello']);
+  assert.deepEqual(events, [{ type: 'channel', detail: true }, { type: 'message', detail: 'hello alice' }]);
+});
+
+test('who answers takes the channel that the peer opened, and the first of several', async () => {
+  await calls('joined');
+  assert.equal(connection().channel, undefined);
+  const opened = [1, 2].map(() => ({ readyState: 'open', sent: [], send(text) { this.sent.push(text); } }));
+  for (const channel of opened) connection().ondatachannel({ channel });
+  call.send('hello');
+  assert.deepEqual(opened.map(({ sent }) => sent), [['hello'], []]);
+});
