@@ -1,0 +1,105 @@
+"""The TURN server on the same host: a call that has no other way, and the way back."""
+
+from __future__ import annotations
+
+import json
+import socket
+import ssl
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+
+from tests.deployment.command import wait_until
+from tests.deployment.controller import Controller
+from tests.deployment.network import reaches
+from tests.deployment.service import Service
+from tests.deployment.vm import VM
+from tests.driver import ROOT
+
+pytestmark = pytest.mark.timeout(600)
+
+TLS_PORT = 5349
+# The users' name server knows the domain; here a namespace with its own hosts file does.
+WITH_HOSTS = 'mount --bind "$0" /etc/hosts && exec "$@"'
+
+
+@pytest.fixture(scope="module")
+def turn(service: Service, controller: Controller) -> Service:
+    play = controller.play("site.yml", coturn_enabled=True)
+    assert play.ok, play.output
+    return service
+
+
+def certificate(service: Service) -> x509.Certificate:
+    """What the TURN server shows; one that is not good for the domain is an error."""
+    with (
+        socket.create_connection((service.address, TLS_PORT), 20) as tcp,
+        service.trust.wrap_socket(tcp, server_hostname=service.domain) as tls,
+    ):
+        shown = tls.getpeercert(binary_form=True)
+    assert shown
+    return x509.load_der_x509_certificate(shown)
+
+
+def ice_servers(service: Service, controller: Controller) -> list[dict[str, object]]:
+    trust = ssl.create_default_context(cafile=str(controller.authority))
+    trust.check_hostname = False
+    with urllib.request.urlopen(f"https://{service.address}:{service.port}/ice-servers", context=trust) as answer:
+        return list(json.load(answer)["iceServers"])
+
+
+def test_a_call_by_the_relay_alone(turn: Service, controller: Controller, tmp_path: Path):
+    """By each of the TURN URLs: over UDP, TCP, and TLS with the certificate of the service."""
+    hosts = tmp_path / "hosts"
+    hosts.write_text(f"127.0.0.1 localhost\n{turn.address} {turn.domain}\n")
+    client = [sys.executable, "-m", "signaling.client", turn.url, "--ca", controller.authority, "--check", "--relay"]
+    done = subprocess.run(
+        ["unshare", "--mount", "sh", "-euc", WITH_HOSTS, hosts, *client], cwd=ROOT, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "a call through TURN: connected" in done.stdout
+    _, relay = ice_servers(turn, controller)
+    assert len(relay["urls"]) == 3
+
+
+def test_a_second_play_changes_nothing(turn: Service, controller: Controller):
+    play = controller.play("site.yml", coturn_enabled=True)
+    assert play.ok, play.output
+    assert play.changed == 0, play.output
+
+
+def test_the_secret_is_for_the_two_servers_alone(turn: Service, vm: VM):
+    secret = vm.root("cat /etc/coturn/secret").strip()
+    assert len(secret) == 64
+    readable = vm.root(f"grep --recursive --files-with-matches {secret} /etc").split()
+    assert sorted(readable) == [
+        "/etc/coturn/secret",
+        "/etc/signaling/settings.d/20-turn.env",
+        "/etc/turnserver.conf",
+    ]
+    for reader, file in (("turnserver", readable[0]), ("signaling", "/etc/turnserver.conf"), ("nobody", readable[1])):
+        assert vm.ssh(f"sudo runuser -u {reader} -- cat {file}", check=False) == ""
+
+
+def test_a_renewed_certificate_is_taken_up(turn: Service, vm: VM):
+    """With a relay of a call under way, which a restart would end: the process stays."""
+    first = certificate(turn).serial_number
+    process = vm.ssh("systemctl show coturn.service --property=MainPID")
+    vm.root("certbot renew --force-renewal --no-random-sleep-on-renew")
+    wait_until(lambda: certificate(turn).serial_number != first)
+    wait_until(lambda: certificate(turn).serial_number == turn.certificate().serial_number)
+    assert vm.ssh("systemctl show coturn.service --property=MainPID") == process
+
+
+def test_turned_off_again_nothing_of_it_is_left_open(turn: Service, controller: Controller, vm: VM):
+    assert reaches(turn.address, TLS_PORT)
+    play = controller.play("site.yml")
+    assert play.ok, play.output
+    assert not reaches(turn.address, TLS_PORT)
+    assert "udp" not in vm.ssh("sudo ufw status")
+    assert ice_servers(turn, controller) == []
+    assert vm.ssh("systemctl is-active coturn.service", check=False) == "inactive\n"
