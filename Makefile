@@ -5,12 +5,12 @@ VENV ?= .venv
 STATE ?= .run
 
 # The command of each Debian package that the tests use, and the package.
-TOOLS = openssl:openssl chromium:chromium node:nodejs /usr/sbin/nginx:nginx /usr/sbin/haproxy:haproxy
+TOOLS = openssl:openssl chromium:chromium node:nodejs turnserver:coturn npm:npm /usr/sbin/nginx:nginx /usr/sbin/haproxy:haproxy
 # Those of the tests that take root: they run containers and boot a VM.
 ROOT_TOOLS = crun:crun git:git ip:iproute2 mmdebstrap:mmdebstrap nft:nftables nsenter:util-linux pebble:pebble \
 	pebble-challtestsrv:pebble podman:podman ssh:openssh-client systemd-nspawn:systemd-container
 
-.PHONY: run test lint unit integration conformance browser proxies containers test-deployment client bench soak soak-minute versions tools requirements ansible-docs clean
+.PHONY: run test lint unit integration conformance browser browser-page browser-client proxies containers test-deployment client bench soak soak-minute versions tools requirements ansible-docs clean
 
 run: $(VENV)/.service
 	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" STATE="$(STATE)" exec sh .ci/serve
@@ -22,7 +22,7 @@ CHECKS = lint unit client test-deployment versions integration containers confor
 # loads when a network interface comes or goes.
 test: tools $(VENV)/.tests .venv-ansible/.done
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync $(CHECKS)
-	@$(MAKE) --no-print-directory browser proxies
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync browser proxies
 
 lint: $(VENV)/.tests
 	$(VENV)/bin/ruff check .
@@ -38,8 +38,13 @@ integration: $(VENV)/.tests
 conformance: $(VENV)/.tests
 	$(VENV)/bin/pytest -q tests/conformance
 
-browser: tools $(VENV)/.tests
-	$(VENV)/bin/pytest -q tests/browser
+browser: browser-page browser-client
+
+browser-page: tools $(VENV)/.tests
+	$(VENV)/bin/pytest -q tests/browser --ignore=tests/browser/client
+
+browser-client: tools $(VENV)/.tests
+	$(VENV)/bin/pytest -q tests/browser/client
 
 proxies: tools $(VENV)/.tests
 	$(VENV)/bin/pytest -q tests/proxies
@@ -89,7 +94,8 @@ $(VENV)/.tests: requirements-dev.txt
 requirements: $(VENV)/.tests
 	$(VENV)/bin/pip install -q uv
 	$(VENV)/bin/uv pip compile -q --universal --generate-hashes --python-version 3.11 pyproject.toml -o requirements.txt $(UPGRADE)
-	$(VENV)/bin/uv pip compile -q --universal --generate-hashes --python-version 3.11 --extra dev -c requirements.txt pyproject.toml -o requirements-dev.txt $(UPGRADE)
+	$(VENV)/bin/uv pip compile -q --universal --generate-hashes --python-version 3.11 --extra dev --group client -c requirements.txt pyproject.toml -o requirements-dev.txt $(UPGRADE)
+	$(VENV)/bin/uv pip compile -q --universal --generate-hashes --python-version 3.11 --group client -c requirements-dev.txt -o requirements-client.txt $(UPGRADE)
 	$(VENV)/bin/uv pip compile -q --universal --generate-hashes --python-version 3.11 ansible/requirements.in -o ansible/requirements.txt $(UPGRADE)
 	$(VENV)/bin/uv pip compile -q --universal --generate-hashes --python-version 3.11 -c ansible/requirements.txt tests/deployment/requirements.in -o tests/deployment/requirements.txt $(UPGRADE)
 
