@@ -75,13 +75,9 @@ def test_a_second_play_changes_nothing(turn: Service, controller: Controller):
 def test_the_secret_is_for_the_two_servers_alone(turn: Service, vm: VM):
     secret = vm.root("cat /etc/coturn/secret").strip()
     assert len(secret) == 64
-    readable = vm.root(f"grep --recursive --files-with-matches {secret} /etc").split()
-    assert sorted(readable) == [
-        "/etc/coturn/secret",
-        "/etc/signaling/settings.d/20-turn.env",
-        "/etc/turnserver.conf",
-    ]
-    for reader, file in (("turnserver", readable[0]), ("signaling", "/etc/turnserver.conf"), ("nobody", readable[1])):
+    kept, ours, theirs = "/etc/coturn/secret", "/etc/signaling/settings.d/20-turn.env", "/etc/turnserver.conf"
+    assert sorted(vm.root(f"grep --recursive --files-with-matches {secret} /etc").split()) == [kept, ours, theirs]
+    for reader, file in (("turnserver", ours), ("signaling", theirs), ("nobody", kept), ("nobody", ours), ("nobody", theirs)):
         assert vm.ssh(f"sudo runuser -u {reader} -- cat {file}", check=False) == ""
 
 
