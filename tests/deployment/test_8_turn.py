@@ -77,7 +77,8 @@ def test_the_secret_is_for_the_two_servers_alone(turn: Service, vm: VM):
     assert len(secret) == 64
     kept, ours, theirs = "/etc/coturn/secret", "/etc/signaling/settings.d/20-turn.env", "/etc/turnserver.conf"
     assert sorted(vm.root(f"grep --recursive --files-with-matches {secret} /etc").split()) == [kept, ours, theirs]
-    for reader, file in (("turnserver", ours), ("signaling", theirs), ("nobody", kept), ("nobody", ours), ("nobody", theirs)):
+    foreign = [("turnserver", ours), ("signaling", theirs), *(("nobody", file) for file in (kept, ours, theirs))]
+    for reader, file in foreign:
         assert vm.ssh(f"sudo runuser -u {reader} -- cat {file}", check=False) == ""
 
 
