@@ -16,7 +16,7 @@ run: $(VENV)/.service
 	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" STATE="$(STATE)" exec sh .ci/serve
 
 # The quick ones first, then the long ones.
-CHECKS = lint unit client test-deployment versions integration containers conformance soak-minute
+CHECKS = tools lint unit client test-deployment versions integration containers conformance soak-minute
 
 # Two at a time: most of them wait for something most of the time. Not so those with a browser, which gives up what it
 # loads when a network interface comes or goes.
@@ -33,7 +33,7 @@ unit: $(VENV)/.tests
 	$(VENV)/bin/pytest -q tests/unit
 
 integration: $(VENV)/.tests
-	$(VENV)/bin/pytest -q tests/integration
+	$(VENV)/bin/pytest -q tests/integration $(INTEGRATION)
 
 conformance: $(VENV)/.tests
 	$(VENV)/bin/pytest -q tests/conformance
