@@ -9,6 +9,7 @@ import secrets
 import signal
 import sys
 from collections.abc import Coroutine
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -17,6 +18,9 @@ from websockets.exceptions import WebSocketException
 from ..check import CheckError, add_arguments
 from .figures import Figures
 from .user import Server, User
+
+FAREWELL = 1.0
+"""Seconds that a check that is content stays on for a peer that checks as well and is not content yet."""
 
 
 async def be(server: Server, name: str, remote: str) -> str:
@@ -42,10 +46,16 @@ async def check(server: Server, name: str | None, remote: str | None, seconds: f
         call = secrets.token_hex(4)
         alice, bob = f"check-{call}-alice", f"check-{call}-bob"
         users = [User(server, alice, bob, figures), User(server, bob, alice, Figures())]
-    over = figures.until(lambda it: it.good or it.state == "failed")
+
+    async def over() -> None:
+        await figures.until(lambda it: it.good or it.state == "failed")
+        if figures.good and name:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(figures.until(lambda it: it.state == "closed"), FAREWELL)
+
     try:
         async with asyncio.timeout(seconds):
-            await _first(over, *(user.serve() for user in users))
+            await _first(over(), *(user.serve() for user in users))
     except TimeoutError:
         raise CheckError(f"no call within {seconds:g} s: {figures}") from None
     if not figures.good:
