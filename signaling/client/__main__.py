@@ -51,7 +51,7 @@ async def check(server: Server, name: str | None, remote: str | None, seconds: f
         await figures.until(lambda it: it.good or it.state == "failed")
         if figures.good and name:
             with suppress(TimeoutError):
-                await asyncio.wait_for(figures.until(lambda it: it.state == "closed"), FAREWELL)
+                await asyncio.wait_for(figures.until(lambda it: it.over), FAREWELL)
 
     try:
         async with asyncio.timeout(seconds):

@@ -89,7 +89,7 @@ class Call:
     async def close(self) -> None:
         """End it."""
         self._connection.remove_all_listeners()
-        self._figures.state_is("closed")
+        self._figures.end()
         await self._connection.close()
         # The tracks of a connection that never came about would be waited for without end.
         for task in self._receiving:

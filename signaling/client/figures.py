@@ -17,6 +17,7 @@ class Figures:
         pictures: how many came.
         round_trip: the seconds that the question took to come back, or None.
         echoed: how many messages of the other were sent back.
+        over: whether a call was ended, by either side.
     """
 
     def __init__(self, *, asks: bool = False) -> None:
@@ -25,11 +26,19 @@ class Figures:
         self.pictures = 0
         self.round_trip: float | None = None
         self.echoed = 0
+        self.over = False
         self._news = asyncio.Event()
 
     def state_is(self, state: str) -> None:
         """Note a new state of the connection."""
         self.state = state
+        if state == "closed":
+            self.end()
+        self._news.set()
+
+    def end(self) -> None:
+        """Note that a call was ended."""
+        self.over = True
         self._news.set()
 
     def picture_came(self) -> None:
@@ -45,7 +54,7 @@ class Figures:
     @property
     def good(self) -> bool:
         """Whether all that a call is for has come; a peer that is content sooner leaves, and sends no more pictures."""
-        enough = 1 if self.state == "closed" else ENOUGH_PICTURES
+        enough = 1 if self.over else ENOUGH_PICTURES
         return self.round_trip is not None and self.pictures >= enough
 
     async def until(self, condition: Callable[[Figures], bool]) -> None:

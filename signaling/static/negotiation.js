@@ -24,6 +24,13 @@ import { Timer } from './timer.js';
 const STALLED = { offers: 2_000, answers: 4_000 };
 const FAILED = { offers: 0, answers: 2_000 };
 
+/**
+ * All on one transport from the start. Otherwise Firefox opens another one for what is added in mid-call, and is
+ * `connecting` again until the answer says that the one there is will do.
+ * @type {RTCConfiguration}
+ */
+const BUNDLED = { bundlePolicy: 'max-bundle' };
+
 /** @extends {Emitter<Events>} */
 export class Negotiation extends Emitter {
   /** @type {string | undefined} */
@@ -66,9 +73,9 @@ export class Negotiation extends Emitter {
     this.#offers = offers;
     this.#outgoing = outgoing;
     this.#configure = configure;
-    const connection = new RTCPeerConnection();
+    const connection = new RTCPeerConnection(BUNDLED);
     this.#connection = connection;
-    this.#step(async () => connection.setConfiguration(await configure()));
+    this.#step(() => this.#setUp());
     connection.onnegotiationneeded = () => this.#negotiate();
     connection.onicecandidate = ({ candidate }) => candidate && !this.#paused && signaling.candidate(candidate);
     connection.onconnectionstatechange = () => this.#changed();
@@ -164,8 +171,12 @@ export class Negotiation extends Emitter {
     });
   }
 
+  async #setUp() {
+    this.#connection.setConfiguration({ ...BUNDLED, ...(await this.#configure()) });
+  }
+
   async #restart() {
-    this.#connection.setConfiguration(await this.#configure());
+    await this.#setUp();
     this.#connection.restartIce();
   }
 

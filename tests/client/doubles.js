@@ -97,7 +97,8 @@ export class FakeConnection {
   stats = new Map();
   #rolledBack = false;
 
-  constructor() {
+  constructor({ bundlePolicy = 'balanced' } = {}) {
+    this.bundlePolicy = bundlePolicy;
     this.number = FakeConnection.made.push(this);
   }
 
@@ -105,7 +106,8 @@ export class FakeConnection {
     return FakeConnection.made.at(-1);
   }
 
-  setConfiguration(configuration) {
+  setConfiguration({ bundlePolicy = 'balanced', ...configuration }) {
+    if (bundlePolicy !== this.bundlePolicy) throw new Error('The bundle policy stays what it was');
     this.configuration = configuration;
   }
 

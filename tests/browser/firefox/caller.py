@@ -1,0 +1,48 @@
+"""One user at the page in Firefox, told and asked the same as one in Chromium."""
+
+from __future__ import annotations
+
+import time
+
+from tests.browser.conftest import Caller
+from tests.browser.firefox.browser import PATIENCE
+from tests.browser.firefox.page import Page
+
+PRELOAD = """
+    // The page keeps its connections to itself, so they are noted as they are made.
+    window.connections = [];
+    window.RTCPeerConnection = class extends RTCPeerConnection {
+        constructor(...args) { super(...args); window.connections.push(this); }
+    };
+    // What the page's policy forbids, Firefox says to a person at its console only.
+    document.addEventListener('securitypolicyviolation', ({ violatedDirective, blockedURI }) => {
+        console.error(`forbidden by ${violatedDirective}: ${blockedURI}`);
+    });
+"""
+
+
+class FirefoxCaller(Caller):
+    def __init__(self, firefox, url):
+        self.page = Page(firefox, PRELOAD)
+        self.url = url
+
+    def reads(self, words):
+        self.until("(words) => document.querySelector('[role=status]').textContent.includes(words)", words)
+
+    def shows(self, words):
+        self.until("(words) => document.body.innerText.includes(words)", words)
+
+    def button(self, name):
+        """The one button of this name, as soon as it is there."""
+        deadline = time.monotonic() + PATIENCE
+        while not (found := self.page.find("button", name)):
+            assert time.monotonic() < deadline, f"no button {name!r}"
+            self.page.wait_for_timeout(50)
+        [button] = found
+        return button
+
+    def press(self, name):
+        self.page.click(self.button(name))
+
+    def hang_up(self):
+        self.press("Hang up")
