@@ -5,29 +5,32 @@ VENV ?= .venv
 STATE ?= .run
 
 # The command of each Debian package that the tests use, and the package.
-TOOLS = openssl:openssl chromium:chromium node:nodejs turnserver:coturn npm:npm /usr/sbin/nginx:nginx /usr/sbin/haproxy:haproxy
+TOOLS = openssl:openssl chromium:chromium firefox-esr:firefox-esr Xvfb:xvfb node:nodejs turnserver:coturn npm:npm /usr/sbin/nginx:nginx /usr/sbin/haproxy:haproxy
 # Those of the tests that take root: they run containers and boot a VM.
 ROOT_TOOLS = crun:crun git:git ip:iproute2 mmdebstrap:mmdebstrap nft:nftables nsenter:util-linux pebble:pebble \
 	pebble-challtestsrv:pebble podman:podman ssh:openssh-client systemd-nspawn:systemd-container
 
-.PHONY: run test lint unit integration conformance browser browser-page browser-client proxies containers test-deployment client bench soak soak-minute versions tools requirements ansible-docs clean
+# What the tests in a browser take from npm.
+MODULES = tests/browser/node_modules/.done tests/benchmarks/node/node_modules/.done
+
+.PHONY: run test lint unit integration conformance browser browser-page browser-client browser-firefox proxies containers test-deployment client bench soak soak-minute versions tools requirements ansible-docs clean
 
 run: $(VENV)/.service
 	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" STATE="$(STATE)" exec sh .ci/serve
 
-# The quick ones first, then the long ones.
-CHECKS = tools lint unit client test-deployment versions integration containers conformance soak-minute
+# The linters first, then what takes longest, so that nothing long is left over for the end.
+CHECKS = lint test-deployment browser-page versions browser-client browser-firefox integration soak-minute conformance containers proxies unit client
 
-# Two at a time: most of them wait for something most of the time. Not so those with a browser, which gives up what it
-# loads when a network interface comes or goes.
-test: tools $(VENV)/.tests .venv-ansible/.done
-	@$(MAKE) --no-print-directory --jobs=2 --output-sync $(CHECKS)
-	@$(MAKE) --no-print-directory --jobs=2 --output-sync browser proxies
+# Three at a time, on two cores as well: one of them always waits for something, the deployment most of all. They begin in
+# this order, since none has to wait for the tools any more.
+test: tools $(VENV)/.tests .venv-ansible/.done $(MODULES)
+	@$(MAKE) --no-print-directory --jobs=3 --output-sync --old-file=tools $(CHECKS)
 
-lint: $(VENV)/.tests
+lint: $(VENV)/.tests .venv-ansible/.done
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
+	cd ansible && PATH="$(CURDIR)/.venv-ansible/bin:$$PATH" ansible-lint --profile production --offline --strict -q
 
 unit: $(VENV)/.tests
 	$(VENV)/bin/pytest -q tests/unit
@@ -38,16 +41,19 @@ integration: $(VENV)/.tests
 conformance: $(VENV)/.tests
 	$(VENV)/bin/pytest -q tests/conformance
 
-browser: browser-page browser-client
+browser: browser-page browser-client browser-firefox
 
-browser-page: tools $(VENV)/.tests
-	$(VENV)/bin/pytest -q tests/browser --ignore=tests/browser/client
+browser-page: tools $(VENV)/.tests $(MODULES)
+	sh .ci/apart $(VENV)/bin/pytest -q tests/browser/test_*.py
 
-browser-client: tools $(VENV)/.tests
-	$(VENV)/bin/pytest -q tests/browser/client
+browser-client: tools $(VENV)/.tests $(MODULES)
+	sh .ci/apart $(VENV)/bin/pytest -q tests/browser/client
+
+browser-firefox: tools $(VENV)/.tests
+	sh .ci/apart $(VENV)/bin/pytest -q tests/browser/firefox
 
 proxies: tools $(VENV)/.tests
-	$(VENV)/bin/pytest -q tests/proxies
+	sh .ci/apart $(VENV)/bin/pytest -q tests/proxies
 
 containers: tools $(VENV)/.tests
 	$(VENV)/bin/pytest -q tests/containers
@@ -89,6 +95,14 @@ $(VENV)/.tests: requirements-dev.txt
 
 .venv-ansible/.done: tests/deployment/requirements.txt
 	@sh .ci/venv $(PYTHON) .venv-ansible $<
+	@touch $@
+
+tests/browser/node_modules/.done: tests/browser/package-lock.json | tools
+	@npm ci --prefix $(<D) --silent --no-audit --no-fund
+	@touch $@
+
+tests/benchmarks/node/node_modules/.done: tests/benchmarks/node/package.json | tools
+	@npm install --prefix $(<D) --silent --no-package-lock --no-audit --no-fund
 	@touch $@
 
 requirements: $(VENV)/.tests

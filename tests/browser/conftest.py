@@ -1,15 +1,13 @@
 """Real Chromium pages with a fake camera, each with one user in it."""
 
-import base64
-import hashlib
 import os
 import re
 import time
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from playwright.sync_api import expect, sync_playwright
+
+from tests.browser.profiles import Profiles
 
 CHROMIUM = "/usr/bin/chromium"
 FLAGS = [
@@ -23,18 +21,9 @@ FLAGS = [
     "--use-fake-device-for-media-stream=device-count=3",
     "--allow-loopback-in-peer-connection",
 ]
-# Whatever a page asks for is allowed, and a screen is chosen for it.
-ALLOW = "--use-fake-ui-for-media-stream"
 PATIENCE = 20_000  # milliseconds; a first frame takes about 1,500
 expect.set_options(timeout=PATIENCE)
 
-# The page keeps its connections to itself, so they are noted as they are made.
-NOTE_CONNECTIONS = """
-    window.connections = [];
-    window.RTCPeerConnection = class extends RTCPeerConnection {
-        constructor(...args) { super(...args); window.connections.push(this); }
-    };
-"""
 DECODES_MORE_THAN = """async (seen) => {
     const video = document.querySelector('#remote');
     const [track] = video.srcObject?.getVideoTracks() ?? [];
@@ -119,29 +108,51 @@ def chromium():
             browser.close()
 
 
-@pytest.fixture
-def new_caller(server, chromium):
-    """Make callers, each in a browser profile of its own; no page may complain, or ask a stranger for anything."""
-    trusting = f"--ignore-certificate-errors-spki-list={spki_hash(server.certificate)}"
-    callers, contexts, strangers = [], [], []
+@pytest.fixture(scope="module")
+def profiles(chromium, certificate):
+    return Profiles(chromium, certificate)
 
-    def new(beside=None, allowed=None, **profile):
-        """`allowed`: the permissions that the user grants, refusing all others; None: whatever is asked for."""
-        if beside is None:
-            context = (chromium(trusting, ALLOW) if allowed is None else chromium(trusting)).new_context(**profile)
-            if allowed:
-                context.grant_permissions(allowed)
-            context.add_init_script(NOTE_CONNECTIONS)
-            context.on("request", lambda request: request.url.startswith(server.url) or strangers.append(request.url))
-            contexts.append(context)
-        else:
-            context = beside.page.context
+
+@pytest.fixture
+def new_profile(profiles):
+    """Hand out profiles: used ones, good as new, but to who will leave traces or wants one of a certain kind.
+
+    A clock that is wound is such a trace (`own`), since clocks are the profile's.
+    """
+    shared, owned = [], []
+
+    def new(own=False, **kind):
+        if own or kind:
+            owned.append(profiles.make(**kind))
+            return owned[-1]
+        shared.append(profiles.take())
+        return shared[-1]
+
+    yield new
+    for context in owned:
+        context.close()
+    for context in shared:
+        profiles.give_back(context)
+
+
+@pytest.fixture
+def new_caller(server, new_profile):
+    """Make callers, each in a browser profile of its own; no page may complain, or ask a stranger for anything."""
+    callers, strangers = [], []
+
+    def note_a_stranger(request):
+        if not request.url.startswith(server.url):
+            strangers.append(request.url)
+
+    def new(beside=None, **kind):
+        context = beside.page.context if beside else new_profile(**kind)
         callers.append(Caller(context.new_page(), server.url))
+        callers[-1].page.on("request", note_a_stranger)
         return callers[-1]
 
     yield new
-    for context in contexts:
-        context.close()
+    for caller in callers:
+        caller.page.close()
     assert [caller.complaints for caller in callers if caller.complaints] == []
     assert strangers == []
 
@@ -172,10 +183,3 @@ def names(request):
     """Two user ids of the test's own, so that tests that share a server share no room."""
     test = re.sub(r"\W+", "-", request.node.name)
     return f"alice-{test}", f"bob-{test}"
-
-
-def spki_hash(certificate):
-    """What Chromium knows a certificate it shall trust by: the hash of its public key."""
-    key = x509.load_pem_x509_certificate(certificate.read_bytes()).public_key()
-    der = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    return base64.b64encode(hashlib.sha256(der).digest()).decode()

@@ -86,9 +86,10 @@ def test_a_restart_of_the_server_is_survived(alice, bob, names):
     assert len(sockets) == 4
 
 
-def test_a_lost_offer_is_made_good(alice, bob, names):
+def test_a_lost_offer_is_made_good(new_caller, bob, names):
     """When the offer never arrives, the page that made it starts over after its ten seconds, and the call succeeds."""
     lost = []
+    alice = new_caller(own=True)
 
     def between(page_end):
         server_end = page_end.connect_to_server()

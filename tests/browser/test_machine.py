@@ -8,7 +8,6 @@ import sys
 import pytest
 
 from tests.browser.client.user import User
-from tests.browser.conftest import ALLOW, spki_hash
 from tests.driver import PATIENCE, ROOT
 
 
@@ -51,12 +50,10 @@ def new_machine():
 
 
 @pytest.fixture
-def page(chromium, relayed):
-    browser = chromium(f"--ignore-certificate-errors-spki-list={spki_hash(relayed.certificate)}", ALLOW)
-    context = browser.new_context()
-    user = User(context, relayed)
+def page(new_profile, relayed):
+    user = User(new_profile(), relayed)
     yield user
-    context.close()
+    user.page.close()
     assert user.complaints == []
 
 

@@ -182,9 +182,9 @@ RELAY_ONLY = """
 """
 
 
-def test_a_peer_that_breaks_off_is_waited_for(alice, new_caller, names):
+def test_a_peer_that_breaks_off_is_waited_for(new_caller, names):
     """A browser that dies says nothing: the page says that it reconnects, then that the peer is lost."""
-    bob = new_caller(allowed=["camera", "microphone"])
+    alice, bob = new_caller(own=True), new_caller(allowed=["camera", "microphone"])
     alice.page.clock.install()
     alice.open(*names)
     bob.open(*reversed(names))

@@ -4,6 +4,8 @@ import pytest
 from playwright.sync_api import expect
 
 PLAYS = "() => document.querySelector('#preview-video').videoWidth > 0"
+# The camera and the microphone are opened one after the other.
+HAS_BOTH = "() => document.querySelector('#preview-video').srcObject?.getTracks().length === 2"
 DEVICE_ID = "async label => (await navigator.mediaDevices.enumerateDevices()).find(one => one.label === label).deviceId"
 
 
@@ -39,11 +41,13 @@ def test_another_camera_and_microphone_are_chosen_and_remembered(previewing):
     page.get_by_label("Microphone", exact=True).select_option("Fake Audio Input 2")
     chosen = {"audio": ["Fake Audio Input 2", True], "video": ["fake_device_2", True]}
     alice.until(PLAYS)
+    alice.until(HAS_BOTH)
     expect(page.get_by_label("Camera", exact=True)).to_have_value(page.evaluate(DEVICE_ID, "fake_device_2"))
     assert alice.own_tracks() == chosen
 
     page.reload()
     alice.until(PLAYS)
+    alice.until(HAS_BOTH)
     assert alice.own_tracks() == chosen
 
 

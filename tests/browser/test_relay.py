@@ -5,7 +5,6 @@ import time
 import pytest
 
 from tests.browser.client.user import User
-from tests.browser.conftest import ALLOW, spki_hash
 from tests.driver import PATIENCE, Server
 
 # No more than the browser's own API, so that it is the server which is tested.
@@ -54,24 +53,15 @@ SELECTED = """async () => {
 
 
 @pytest.fixture
-def browser(certificate, chromium):
-    return chromium(f"--ignore-certificate-errors-spki-list={spki_hash(certificate)}", ALLOW)
-
-
-@pytest.fixture
-def new_page(browser):
+def new_page(new_profile):
     """Open the call page of a server, whose policy the requests to `/ice-servers` are under."""
-    contexts = []
 
     def new(server):
-        contexts.append(browser.new_context())
-        page = contexts[-1].new_page()
+        page = new_profile().new_page()
         page.goto(server.url)
         return page
 
-    yield new
-    for context in contexts:
-        context.close()
+    return new
 
 
 def sees_more_frames_than(page, number):
@@ -113,9 +103,9 @@ def test_expired_credentials_get_no_relay(new_page, certificate, coturn):
     assert set(page.evaluate("refusals")) == {401}
 
 
-def test_the_client_calls_by_the_relay_with_what_its_join_is_told(browser, relayed, names):
+def test_the_client_calls_by_the_relay_with_what_its_join_is_told(new_profile, relayed, names):
     """`SignalingClient` asks with its `join`; `Call` says that the way is a relay."""
-    alice, bob = (User(browser.new_context(), relayed) for _ in range(2))
+    alice, bob = (User(new_profile(), relayed) for _ in range(2))
     me, peer = names
     alice.calls(me, peer, iceTransportPolicy="relay").is_("waiting")
     bob.calls(peer, me, iceTransportPolicy="relay").is_("connected", path="relay")

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from tests.address import Address
-from tests.browser.conftest import alice, bob, chromium, names, new_caller  # noqa: F401 - fixtures
+from tests.browser.conftest import alice, bob, chromium, names, new_caller, new_profile  # noqa: F401 - fixtures
+from tests.browser.profiles import Profiles
 from tests.proxies.proxy import HAProxy, Nginx, Proxy
 
 
@@ -25,6 +28,11 @@ def kind(request: pytest.FixtureRequest) -> type[Proxy]:
 def server(proxy: Proxy) -> Address:
     """What the callers take for the server."""
     return proxy.https
+
+
+@pytest.fixture
+def profiles(chromium, certificate: Path) -> Profiles:  # noqa: F811 - fixtures
+    return Profiles(chromium, certificate)
 
 
 def test_a_call_in_a_browser(alice, bob, names):  # noqa: F811 - fixtures

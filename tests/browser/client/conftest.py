@@ -3,24 +3,20 @@
 import pytest
 
 from tests.browser.client.user import User
-from tests.browser.conftest import ALLOW, spki_hash
 
 
 @pytest.fixture
-def new_user(server, chromium):
+def new_user(server, new_profile):
     """Make users, each in a browser profile of its own."""
-    browser = chromium(f"--ignore-certificate-errors-spki-list={spki_hash(server.certificate)}", ALLOW)
-    users, contexts = [], []
+    users = []
 
-    def new(beside=None):
-        context = beside.page.context if beside else browser.new_context()
-        contexts.append(context)
-        users.append(User(context, server))
+    def new(beside=None, **profile):
+        users.append(User(beside.page.context if beside else new_profile(**profile), server))
         return users[-1]
 
     yield new
-    for context in contexts:
-        context.close()
+    for user in users:
+        user.page.close()
     assert [user.complaints for user in users if user.complaints] == []
 
 

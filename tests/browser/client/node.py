@@ -15,11 +15,9 @@ FOLDER = ROOT / "tests" / "benchmarks" / "node"
 
 
 class NodeServer:
-    """The server of the benchmarks, over TLS, on a free port."""
+    """The server of the benchmarks, whose modules make installs, over TLS, on a free port."""
 
     def __init__(self, certificate: Path) -> None:
-        if not (FOLDER / "node_modules").is_dir():
-            subprocess.run(["npm", "install", "--no-package-lock", "--no-audit", "--no-fund"], cwd=FOLDER, check=True)
         with socket.create_server(("127.0.0.1", 0)) as probe:
             self.port = probe.getsockname()[1]
         self.url = f"wss://localhost:{self.port}"

@@ -78,14 +78,19 @@ def test_calling_oneself_is_refused_with_a_code(alice, names, node):
     assert alice.tells("call.status.error.code") == "self-connection"
 
 
-def test_a_server_that_never_answers_a_ping_is_left_in_peace(call, new_user):
-    """Silence of a server that never answered says nothing, so that looking again does not cost the socket."""
-    alice, _ = call
-    sockets = []
-    alice.page.on("websocket", lambda socket: sockets.append(socket))
-    alice.page.clock.install()
-    alice.tells("window.dispatchEvent(new Event('online'))")
-    alice.page.clock.fast_forward(60_000)
-    alice.page.clock.resume()
-    are_in_a_call(*call)
-    assert sockets == []
+class TestWithAClockToWind:
+    @pytest.fixture
+    def alice(self, new_user):
+        return new_user(own=True)
+
+    def test_a_server_that_never_answers_a_ping_is_left_in_peace(self, call):
+        """Silence of a server that never answered says nothing, so that looking again does not cost the socket."""
+        alice, _ = call
+        sockets = []
+        alice.page.on("websocket", lambda socket: sockets.append(socket))
+        alice.page.clock.install()
+        alice.tells("window.dispatchEvent(new Event('online'))")
+        alice.page.clock.fast_forward(60_000)
+        alice.page.clock.resume()
+        are_in_a_call(*call)
+        assert sockets == []

@@ -12,10 +12,6 @@ PAGE = """
 <video id="remote" autoplay playsinline muted></video>
 <video id="screen" autoplay playsinline muted></video>
 <script type="module">
-  window.connections = [];
-  window.RTCPeerConnection = class extends RTCPeerConnection {
-    constructor(...args) { super(...args); window.connections.push(this); }
-  };
   Object.assign(window, await import('/static/client.js'));
 </script>
 """

@@ -1,4 +1,4 @@
-"""The TURN server on the same host: a call that has no other way, and the way back."""
+"""What else an operator may want: the port of HTTPS, a TURN server on the same host, and all of it undone again."""
 
 from __future__ import annotations
 
@@ -16,22 +16,27 @@ from cryptography import x509
 from tests.deployment.command import wait_until
 from tests.deployment.controller import Controller
 from tests.deployment.network import reaches
+from tests.deployment.rig import Rig
 from tests.deployment.service import Service
+from tests.deployment.unit import Unit
 from tests.deployment.vm import VM
 from tests.driver import ROOT
 
 pytestmark = pytest.mark.timeout(600)
 
+WANTED = {"signaling_port": 443, "coturn_enabled": True}
 TLS_PORT = 5349
+CAP_NET_BIND_SERVICE = 1 << 10
 # The users' name server knows the domain; here a namespace with its own hosts file does.
 WITH_HOSTS = 'mount --bind "$0" /etc/hosts && exec "$@"'
 
 
 @pytest.fixture(scope="module")
-def turn(service: Service, controller: Controller) -> Service:
-    play = controller.play("site.yml", coturn_enabled=True)
+def turn(service: Service, rig: Rig, controller: Controller) -> Service:
+    """The service as it is then."""
+    play = controller.play("site.yml", **WANTED)
     assert play.ok, play.output
-    return service
+    return rig.service(port=443)
 
 
 def certificate(service: Service) -> x509.Certificate:
@@ -52,6 +57,15 @@ def ice_servers(service: Service, controller: Controller) -> list[dict[str, obje
         return list(json.load(answer)["iceServers"])
 
 
+def test_a_port_below_1024_takes_one_right(service: Service, turn: Service, unit: Unit, vm: VM):
+    with turn.call() as call:
+        assert call.goes_on()
+    assert not reaches(service.address, service.port)
+    status = dict(line.split(":\t") for line in vm.ssh(f"sudo cat /proc/{unit.worker}/status").splitlines())
+    assert int(status["CapBnd"], 16) == int(status["CapEff"], 16) == CAP_NET_BIND_SERVICE
+    assert "0" not in status["Uid"].split()
+
+
 def test_a_call_by_the_relay_alone(turn: Service, controller: Controller, tmp_path: Path):
     """By each of the TURN URLs: over UDP, TCP, and TLS with the certificate of the service."""
     hosts = tmp_path / "hosts"
@@ -67,7 +81,7 @@ def test_a_call_by_the_relay_alone(turn: Service, controller: Controller, tmp_pa
 
 
 def test_a_second_play_changes_nothing(turn: Service, controller: Controller):
-    play = controller.play("site.yml", coturn_enabled=True)
+    play = controller.play("site.yml", **WANTED)
     assert play.ok, play.output
     assert play.changed == 0, play.output
 
@@ -92,11 +106,12 @@ def test_a_renewed_certificate_is_taken_up(turn: Service, vm: VM):
     assert vm.ssh("systemctl show coturn.service --property=MainPID") == process
 
 
-def test_turned_off_again_nothing_of_it_is_left_open(turn: Service, controller: Controller, vm: VM):
+def test_undone_again_nothing_of_it_is_left_open(service: Service, turn: Service, controller: Controller, vm: VM):
     assert reaches(turn.address, TLS_PORT)
     play = controller.play("site.yml")
     assert play.ok, play.output
     assert not reaches(turn.address, TLS_PORT)
+    assert not reaches(turn.address, turn.port)
     assert "udp" not in vm.ssh("sudo ufw status")
-    assert ice_servers(turn, controller) == []
+    assert ice_servers(service, controller) == []
     assert vm.ssh("systemctl is-active coturn.service", check=False) == "inactive\n"
