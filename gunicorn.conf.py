@@ -13,7 +13,7 @@ worker_connections = _settings.max_connections + hooks.SPARE_PLACES
 max_requests = 0
 # How long gunicorn's gevent worker waits for the head of a request.
 keepalive = max(1, round(_settings.handshake_timeout))
-graceful_timeout = 5
+graceful_timeout = hooks.graceful_timeout(_settings)
 # It is on by default, in the home of whoever runs this.
 control_socket_disable = True
 

@@ -19,7 +19,8 @@ ROOT = Path(__file__).resolve().parent.parent
 ROLES = ROOT / "ansible" / "roles"
 sys.path.insert(0, str(ROOT))
 
-from signaling.settings import Settings, expected, variable_name  # noqa: E402
+from signaling.environment import expected, variable_name  # noqa: E402
+from signaling.settings import Settings  # noqa: E402
 
 
 def options(role: Path) -> dict[str, dict[str, Any]]:
@@ -69,10 +70,16 @@ def _rule(field: msgspec.structs.FieldInfo) -> dict[str, Any]:
     match kind:
         case msgspec.inspect.IntType(ge=low, le=high):
             return rule | {"pattern": r"[0-9]+\Z", "low": low, "high": high}
+        case msgspec.inspect.FloatType(gt=None, ge=low, le=high):
+            return rule | {"pattern": r"[0-9]+([.][0-9]+)?\Z", "low": low, "high": high}
+        case msgspec.inspect.BoolType():
+            return rule | {"pattern": r"(true|false|True|False|1|0)\Z"}
         case msgspec.inspect.FloatType(gt=low, le=high):
             return rule | {"pattern": r"[0-9]+([.][0-9]+)?\Z", "above": low, "high": high}
         case msgspec.inspect.LiteralType(values=values):
             return rule | {"pattern": rf"({'|'.join(map(str, values))})\Z"}
+        case msgspec.inspect.StrType(pattern=str(one)):
+            return rule | {"pattern": one.removeprefix("^")}
         case msgspec.inspect.VarTupleType(
             item_type=msgspec.inspect.Metadata(type=msgspec.inspect.StrType(pattern=one))
         ):

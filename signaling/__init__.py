@@ -9,9 +9,12 @@ The way of a relayed message, one room after the other::
                                              | join, leave
                                            registry.py   the lock-protected pairs of members
 
-Around it: ``endpoint.py`` (the flask-sock route and the handshake), ``connections.py`` (all WebSockets of a
-worker: counted, pinged, drained), ``pages.py`` (HTTP), ``ice.py`` (STUN and TURN servers), ``extension.py``
-(:class:`Signaling`), ``settings.py``, ``tls.py``, ``logs.py``, and ``hooks.py`` (what ``gunicorn.conf.py`` calls).
+Around it: ``endpoint.py`` (the flask-sock route and the handshake), ``service.py`` (what all sessions share),
+``connections.py`` (all WebSockets of a worker: counted, pinged, drained), ``extension.py`` (:class:`Signaling`),
+``pages.py`` (HTTP), ``ice.py`` (STUN and TURN servers), ``hooks.py`` (what ``gunicorn.conf.py`` calls).
+
+Locks: ``tokens.py`` (who may join), ``origins.py``, ``addresses.py``, ``limits.py``. Gauges: ``observer.py`` (what is
+counted), ``calls.py`` (what happened in each call), ``metrics.py``, ``ops.py``. ``docs/architecture.md`` has the rest.
 """
 
 from __future__ import annotations

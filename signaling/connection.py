@@ -3,9 +3,7 @@
 Reading waits in the greenlet of the request. What needs no waiting can be dealt with in the event loop before it comes
 to that: to switch to a greenlet and back costs more than to pass on a message.
 
-Writing never waits. A send tries the socket once; what does not fit goes to this connection's own bounded buffer, which
-a greenlet of its own empties, and while that is not empty everything queues behind it. So a slow or dead reader costs
-its own call, nobody else's.
+Writing never waits: see :mod:`signaling.outbound`.
 """
 
 from __future__ import annotations
@@ -27,17 +25,13 @@ from simple_websocket import ConnectionClosed
 
 from . import frames
 from .inbound import Inbound
+from .outbound import WOULD_BLOCK, Outbound
 from .protocol import CloseCode
 
 # At least a TLS record: then nothing is ever left decrypted inside OpenSSL, where waiting on the socket misses it.
 _READ_BYTES = 65_536
 
-# What OpenSSL could not write it wants to be given again, as much or more of it. So a write is the front of what is
-# left, up to a length that is always the same.
-_WRITE_BYTES = 65_536
-
-_WOULD_BLOCK = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
-_READABLE, _WRITABLE = 1, 2
+_READABLE = 1
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
@@ -49,9 +43,12 @@ class Connection:
         at_once: called with each message as it arrives, in the event loop, while :meth:`receive` waits. It must not
             wait. It returns True when it has dealt with the message, else that and all after it are left to
             :meth:`receive`, which also raises whatever it raises.
+        tell_extras: called with the number of frames that arrived beside whole messages and pongs: pings, fragments, a
+            close. It must not wait.
         close_code: None while open, then the close code of its end (1005 and 1006 as in RFC 6455, section 7.4.1).
         close_reason: the words that go with it.
         opened: :func:`time.monotonic` of its start, in seconds.
+        round_trip: seconds from the last ping to its pong, None while there is none; whoever takes it sets it None.
     """
 
     __slots__ = (
@@ -59,19 +56,20 @@ class Connection:
         "_close_timeout",
         "_hub",
         "_inbound",
-        "_pending",
+        "_outbound",
+        "_pinged",
         "_read",
         "_reader",
-        "_send_buffer_bytes",
         "_sock",
+        "_transmit",
         "_watcher",
-        "_write",
-        "_writer",
         "at_once",
         "close_code",
         "close_reason",
         "heard",
         "opened",
+        "round_trip",
+        "tell_extras",
     )
 
     def __init__(
@@ -85,22 +83,23 @@ class Connection:
         self.opened = time.monotonic()
         self.heard = True
         self.at_once: Callable[[str | bytes], bool] = _never
+        self.tell_extras: Callable[[int], None] = _ignore
         self.close_code: int | None = None
         self.close_reason = ""
+        self.round_trip: float | None = None
+        self._pinged = 0.0
         self._sock = sock
         self._hub = gevent.get_hub()
         # The greenlet that waits to read, while it does.
         self._reader: greenlet | None = None
         self._watcher: Any = self._hub.loop.io(sock.fileno(), _READABLE)
         self._inbound = Inbound(max_message_bytes)
-        self._pending = bytearray()
-        self._writer: gevent.Greenlet[[], None] | None = None
-        self._send_buffer_bytes = send_buffer_bytes
+        self._outbound = Outbound(sock, send_buffer_bytes, self._abort)
+        self._transmit = self._outbound.transmit
         self._close_timeout = close_timeout
         # gevent's sockets are non-blocking underneath. Its Python layers would wait.
         tls = getattr(sock, "_sslobj", None)
         self._read: Any = tls.read if tls else partial(os.read, sock.fileno())
-        self._write: Any = tls.write if tls else partial(os.write, sock.fileno())
 
     # Reading: in one greenlet, the one that made the connection.
 
@@ -153,7 +152,7 @@ class Connection:
         """Read once, and deal with what came; False when something is left to the reader."""
         try:
             data = self._read(_READ_BYTES)
-        except _WOULD_BLOCK:
+        except WOULD_BLOCK:
             return True
         except ssl.SSLEOFError:
             data = b""
@@ -166,6 +165,11 @@ class Connection:
         self.heard = True
         inbound = self._inbound
         inbound.feed(data)
+        if inbound.pong:
+            self._take_pong()
+        if inbound.extras:
+            extras, inbound.extras = inbound.extras, 0
+            self.tell_extras(extras)
         messages = inbound.messages
         if len(messages) > 1:
             messages.reverse()
@@ -175,6 +179,13 @@ class Connection:
             self._transmit(b"".join(inbound.replies))
             inbound.replies.clear()
         return not messages and inbound.close_code is None and self.close_code is None
+
+    def _take_pong(self) -> None:
+        self._inbound.pong = False
+        # A client may send pongs that nobody asked for (RFC 6455, section 5.5.3).
+        if self._pinged:
+            self.round_trip = time.monotonic() - self._pinged
+            self._pinged = 0.0
 
     # Writing: from any greenlet; never waits, never raises.
 
@@ -191,6 +202,7 @@ class Connection:
     def ping(self) -> None:
         """Send a ping; whatever arrives next sets :attr:`heard`."""
         if self.close_code is None:
+            self._pinged = time.monotonic()
             self._transmit(frames.PING)
 
     def close(self, code: int = CloseCode.NORMAL, reason: str = "") -> None:
@@ -199,41 +211,10 @@ class Connection:
             self._transmit(frames.close(code, reason))
             self._end(code, reason)
 
-    def _transmit(self, data: bytes) -> None:
-        sent = 0
-        if not self._pending:
-            try:
-                sent = self._write(data if len(data) <= _WRITE_BYTES else data[:_WRITE_BYTES])
-                while sent < len(data):
-                    sent += self._write(data[sent : sent + _WRITE_BYTES])
-                return
-            except _WOULD_BLOCK:
-                pass
-            except OSError as error:
-                self._abort(str(error))
-                return
-        self._pending += memoryview(data)[sent:]
-        if len(self._pending) > self._send_buffer_bytes:
-            self._abort(f"it reads too slowly: {len(self._pending)} bytes were waiting for it")
-        elif self._writer is None:
-            self._writer = gevent.spawn(self._flush)
-
-    def _flush(self) -> None:
-        watcher = self._hub.loop.io(self._sock.fileno(), _WRITABLE)
-        try:
-            while self._pending:
-                self._hub.wait(watcher)
-                try:
-                    sent = self._write(self._pending[:_WRITE_BYTES])
-                except _WOULD_BLOCK:
-                    continue
-                except OSError as error:
-                    self._abort(str(error))
-                    return
-                del self._pending[:sent]
-        finally:
-            watcher.close()
-            self._writer = None
+    @property
+    def waiting_bytes(self) -> int:
+        """How much is kept for a client that reads slowly."""
+        return len(self._outbound)
 
     # Ending.
 
@@ -245,7 +226,7 @@ class Connection:
             self._hub.loop.run_callback(self._wake)
 
     def _abort(self, reason: str) -> None:
-        self._pending.clear()
+        self._outbound.drop()
         self._end(CloseCode.ABNORMAL, reason)
         self._reset()
 
@@ -269,14 +250,14 @@ class Connection:
                 finished = True
             if not finished:
                 self._reset()
-        if self._writer is not None:
-            self._writer.kill()
+        self._outbound.release()
         self._watcher.close()
-        self._read = self._write = _released
+        self._read = _released
+        # They lead back to here: without them it goes as soon as nobody holds it.
+        self.at_once, self.tell_extras = _never, _ignore
 
     def _finish(self) -> None:
-        if self._writer is not None:
-            self._writer.join()
+        self._outbound.finish()
         inbound = self._inbound
         if inbound.answered:
             return
@@ -288,7 +269,7 @@ class Connection:
             self._wait()
             try:
                 data = self._read(_READ_BYTES)
-            except _WOULD_BLOCK:
+            except WOULD_BLOCK:
                 continue
             except OSError:
                 return
@@ -300,6 +281,10 @@ class Connection:
 
 def _never(_: str | bytes) -> bool:
     return False
+
+
+def _ignore(_: int) -> None:
+    pass
 
 
 def _released(*_: object) -> NoReturn:

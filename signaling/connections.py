@@ -10,10 +10,14 @@ import gevent
 
 from . import memory
 from .connection import Connection
+from .observer import Observer
 from .protocol import CloseCode
 from .settings import Settings
 
 log = logging.getLogger(__name__)
+
+DRAIN_RATE = 100
+"""How many clients a second are told that the server restarts; more, where there is no time for that."""
 
 _CROWD = 1_000
 """What fewer connections leave behind is not worth the pause of giving it back."""
@@ -28,8 +32,10 @@ class Connections:
         draining: True once the worker stops; no new connection is to be added then.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, observer: Observer) -> None:
         self.draining = False
+        self._drain_seconds = settings.drain_seconds
+        self._observer = observer
         self._interval = settings.ping_interval
         self._timeout = settings.ping_timeout
         self._tick = min(1.0, settings.ping_interval / 4, settings.ping_timeout / 4)
@@ -50,9 +56,17 @@ class Connections:
         """Count ``connection``, and ping it from now on."""
         self._open[connection] = time.monotonic() + self._interval
         self._peak = max(self._peak, len(self._open))
+        if self.draining:
+            # Its handshake was under way when the drain began.
+            self._restart(connection)
         if self._heartbeat is None:
             # Not before: the service may be made in a process that forks, or never serves.
             self._heartbeat = gevent.spawn(self._beat)
+
+    def waiting(self) -> tuple[int, int]:
+        """Return how many bytes are kept for clients that read slowly, and how many clients that are."""
+        kept = [kept for connection in self._open if (kept := connection.waiting_bytes)]
+        return sum(kept), len(kept)
 
     def discard(self, connection: Connection) -> None:
         """Forget ``connection``."""
@@ -60,18 +74,37 @@ class Connections:
         self._pinged.pop(connection, None)
 
     def drain(self) -> None:
-        """Close every connection with 1012, and refuse new ones from now on. Does not wait."""
+        """Refuse new connections from now on, and close the open ones with 1012, one after the other. Waits."""
         self.draining = True
-        if len(self):
-            log.info("Telling %d clients that the server restarts", len(self))
+        waiting = list(self._open)
+        if not waiting:
+            return
+        # They come back when they are told, and all at once would be too many for whoever takes them.
+        seconds = min(self._drain_seconds, len(waiting) / DRAIN_RATE)
+        log.info("Telling %d clients that the server restarts, within %.1f seconds", len(waiting), seconds)
+        begin = time.monotonic()
+        for number, connection in enumerate(waiting):
+            gevent.sleep(max(0.0, begin + seconds * number / len(waiting) - time.monotonic()))
+            self._restart(connection)
+
+    def close_all(self) -> None:
+        """Close every connection that is open with 1012, and each that is yet to come. Does not wait."""
+        self.draining = True
         for connection in list(self._open):
-            connection.close(CloseCode.SERVICE_RESTART, "The server is restarting")
+            self._restart(connection)
+
+    def _restart(self, connection: Connection) -> None:
+        connection.close(CloseCode.SERVICE_RESTART, "The server is restarting")
 
     def _beat(self) -> None:
         while True:
+            due = time.monotonic() + self._tick
             gevent.sleep(self._tick)
+            now = time.monotonic()
+            self._observer.lag.observe(max(0.0, now - due))
+            self._observer.calls.tick(now)
             self._tidy()
-            self._ping(time.monotonic())
+            self._ping(now)
 
     def _ping(self, now: float) -> None:
         # Not in the loop of the beat, whose variables would keep a connection long after its end.
@@ -82,6 +115,9 @@ class Connections:
         for connection in _due(self._open, now):
             del self._open[connection]
             self._open[connection] = now + self._interval
+            if connection.round_trip is not None:
+                self._observer.round_trip.observe(connection.round_trip)
+                connection.round_trip = None
             if connection.heard or connection not in self._pinged:
                 self._pinged.pop(connection, None)
                 connection.heard = False
@@ -106,9 +142,14 @@ def _due(queue: dict[Connection, float], now: float) -> list[Connection]:
 
 
 def drain_all() -> None:
-    """Drain every :class:`Connections` of this process."""
+    """Drain every :class:`Connections` of this process, all at the same time. Waits."""
+    gevent.joinall([gevent.spawn(connections.drain) for connections in list(_all)])
+
+
+def close_all() -> None:
+    """Close what is open in every :class:`Connections` of this process. Does not wait."""
     for connections in list(_all):
-        connections.drain()
+        connections.close_all()
 
 
 def open_count() -> int:

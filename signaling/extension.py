@@ -5,19 +5,29 @@ from __future__ import annotations
 import logging
 import os
 import time
+import weakref
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from flask import Blueprint, Flask, Response
+from flask import Blueprint, Flask, Response, request
 from simple_websocket import ConnectionClosed
 
+from .addresses import Addresses, Proxies
 from .connection import Connection
 from .connections import Connections
 from .endpoint import Sock, refuse
+from .environment import PREFIX, misspelled
+from .headers import add_headers
+from .history import History
+from .metrics import Metrics, add_metrics
+from .ops import add_ops
+from .origins import Origins
 from .pages import add_pages
 from .protocol import CloseCode
 from .registry import Registry, rooms
+from .service import Service
 from .session import Session
-from .settings import PREFIX, Settings, misspelled
+from .settings import Settings
 from .worker import Conversation
 
 if TYPE_CHECKING:
@@ -25,17 +35,23 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+_all: weakref.WeakSet[Signaling] = weakref.WeakSet()
+
 
 class Signaling:
     """WebRTC signaling for a Flask app.
 
     ``Signaling(app)``, or ``init_app`` where there is an app factory. Its routes are ``/`` (the call page, and the
-    WebSocket), ``/ws`` (the WebSocket), ``/ice-servers``, ``/healthz`` and ``/static/``, all under ``url_prefix``.
+    WebSocket), ``/ws`` (the WebSocket), ``/ice-servers``, ``/healthz`` and ``/static/``, and where the settings ask for
+    them ``/metrics`` and ``/ops``, all under ``url_prefix``.
 
     Attributes:
         settings: from the environment, with any ``SIGNALING_`` name of the app's config before it.
         registry: the rooms; those of the process unless given.
         connections: the WebSockets that are open in this process.
+        observer: what is counted and noted.
+        metrics: that in Prometheus's format.
+        history: that of the last minutes.
     """
 
     def __init__(self, app: Flask | None = None, *, url_prefix: str | None = None, registry: Registry = rooms) -> None:
@@ -54,25 +70,61 @@ class Signaling:
         configured = {name: value for name, value in app.config.items() if name.startswith(PREFIX)}
         environ: dict[str, Any] = {**os.environ, **configured}
         self.settings = Settings.load(environ)
-        for name, nearest in misspelled(environ):
+        for name, nearest in misspelled(environ, Settings.__struct_fields__):
             log.warning("%s is not a setting: did you mean %s?", name, nearest)
-        self.connections = Connections(self.settings)
+        self.service = Service.of(self.settings, self.registry)
+        self.observer = self.service.observer
+        self.connections = Connections(self.settings, self.observer)
+        self._origins = Origins(self.settings.allowed_origins, allow_missing=self.settings.allow_missing_origin)
+        self._proxies = Proxies(self.settings.trusted_proxies)
+        self._addresses = Addresses(self.settings)
         blueprint = Blueprint("signaling", __name__, url_prefix=self.url_prefix, static_folder="static")
         sock = Sock(app)
         for path, endpoint in (("/", "websocket"), ("/ws", "websocket_alias")):
             sock.route(path, bp=blueprint, endpoint=endpoint, strict_slashes=False)(self._admit)
+        add_headers(blueprint, self.settings)
         add_pages(blueprint, self)
+        self.metrics = Metrics(self)
+        self.history = History(self)
+        add_metrics(blueprint, self)
+        add_ops(blueprint, self)
         app.register_blueprint(blueprint)
         app.extensions["signaling"] = self
+        _all.add(self)
+
+    def start(self) -> None:
+        """Begin what goes on beside the requests, in the worker. Does not wait."""
+        self.metrics.start()
+        if self.settings.ops_token:
+            self.history.start()
+
+    def stop(self) -> None:
+        """Let go of what the next worker needs."""
+        self.metrics.stop()
+
+    def client_address(self) -> str:
+        """Return the address of the client whose request this is; empty on a Unix socket where no proxy tells it."""
+        return self._proxies.client(request.remote_addr or "", request.headers.get("X-Forwarded-For", ""))
 
     def _admit(self) -> Conversation | Response:
+        address = self.client_address()
+        # What is logged of the request names the client as well.
+        request.remote_addr = address
         if self.connections.draining:
-            return refuse(503, "The server is restarting.", **{"Retry-After": "1"})
+            return self._refuse("draining", 503, "The server is restarting.", **{"Retry-After": "1"})
+        if not self._origins.allow(request.headers.get("Origin"), request.host):
+            return self._refuse("origin", 403, "This origin is not allowed.")
         if len(self.connections) >= self.settings.max_connections:
-            return refuse(503, "The server is full.", **{"Retry-After": "10"})
-        return self._converse
+            return self._refuse("full", 503, "The server is full.", **{"Retry-After": "10"})
+        if why := self._addresses.refusal(address, time.monotonic()):
+            return self._refuse("address", 429, why, **{"Retry-After": "10"})
+        return partial(self._converse, address)
 
-    def _converse(self, sock: gevent.socket.socket) -> None:
+    def _refuse(self, reason: str, status: int, words: str, **headers: str) -> Response:
+        self.observer.refuse(reason, words)
+        return refuse(status, words, **headers)
+
+    def _converse(self, address: str, sock: gevent.socket.socket) -> None:
         settings = self.settings
         connection = Connection(
             sock,
@@ -80,9 +132,11 @@ class Signaling:
             send_buffer_bytes=settings.send_buffer_bytes,
             close_timeout=settings.close_timeout,
         )
-        session = Session(self.registry, connection, settings)
+        session = Session(self.service, connection)
         connection.at_once = session.relay
+        connection.tell_extras = session.count
         self.connections.add(connection)
+        self._addresses.add(address)
         log.info("Client connected", extra={"connection": session.id})
         try:
             while True:
@@ -94,8 +148,10 @@ class Signaling:
             connection.close(CloseCode.INTERNAL_ERROR, "Internal error")
         finally:
             self.connections.discard(connection)
+            self._addresses.discard(address)
             code = connection.close_code or CloseCode.ABNORMAL
             session.end(code)
+            self.observer.closes[code] += 1
             log.info(
                 "Client disconnected",
                 extra={
@@ -106,3 +162,15 @@ class Signaling:
                 },
             )
             connection.release()
+
+
+def start_all() -> None:
+    """Begin what goes on beside the requests, in each service of this process."""
+    for service in list(_all):
+        service.start()
+
+
+def stop_all() -> None:
+    """Let go of what the next worker needs, in each service of this process."""
+    for service in list(_all):
+        service.stop()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import math
 import os
 import resource
 import socket
@@ -20,7 +21,8 @@ import gevent
 from gunicorn.workers.ggevent import GeventWorker
 
 from . import tls
-from .settings import Settings, SettingsError
+from .environment import SettingsError
+from .settings import Settings
 
 if TYPE_CHECKING:
     from gunicorn.arbiter import Arbiter
@@ -34,7 +36,11 @@ SPARE_PLACES = 500
 
 _DRAIN_WATCH_SECONDS = 0.1
 
-_certificate: tls.Certificate | None = None
+# Beside the drain: to notice the signal, for closing handshakes, for HTTP under way.
+_GRACE_SECONDS = 5
+
+# The master gives a worker that it tells to be quick two seconds.
+_EXIT_SECONDS = 1.5
 
 
 def load_settings() -> Settings:
@@ -53,6 +59,11 @@ def address(settings: Settings) -> str:
     if ":" in host and not host.startswith("["):
         host = f"[{host}]"
     return f"{host}:{settings.port}"
+
+
+def graceful_timeout(settings: Settings) -> int:
+    """Return the seconds that a worker may take for its end."""
+    return math.ceil(settings.drain_seconds) + _GRACE_SECONDS
 
 
 def on_starting(server: Arbiter) -> None:
@@ -75,6 +86,8 @@ def on_starting(server: Arbiter) -> None:
         _stop(f"{missing} is not set: TLS needs both SIGNALING_TLS_CERT and SIGNALING_TLS_KEY")
     else:
         log.warning("No TLS: plain WebSocket, for development or behind a proxy that has the certificate")
+    if settings.jwt_key:
+        _check_key(settings)
     _raise_file_limit(settings.max_connections + SPARE_PLACES)
 
 
@@ -94,50 +107,77 @@ def post_fork(server: Arbiter, worker: Worker) -> None:
 
 def ssl_context(config: Config, default_factory: Any) -> tls.Certificate:
     """Give the listening sockets a certificate that can change."""
-    global _certificate
     settings = load_settings()
-    _certificate = tls.Certificate(settings.tls_cert, settings.tls_key)
-    return _certificate
+    return tls.use(settings.tls_cert, settings.tls_key)
 
 
 def post_worker_init(worker: Worker) -> None:
     """Make the worker ready: the collector, and the greenlets that watch for its end and for a new certificate."""
+    from . import extension
+
     # A scan of the port would write a traceback for each probe that is no TLS.
     hub = gevent.get_hub()
     hub.NOT_ERROR = (*hub.NOT_ERROR, ssl.SSLError, ConnectionError, TimeoutError)
     # What is loaded now stays; the collector need not look at it again and again.
     gc.collect()
     gc.freeze()
+    extension.start_all()
     gevent.spawn(_watch_end, worker)
     gevent.spawn(_watch_certificate, load_settings().tls_reload_interval)
 
 
 def worker_exit(server: Arbiter, worker: Worker) -> None:
-    """Send what the drain still has to send, for as long as a closing handshake may take."""
+    """Tell at once whom the drain did not tell yet, and wait for as long as a closing handshake may take."""
     from . import connections
 
-    connections.drain_all()
-    limit = time.monotonic() + load_settings().close_timeout
+    connections.close_all()
+    limit = time.monotonic() + min(load_settings().close_timeout, _EXIT_SECONDS)
     while connections.open_count() and time.monotonic() < limit:
         gevent.sleep(0.01)
 
 
 def _watch_end(worker: Worker) -> None:
-    from . import connections
+    from . import connections, extension
     from .worker import end_waits
 
     # gunicorn calls no hook between the signal and its wait for the requests to end.
     while worker.alive:
         gevent.sleep(_DRAIN_WATCH_SECONDS)
+    extension.stop_all()
     connections.drain_all()
+    # Until now somebody who watches the health over a connection that was open could be told of the drain.
     end_waits()
 
 
 def _watch_certificate(interval: float) -> None:
     while True:
         gevent.sleep(interval)
-        if _certificate is not None:
-            _certificate.refresh()
+        tls.look()
+
+
+def _check_key(settings: Settings) -> None:
+    # In a process of its own: what reads keys makes locks when it is imported.
+    child = os.fork()
+    if not child:
+        os._exit(_try_key(settings))
+    _, status = os.waitpid(child, 0)
+    if status:
+        raise SystemExit(os.waitstatus_to_exitcode(status))
+    log.info("Authentication is on: a join needs a token")
+
+
+def _try_key(settings: Settings) -> int:
+    try:
+        from .tokens import Tokens
+
+        Tokens(settings)
+    except SettingsError as error:
+        _say(str(error))
+        return os.EX_CONFIG
+    except Exception:
+        log.exception("SIGNALING_JWT_KEY cannot be checked")
+        return os.EX_SOFTWARE
+    return os.EX_OK
 
 
 def _raise_file_limit(wanted: int) -> None:
@@ -163,5 +203,9 @@ def _has_ipv6() -> bool:
 
 
 def _stop(reason: str) -> NoReturn:
-    print(f"The signaling server does not start: {reason}", file=sys.stderr, flush=True)
+    _say(reason)
     raise SystemExit(os.EX_CONFIG)
+
+
+def _say(reason: str) -> None:
+    print(f"The signaling server does not start: {reason}", file=sys.stderr, flush=True)

@@ -24,6 +24,10 @@ _utf8 = codecs.getincrementaldecoder("utf-8")
 _short_head = struct.Struct(">BBH").unpack_from
 
 
+MOST_EXTRAS = 1_000
+"""Frames that are neither a whole message nor a pong, in one read: fragments of 64 bytes still pass."""
+
+
 class Inbound:
     """What a client sends, from right after its handshake.
 
@@ -31,6 +35,9 @@ class Inbound:
         messages: whole messages, oldest first: ``str`` of a text message, ``bytes`` of a binary one. The reader of
             this empties it.
         replies: frames to send back (pong, close); the reader of this empties it.
+        pong: set True by a whole pong; the reader of this sets it False.
+        extras: how many frames there were beside whole messages and pongs; the reader of this sets it 0. Over
+            :data:`MOST_EXTRAS` before that, the client is closed with 1008: each takes far longer than it took to send.
         close_code: None while the client may go on; else the code that this side of the connection ended with.
         close_reason: the words that came, or are sent, with it.
         answered: True when the close is the client's own and has its answer in ``replies``.
@@ -47,13 +54,17 @@ class Inbound:
         "answered",
         "close_code",
         "close_reason",
+        "extras",
         "messages",
+        "pong",
         "replies",
     )
 
     def __init__(self, max_bytes: int) -> None:
         self.messages: list[str | bytes] = []
         self.replies: list[bytes] = []
+        self.pong = False
+        self.extras = 0
         self.close_code: int | None = None
         self.close_reason = ""
         self.answered = False
@@ -89,6 +100,10 @@ class Inbound:
                     self._check_tail()
                     return
                 self._rest = head.end - at
+                self.extras += 1
+                if self.extras > MOST_EXTRAS:
+                    self._fail(CloseCode.POLICY_VIOLATION, "too many small frames")
+                    return
                 if head.first == FIN_CLOSE:
                     # It ends a message in pieces as well, for which the library would call it a fault.
                     self._fragments = self._library = None
@@ -129,11 +144,13 @@ class Inbound:
                 try:
                     self.messages.append(apply_mask(data[start:end], data[start - 4 : start]).decode())
                 except UnicodeDecodeError as error:
-                    self._fail(error)
+                    self._fail_text(error)
                     return end
             elif first == FIN_BINARY:
                 self.messages.append(apply_mask(data[start:end], data[start - 4 : start]))
-            elif first != FIN_PONG or second > 0xFD:
+            elif first == FIN_PONG and second < 0xFE:
+                self.pong = True
+            else:
                 return at
             at = end
         return at
@@ -166,7 +183,7 @@ class Inbound:
         try:
             self._tail.check(self._held)
         except UnicodeDecodeError as error:
-            self._fail(error)
+            self._fail_text(error)
 
     def _pass_on(self, data: bytes) -> None:
         library = self._library
@@ -189,15 +206,18 @@ class Inbound:
         try:
             message = self._fragments.add(bytes(frame.data), frame.fin)
         except UnicodeDecodeError as error:
-            self._fail(error)
+            self._fail_text(error)
         else:
             if message is not None:
                 self.messages.append(message)
                 self._fragments = None
 
-    def _fail(self, error: UnicodeDecodeError) -> None:
+    def _fail_text(self, error: UnicodeDecodeError) -> None:
+        self._fail(CloseCode.INVALID_DATA, f"{error.reason} at position {error.start}")
+
+    def _fail(self, code: CloseCode, reason: str) -> None:
         library = self._library or ServerProtocol(state=OPEN)
-        library.fail(CloseCode.INVALID_DATA, f"{error.reason} at position {error.start}")
+        library.fail(code, reason)
         self._finish(library)
 
     def _finish(self, library: ServerProtocol) -> None:

@@ -10,15 +10,13 @@ from flask import Blueprint, Response, request
 
 from . import __version__
 from .endpoint import refuse
-from .ice import IceServer, ice_servers
+from .ice import ice_servers
+from .protocol import MessageError
 
 if TYPE_CHECKING:
     from .extension import Signaling
 
 BANNER = "WebRTC Signaling Server Running"
-
-_CONTENT_SECURITY_POLICY = "default-src 'self'; frame-ancestors 'self'; base-uri 'none'; form-action 'self'"
-
 
 _NO_UPGRADE = "Bad WebSocket handshake: missing 'Connection: Upgrade'."
 
@@ -37,7 +35,6 @@ def add_pages(blueprint: Blueprint, service: Signaling) -> None:
             return refuse(400, _NO_UPGRADE)
         if any(type_ == "text/html" for type_, _ in request.accept_mimetypes):
             response = blueprint.send_static_file("index.html")
-            response.headers["Content-Security-Policy"] = _CONTENT_SECURITY_POLICY
         else:
             response = Response(BANNER + "\n", mimetype="text/plain")
         response.vary.add("Accept")
@@ -55,10 +52,21 @@ def add_pages(blueprint: Blueprint, service: Signaling) -> None:
         )
 
     @blueprint.get("/ice-servers")
-    def ice_servers_of_anybody() -> tuple[dict[str, list[IceServer]], dict[str, str]]:
-        # Who asks is not known, so that it is somebody new each time.
+    def ice_servers_of_anybody() -> tuple[dict[str, Any], int, dict[str, str]]:
+        headers = {"Cache-Control": "no-store"}
+        tokens = service.service.tokens
+        if tokens is not None:
+            given = request.authorization
+            token = (given.token if given is not None and given.type == "bearer" else None) or ""
+            try:
+                tokens.verify(token)
+            except MessageError as error:
+                # RFC 6750, section 3.1
+                headers["WWW-Authenticate"] = 'Bearer error="invalid_token"' if token else "Bearer"
+                return {"code": error.code, "message": str(error)}, 401, headers
+        # TURN's user name is seen on the network: it is somebody new each time, whoever asks.
         servers = ice_servers(service.settings, secrets.token_hex(8), time.time())
-        return {"iceServers": servers}, {"Cache-Control": "no-store"}
+        return {"iceServers": servers}, 200, headers
 
     @blueprint.get("/healthz")
     def healthz() -> tuple[dict[str, Any], int]:

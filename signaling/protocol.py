@@ -11,6 +11,8 @@ from typing import NamedTuple
 import msgspec
 from msgspec import Raw
 
+from .limits import Allowance
+
 ID_MAX_CHARACTERS = 128
 _ECHO_MAX_CHARACTERS = 64
 
@@ -53,6 +55,8 @@ class ErrorCode(StrEnum):
     NOT_IN_ROOM = "not-in-room", "something was sent before any join or after bye"
     PEER_ABSENT = "peer-absent", "nobody is there to receive it; nothing is kept"
     REPLACED = "replaced", "a newer connection of the same user took over; this one is closed with 4001"
+    UNAUTHORIZED = "unauthorized", "the token of a join is missing or does not allow it; closed with 4003"
+    RATE_LIMITED = "rate-limited", "over a limit: it is dropped, and a client that keeps on is closed with 1008"
 
     meaning: str
 
@@ -90,6 +94,8 @@ class Message(msgspec.Struct, frozen=True, gc=False):
     data: Raw = _ABSENT
     candidate: Raw = _ABSENT
     id: Raw = _ABSENT
+    token: Raw = _ABSENT
+    apiKey: Raw = _ABSENT
 
 
 class User(NamedTuple):
@@ -213,6 +219,18 @@ def replaced() -> MessageError:
         ErrorCode.REPLACED,
         "You have been disconnected due to a new connection from your account",
         CloseCode.REPLACED,
+    )
+
+
+def unauthorized(why: str) -> MessageError:
+    return MessageError(ErrorCode.UNAUTHORIZED, f"Unauthorized: {why}", CloseCode.UNAUTHORIZED)
+
+
+def rate_limited(allowance: Allowance, now: float, times: int = 1) -> MessageError:
+    """Return the refusal of what ``allowance`` has no room for at ``now``; it closes on who keeps on."""
+    words = f"Too many: {allowance.rate.words}"
+    return MessageError(
+        ErrorCode.RATE_LIMITED, words, None if allowance.bear(now, times) else CloseCode.POLICY_VIOLATION
     )
 
 

@@ -87,6 +87,11 @@ class Registry:
                 peer.peer = None
             return peer
 
+    def is_alone(self, pair: Pair, user: User) -> bool:
+        """Tell if ``user`` is in the room of ``pair``, and nobody else."""
+        with self._lock:
+            return [member.user.key for member in self._rooms.get(pair, ())] == [user.key]
+
 
 rooms = Registry()
 """The rooms of this process. In memory they are its own: a second worker would have others."""

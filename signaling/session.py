@@ -8,10 +8,12 @@ import time
 from typing import NoReturn, Protocol
 
 from . import protocol
+from .calls import Call
 from .ice import ice_servers
+from .limits import Allowance
 from .protocol import CloseCode, Message, MessageError, Pair, User
-from .registry import Member, Registry
-from .settings import Settings
+from .registry import Member
+from .service import Service
 
 log = logging.getLogger(__name__)
 
@@ -37,16 +39,19 @@ class Session:
     ``bye``, another join, a replacement or the end of its connection.
     """
 
-    __slots__ = ("_outlet", "_registry", "_settings", "deliver", "id", "pair", "peer", "user")
+    __slots__ = ("_call", "_joins", "_messages", "_outlet", "_service", "deliver", "id", "pair", "peer", "user")
 
-    def __init__(self, registry: Registry, outlet: Outlet, settings: Settings) -> None:
+    def __init__(self, service: Service, outlet: Outlet) -> None:
         self.id = secrets.token_hex(8)
         self.user = _NOBODY
         self.pair: Pair | None = None
         self.peer: Member | None = None
-        self._registry = registry
+        self._service = service
         self._outlet = outlet
-        self._settings = settings
+        self._messages = Allowance(service.messages)
+        self._joins: Allowance | None = None
+        # That of the room, while it is in one.
+        self._call: Call | None = None
         self.deliver = outlet.send_text
 
     def relay(self, text: str | bytes) -> bool:
@@ -54,24 +59,31 @@ class Session:
         if self.peer is None:
             return False
         try:
-            reply = protocol.relayed(protocol.decode(text), self.user.json)
+            message = protocol.decode(text)
         except MessageError:
             return False
+        reply = protocol.relayed(message, self.user.json)
         if reply is None:
             return False
-        self.peer.deliver(reply)
+        now = time.monotonic()
+        if not self._messages.take(now):
+            return False
+        self._pass_on(self.peer, message, reply, now)
         return True
 
     def receive(self, text: str | bytes) -> None:
         """Do what one message of the client asks for; what is wrong with it is answered by an ``error``."""
+        now = time.monotonic()
         try:
+            if not self._messages.take(now):
+                raise protocol.rate_limited(self._messages, now)
             message = protocol.decode(text)
             type_ = message.type
             reply = protocol.relayed(message, self.user.json)
             if reply is not None:
-                (self.peer or self._nobody()).deliver(reply)
+                self._pass_on(self.peer or self._nobody(), message, reply, now)
             elif type_ == "join":
-                self._join(message)
+                self._join(message, now)
             elif type_ == "bye":
                 self._leave(LEFT)
             elif type_ == "ping":
@@ -81,17 +93,35 @@ class Session:
         except MessageError as error:
             self._refuse(error)
 
+    def count(self, frames: int) -> None:
+        """Count frames that are no messages, such as pings, as if they were."""
+        now = time.monotonic()
+        if not self._messages.take(now, frames):
+            self._refuse(protocol.rate_limited(self._messages, now, frames))
+
     def end(self, code: int) -> None:
         """Leave for good: the connection ended with the close code ``code``."""
-        self._leave(LEFT if code in _DELIBERATE else LOST)
+        self._leave(LEFT if code in _DELIBERATE else LOST, code)
+
+    def _pass_on(self, peer: Member, message: Message, reply: bytes, now: float) -> None:
+        peer.deliver(reply)
+        if self._call is not None:
+            self._call.relayed(self.user.key, message, now)
 
     def _nobody(self) -> NoReturn:
         raise protocol.not_in_room() if self.pair is None else protocol.peer_absent()
 
-    def _join(self, join: Message) -> None:
+    def _join(self, join: Message, now: float) -> None:
+        service = self._service
+        if self._joins is None:
+            self._joins = Allowance(service.joins)
+        if not self._joins.take(now):
+            raise protocol.rate_limited(self._joins, now)
         user, remote = protocol.users_of(join)
+        if service.tokens is not None:
+            service.tokens.check(join, user, remote)
         asked = (
-            {"iceServers": ice_servers(self._settings, self.id, time.time())}
+            {"iceServers": ice_servers(service.settings, self.id, time.time())}
             if protocol.wants_ice_servers(join)
             else {}
         )
@@ -99,42 +129,59 @@ class Session:
         # Elsewhere, or here under the other name: that is a departure. Here as before: one joins again in place.
         if self.pair is not None and (self.pair, self.user.key) != (pair, user.key):
             self._leave(LEFT)
+        here = self.pair is not None
         self.user = user
         room = pair.room
-        self._note("User %s is joining room %s to connect with %s", user.key, room, remote.key)
-        replaced, peer, members = self._registry.enter(pair, self)
+        name, shown = service.observer.name(user.key), service.observer.room(pair)
+        self._note("User %s is joining room %s to connect with %s", name, shown, service.observer.name(remote.key))
+        replaced, peer, members = service.registry.enter(pair, self)
+        self._call = service.observer.enter(pair, user.key, first=peer is None, replaces=replaced is not None)
         info = protocol.room_info(room, [(member.id, member.user) for member in members])
         if replaced is not None:
-            self._note("User %s has a newer connection; the old one, %s, is out", user.key, replaced.id)
+            self._note("User %s has a newer connection; the old one, %s, is out", name, replaced.id)
             replaced.dismiss()
         if peer is None:
             if replaced is None:
-                self._note("Created new room: %s", room)
-            self._note("User %s is initiator for room %s", user.key, room)
+                self._note("Created new room: %s", shown)
+                if service.webhook is not None and not here:
+                    service.webhook.tell_waiting(pair, user, remote)
+            self._note("User %s is initiator for room %s", name, shown)
             self.deliver(protocol.created(room, **asked), info)
         else:
-            self._note("User %s joined room %s", user.key, room)
+            self._note("User %s joined room %s", name, shown)
             self.deliver(protocol.joined(room, **asked), info)
             peer.deliver(protocol.ready(room), info)
 
     def dismiss(self) -> None:
         """Tell the client that a newer connection of its user took its place, and close."""
         self._refuse(protocol.replaced())
+        self._call = None
 
-    def _leave(self, reason: str) -> None:
+    def _leave(self, reason: str, code: int | None = None) -> None:
         pair = self.pair
         if pair is None:
             return
-        peer = self._registry.leave(self)
-        self._note("User %s left room %s (%s)", self.user.key, pair.room, reason)
+        observer = self._service.observer
+        peer = self._service.registry.leave(self)
+        if self._call is not None:
+            observer.leave(
+                self._call,
+                self.user.key,
+                reason if code is None else f"{reason}, close code {code:d}",
+                last=peer is None,
+            )
+            self._call = None
+        room = observer.room(pair)
+        self._note("User %s left room %s (%s)", observer.name(self.user.key), room, reason)
         if peer is None:
-            self._note("Removed empty room: %s", pair.room)
+            self._note("Removed empty room: %s", room)
         else:
             info = protocol.room_info(pair.room, [(peer.id, peer.user)])
             peer.deliver(protocol.bye(self.id, self.user, reason), info)
 
     def _refuse(self, error: MessageError) -> None:
         log.debug("Error %s: %s", error.code, error, extra={"connection": self.id})
+        self._service.observer.fail(error, self._call, self.user.key)
         self.deliver(protocol.error(error))
         if error.close is not None:
             self._outlet.close(error.close, str(error))

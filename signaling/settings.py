@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import difflib
-import re
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, get_args
+from ipaddress import ip_address, ip_network
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
 
-PREFIX = "SIGNALING_"
+from .environment import SECRET, SettingsError, convert, is_secret, variable_name
+from .signature import signing_key
 
 Seconds = Annotated[float, Meta(gt=0, le=86_400)]
 Count = Annotated[int, Meta(ge=1, le=1_000_000)]
+# A limit of its own kind a second, or a minute; 0 is no limit.
+Rate = Annotated[float, Meta(ge=0, le=1_000_000)]
 
 # As browsers take them: they refuse to make a connection at all for one URL that they do not understand.
 _HOST = r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~-]+)"
@@ -30,12 +32,31 @@ TurnUrl = Annotated[
         pattern=rf"^turns?:{_HOST}{_PORT}(\?transport=(udp|tcp))?\Z",
     ),
 ]
-SECRET = Meta(extra={"secret": True})
-"""Marks a setting whose value is never shown."""
 
-
-class SettingsError(ValueError):
-    """A setting has a value the service cannot run with; ``str()`` of it is the one line to show."""
+Origin = Annotated[
+    str,
+    Meta(
+        title="origins (RFC 6454)",
+        examples=["https://app.example.org"],
+        pattern=rf"^[a-z][a-z0-9+.-]*://(\*\.)?{_HOST}{_PORT}\Z",
+    ),
+]
+Network = Annotated[
+    str,
+    Meta(
+        title="addresses or networks",
+        examples=["10.0.0.0/8"],
+        pattern=r"^(unix|[0-9A-Fa-f.:]+(/[0-9]{1,3})?)\Z",
+    ),
+]
+WebhookUrl = Annotated[
+    str,
+    Meta(
+        title="an http or https URL",
+        examples=["https://app.example.org/webhook"],
+        pattern=rf"^(https?://{_HOST}{_PORT}([/?][\x21-\x22\x24-\x7e]*)?)?\Z",
+    ),
+]
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,6 +104,59 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     close_timeout: Annotated[
         Seconds, Meta(description="Seconds a client may take to answer a close frame before its TCP connection ends.")
     ] = 1.0
+    jwt_key: Annotated[
+        str,
+        SECRET,
+        Meta(
+            description="What tokens are checked with, which turns authentication on: a secret of 32 bytes or more, "
+            "a public key in PEM, a JWKS, or the path of a file that holds one of them; it is never shown."
+        ),
+    ] = ""
+    jwt_audience: Annotated[str, Meta(description="The audience (`aud`) a token must be for; empty for any.")] = ""
+    jwt_issuer: Annotated[str, Meta(description="The issuer (`iss`) a token must be of; empty for any.")] = ""
+    jwt_leeway: Annotated[
+        Annotated[float, Meta(ge=0, le=3_600)],
+        Meta(description="Seconds by which the clock of who issues tokens may differ from this one."),
+    ] = 10.0
+    allowed_origins: Annotated[
+        tuple[Origin, ...],
+        Meta(
+            description="Origins whose pages may connect, with commas or spaces between, `*.` for any subdomain; "
+            "the server's own always may; empty for every origin."
+        ),
+    ] = ()
+    allow_missing_origin: Annotated[
+        bool,
+        Meta(description="Whether a client that sends no `Origin`, such as a native app, may connect all the same."),
+    ] = True
+    message_rate: Annotated[
+        Rate,
+        Meta(
+            description="Messages a second a connection may send for long; what is over it is dropped, and a client "
+            "that keeps on is closed with 1008; 0 for no limit."
+        ),
+    ] = 100.0
+    message_burst: Annotated[Count, Meta(description="Messages a connection may send at once, before the rate.")] = 200
+    join_rate: Annotated[
+        Rate, Meta(description="Joins a minute of a connection, as many of them at once; 0 for no limit.")
+    ] = 60.0
+    connections_per_ip: Annotated[
+        Annotated[int, Meta(ge=0, le=1_000_000)],
+        Meta(description="WebSockets an address may have open, an IPv6 network of 64 bits being one; 0 for no limit."),
+    ] = 0
+    connection_rate: Annotated[
+        Rate, Meta(description="New WebSockets a second an address may open for long; 0 for no limit.")
+    ] = 0.0
+    connection_burst: Annotated[
+        Count, Meta(description="New WebSockets an address may open at once, before the rate.")
+    ] = 50
+    trusted_proxies: Annotated[
+        tuple[Network, ...],
+        Meta(
+            description="Addresses or networks of the proxies whose `X-Forwarded-For` is believed, with commas or "
+            "spaces between; `unix` for one that connects to a Unix socket."
+        ),
+    ] = ()
     stun_urls: Annotated[
         tuple[StunUrl, ...],
         Meta(description="STUN servers to tell clients of, as `stun:` or `stuns:` URLs with commas or spaces between."),
@@ -97,6 +171,44 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Meta(description="The secret shared with the TURN servers, coturn's `static-auth-secret`; it is never shown."),
     ] = ""
     turn_ttl: Annotated[Seconds, Meta(description="Seconds that TURN credentials are good for.")] = 86_400.0
+    metrics_token: Annotated[
+        str, SECRET, Meta(description="The bearer token that `/metrics` asks for; empty turns `/metrics` off.")
+    ] = ""
+    metrics_bind: Annotated[
+        str,
+        Meta(description="A loopback address and port of its own for `/metrics`, such as `127.0.0.1:9101`, no token."),
+    ] = ""
+    ops_token: Annotated[
+        str, SECRET, Meta(description="The password of the operator's page `/ops`; empty turns the page off.")
+    ] = ""
+    ops_calls: Annotated[Count, Meta(description="Calls that are over and still shown on `/ops`.")] = 500
+    hash_ids: Annotated[bool, Meta(description="Whether user ids are hashed in the log and on `/ops`.")] = False
+    webhook_url: Annotated[
+        WebhookUrl,
+        Meta(
+            description="Where a POST goes when a user waits for an absent peer, `https:` or `http:`; empty for none."
+        ),
+    ] = ""
+    webhook_secret: Annotated[
+        str, SECRET, Meta(description="What the webhook is signed with, as Standard Webhooks has it; never shown.")
+    ] = ""
+    webhook_timeout: Annotated[Seconds, Meta(description="Seconds the receiver of the webhook may take to answer.")] = (
+        5.0
+    )
+    webhook_queue: Annotated[
+        Count, Meta(description="POSTs that wait for the receiver of the webhook; those over it are dropped.")
+    ] = 1_000
+    drain_seconds: Annotated[
+        Annotated[float, Meta(ge=0, le=3_600)],
+        Meta(
+            description="Seconds over which the clients of a worker that stops are told to come back; fewer where "
+            "they are few, 100 clients a second."
+        ),
+    ] = 5.0
+    hsts_max_age: Annotated[
+        Annotated[int, Meta(ge=0, le=63_072_000)],
+        Meta(description="Seconds that browsers are to use TLS alone with this host (HSTS), over TLS; 0 for none."),
+    ] = 31_536_000
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], Meta(description="The least severe level that is logged.")
     ] = "info"
@@ -108,12 +220,48 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         if bool(self.turn_urls) != bool(self.turn_secret):
             missing = "SIGNALING_TURN_SECRET" if self.turn_urls else "SIGNALING_TURN_URLS"
             raise SettingsError(f"{missing} is not set: TURN needs both SIGNALING_TURN_URLS and SIGNALING_TURN_SECRET")
+        if bool(self.webhook_url) != bool(self.webhook_secret):
+            missing = "SIGNALING_WEBHOOK_SECRET" if self.webhook_url else "SIGNALING_WEBHOOK_URL"
+            raise SettingsError(
+                f"{missing} is not set: the webhook needs both SIGNALING_WEBHOOK_URL and SIGNALING_WEBHOOK_SECRET"
+            )
+        try:
+            signing_key(self.webhook_secret)
+        except ValueError:
+            raise SettingsError("SIGNALING_WEBHOOK_SECRET is not usable: what follows whsec_ must be base64") from None
+        if not self.jwt_key and (self.jwt_audience or self.jwt_issuer):
+            set_ = "SIGNALING_JWT_AUDIENCE" if self.jwt_audience else "SIGNALING_JWT_ISSUER"
+            raise SettingsError(f"SIGNALING_JWT_KEY is not set: {set_} asks for tokens that nothing would check")
+        for name in self.trusted_proxies:
+            try:
+                ip_network(name if name != "unix" else "::", strict=False)
+            except ValueError as error:
+                raise SettingsError(f"SIGNALING_TRUSTED_PROXIES is not usable: {error}") from None
+
+        self.metrics_address  # noqa: B018 - it raises what is wrong with it
+
+    @property
+    def metrics_address(self) -> tuple[str, int] | None:
+        """The address and port of ``metrics_bind``, None if it is empty."""
+        if not self.metrics_bind:
+            return None
+        host, _, port = self.metrics_bind.rpartition(":")
+        try:
+            address = ip_address(host[1:-1] if host.startswith("[") and host.endswith("]") else host)
+            if address.is_loopback and port.isascii() and port.isdecimal() and int(port) <= 65_535:
+                return str(address), int(port)
+        except ValueError:
+            pass
+        raise SettingsError(
+            f"SIGNALING_METRICS_BIND={self.metrics_bind!r} is not usable: "
+            "it must be a loopback address and a port such as 127.0.0.1:9101 or [::1]:9101"
+        )
 
     def __repr__(self) -> str:
         shown = (
             f"{field.name}={getattr(self, field.name)!r}"
             for field in msgspec.structs.fields(self)
-            if not _is_secret(field)
+            if not is_secret(field)
         )
         return f"Settings({', '.join(shown)})"
 
@@ -130,54 +278,5 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         for field in msgspec.structs.fields(cls):
             variable = variable_name(field.name)
             if variable in environ:
-                values[field.name] = _convert(variable, environ[variable], field)
+                values[field.name] = convert(variable, environ[variable], field)
         return cls(**values)
-
-
-def misspelled(environ: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Return each name with our prefix that is no setting, and the setting whose name is nearest."""
-    known = [variable_name(name) for name in Settings.__struct_fields__]
-    return [
-        (name, difflib.get_close_matches(name, known, n=1, cutoff=0)[0])
-        for name in environ
-        if name.startswith(PREFIX) and name not in known
-    ]
-
-
-def variable_name(field: str) -> str:
-    """Return the environment variable of a field of :class:`Settings`."""
-    return "PORT" if field == "port" else PREFIX + field.upper()
-
-
-def _convert(variable: str, value: Any, field: msgspec.structs.FieldInfo) -> Any:
-    kind = msgspec.inspect.type_info(field.type)
-    lists = isinstance(field.default, tuple)
-    items = [item for item in re.split(r"[,\s]+", value) if item] if lists and isinstance(value, str) else value
-    try:
-        return msgspec.convert(items, field.type, strict=False)
-    except msgspec.ValidationError:
-        given = "" if _is_secret(field) else f"={value!r}"
-        default = "" if lists else field.default
-        raise SettingsError(
-            f"{variable}{given} is not usable: it must be {expected(kind)} (default {default!r})"
-        ) from None
-
-
-def _is_secret(field: msgspec.structs.FieldInfo) -> bool:
-    return SECRET in get_args(field.type)
-
-
-def expected(kind: msgspec.inspect.Type) -> str:
-    """Say what a value of this type must be, in words that go on from "it must be"."""
-    match kind:
-        case msgspec.inspect.Metadata(extra_json_schema={"title": title, "examples": [example]}):
-            return f"{title} such as {example}"
-        case msgspec.inspect.Metadata(type=inner) | msgspec.inspect.VarTupleType(item_type=inner):
-            return expected(inner)
-        case msgspec.inspect.IntType(ge=low, le=high):
-            return f"a whole number from {low} to {high}"
-        case msgspec.inspect.FloatType(gt=low, le=high):
-            return f"a number over {low} and at most {high}"
-        case msgspec.inspect.LiteralType(values=values):
-            return "one of " + ", ".join(map(str, values))
-    return "text"

@@ -6,9 +6,26 @@ import logging
 import os
 import socket
 import ssl
-from typing import Any
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NamedTuple
 
 log = logging.getLogger(__name__)
+
+WARN_DAYS = 14
+"""How long before its end a certificate is warned of. Renewals come long before: this one was missed."""
+
+_DAY = 86_400
+
+
+class Status(NamedTuple):
+    """How it is with the certificate that new handshakes get."""
+
+    not_after: float | None
+    """When it ends, in seconds since 1970; None without TLS."""
+    refused: bool
+    """Whether there is a newer pair on disk that could not be used."""
 
 
 class CertificateError(ValueError):
@@ -30,7 +47,14 @@ class Certificate:
         self._cert = cert
         self._key = key
         self._seen = self._state()
-        self._context = context(cert, key)
+        # The days that were left when it was last warned of.
+        self._reminded: int | None = None
+        self._load()
+
+    @property
+    def status(self) -> Status:
+        """How it is with it now."""
+        return Status(self._not_after, self._refused)
 
     def wrap_socket(self, sock: socket.socket, **options: Any) -> ssl.SSLSocket:
         """As :meth:`ssl.SSLContext.wrap_socket`."""
@@ -43,14 +67,72 @@ class Certificate:
             return
         self._seen = state
         try:
-            self._context = context(self._cert, self._key)
+            self._load()
         except CertificateError as error:
+            self._refused = True
             log.error("The new certificate is not used, the old one stays: %s", error)
         else:
             log.info("A new certificate is used from now on: %s", self._cert)
 
+    def remind(self, now: float) -> None:
+        """Log, once a day, that the certificate is about to end or has ended; ``now`` is in seconds since 1970."""
+        if self._not_after is None:
+            return
+        days = int((self._not_after - now) // _DAY)
+        if days >= WARN_DAYS or days == self._reminded:
+            return
+        self._reminded = days
+        if days < 0:
+            ended = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self._not_after))
+            log.error("The certificate ended at %s, clients refuse it: %s", ended, self._cert)
+        else:
+            left = {0: "less than a day", 1: "1 day"}.get(days, f"{days} days")
+            log.warning("The certificate ends in %s: %s", left, self._cert)
+
+    def _load(self) -> None:
+        self._context = context(self._cert, self._key)
+        self._not_after = _end_of(self._cert)
+        self._refused = False
+
     def _state(self) -> list[tuple[int, int, int] | None]:
         return [_stat(path) for path in (self._cert, self._key)]
+
+
+_in_use: Certificate | None = None
+
+
+def use(cert: str, key: str) -> Certificate:
+    """Return the pair of these files, which is the one of this process from now on.
+
+    Raises:
+        CertificateError: it is missing, unreadable or does not match.
+    """
+    global _in_use
+    _in_use = Certificate(cert, key)
+    _in_use.remind(time.time())
+    return _in_use
+
+
+def look() -> None:
+    """Take up a renewal of the pair in use, and warn if there was none for too long."""
+    if _in_use is not None:
+        _in_use.refresh()
+        _in_use.remind(time.time())
+
+
+def status() -> Status:
+    """How it is with the certificate of this process."""
+    return Status(None, refused=False) if _in_use is None else _in_use.status
+
+
+def _end_of(cert: str) -> float | None:
+    # Not in the master: this makes locks, and takes 8 MiB.
+    from cryptography import x509
+
+    # What OpenSSL takes and this does not is a certificate all the same, whose end nobody knows.
+    with suppress(ValueError, OSError):
+        return x509.load_pem_x509_certificate(Path(cert).read_bytes()).not_valid_after_utc.timestamp()
+    return None
 
 
 def _stat(path: str) -> tuple[int, int, int] | None:

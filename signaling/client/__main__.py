@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
-import secrets
 import signal
 import sys
 from collections.abc import Coroutine
@@ -15,7 +14,7 @@ from typing import Any
 
 from websockets.exceptions import WebSocketException
 
-from ..check import CheckError, add_arguments
+from ..check import CheckError, Somebody, add_arguments, pair
 from .figures import Figures
 from .user import Server, User
 
@@ -23,33 +22,30 @@ FAREWELL = 1.0
 """Seconds that a check that is content stays on for a peer that checks as well and is not content yet."""
 
 
-async def be(server: Server, name: str, remote: str) -> str:
+async def be(server: Server, me: Somebody, remote: Somebody) -> str:
     """Be a user until a signal ends the program, and say what came of it."""
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     figures = Figures()
-    await _first(stop.wait(), User(server, name, remote, figures, partial(print, flush=True)).serve())
+    await _first(stop.wait(), User(server, me, remote, figures, partial(print, flush=True)).serve())
     return str(figures)
 
 
-async def check(server: Server, name: str | None, remote: str | None, seconds: float) -> str:
-    """Hold a call with ``remote``, or between two users of ones own where none are named, and say how it went.
+async def check(server: Server, me: Somebody, remote: Somebody, seconds: float, *, alone: bool) -> str:
+    """Hold a call with ``remote``, whom this program is as well if it is ``alone``, and say how it went.
 
     Raises:
         CheckError: it did not come about.
     """
     figures = Figures(asks=True)
-    if name and remote:
-        users = [User(server, name, remote, figures)]
-    else:
-        call = secrets.token_hex(4)
-        alice, bob = f"check-{call}-alice", f"check-{call}-bob"
-        users = [User(server, alice, bob, figures), User(server, bob, alice, Figures())]
+    users = [User(server, me, remote, figures)]
+    if alone:
+        users.append(User(server, remote, me, Figures()))
 
     async def over() -> None:
         await figures.until(lambda it: it.good or it.state == "failed")
-        if figures.good and name:
+        if figures.good and not alone:
             with suppress(TimeoutError):
                 await asyncio.wait_for(figures.until(lambda it: it.over), FAREWELL)
 
@@ -91,17 +87,24 @@ def main() -> int:
     arguments = parser.parse_intermixed_args()
     if bool(arguments.user) != bool(arguments.remote) or not (arguments.user or arguments.check):
         parser.error("name both users; only --check does without")
+    if arguments.user and len(arguments.token) > 1:
+        parser.error("USER has one token")
     if arguments.ca:
         # aiortc goes by OpenSSL's own settings where it speaks TLS with a TURN server.
         os.environ["SSL_CERT_FILE"] = arguments.ca
     server = Server(arguments.url, arguments.ca, arguments.connect, arguments.relay)
+    alone = not arguments.user
     through = " through TURN" if arguments.relay else ""
     try:
+        if alone:
+            me, remote = pair(arguments.token)
+        else:
+            me, remote = Somebody(arguments.user, *arguments.token[:1]), Somebody(arguments.remote)
         if arguments.check:
-            outcome = asyncio.run(check(server, arguments.user, arguments.remote, arguments.timeout))
+            outcome = asyncio.run(check(server, me, remote, arguments.timeout, alone=alone))
             print(f"{server.url}: a call{through}: {outcome}")
         else:
-            print(asyncio.run(be(server, arguments.user, arguments.remote)))
+            print(asyncio.run(be(server, me, remote)))
     except (CheckError, OSError, ValueError, WebSocketException) as error:
         print(f"{server.url}: {str(error) or type(error).__name__}", file=sys.stderr)
         return 1

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from aiortc import RTCIceServer
 
-from ..check import CheckError, dial
+from ..check import CheckError, Somebody, dial
 from .call import Call
 from .figures import Figures
 from .relays import prove_relays
@@ -35,8 +35,8 @@ class User:
     def __init__(
         self,
         server: Server,
-        name: str,
-        remote: str,
+        me: Somebody,
+        remote: Somebody,
         figures: Figures,
         tell: Callable[[str], None] = lambda _: None,
     ) -> None:
@@ -44,13 +44,13 @@ class User:
 
         Args:
             server: where to meet.
-            name: who this is.
+            me: who this is.
             remote: who the other one is.
             figures: is told how the calls go.
             tell: is given a line for people about each change.
         """
         self._server = server
-        self._name = name
+        self._me = me
         self._remote = remote
         self._figures = figures
         self._tell = tell
@@ -66,7 +66,7 @@ class User:
         """
         url, ca, address, _ = self._server
         async with dial(url, ca, address) as self._socket:
-            await self._say(type="join", userId=self._name, remoteId=self._remote, iceServers=True)
+            await self._say(**self._me.join(self._remote, iceServers=True))
             try:
                 while True:
                     await self._hear(json.loads(await self._socket.recv()))
@@ -82,7 +82,7 @@ class User:
                 self._ice_servers = [_ice_server(**server) for server in message.get("iceServers", [])]
                 if self._server.relay:
                     await prove_relays(self._ice_servers, self._server.ca)
-                self._tell(f"{self._name} is in {message['room']}")
+                self._tell(f"{self._me.name} is in {message['room']}")
             case {"type": "ready"}:
                 await (await self._new_call()).offer()
             case {"type": "message", "data": {"type": "offer"} as offer}:
@@ -94,7 +94,7 @@ class User:
                 await self._take_in(self._call, data)
             case {"type": "bye"} if self._call:
                 await self._hang_up()
-                self._tell(f"{self._remote} left; so far {self._figures}")
+                self._tell(f"{self._remote.name} left; so far {self._figures}")
             case {"type": "error", "message": words} if message.get("code") != "peer-absent":
                 raise CheckError(words)
 
@@ -103,11 +103,11 @@ class User:
             await call.receive(data)
         except Exception as error:
             # There is no end to what aiortc raises of a description that it cannot read.
-            raise CheckError(f"the {data['type']} of {self._remote} cannot be used: {error!r}") from error
+            raise CheckError(f"the {data['type']} of {self._remote.name} cannot be used: {error!r}") from error
 
     async def _new_call(self) -> Call:
         await self._hang_up()
-        self._tell(f"{self._remote} is here")
+        self._tell(f"{self._remote.name} is here")
         self._call = Call(self._send, self._figures, self._ice_servers, relay=self._server.relay)
         return self._call
 

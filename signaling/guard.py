@@ -1,0 +1,65 @@
+"""Lets in who knows a token, and has those wait who guess at it."""
+
+from __future__ import annotations
+
+import hmac
+import logging
+import time
+
+from flask import Response, request
+
+from .addresses import network
+from .limits import Allowance, Rate
+
+log = logging.getLogger(__name__)
+
+_WRONG = Rate.of(10, "wrong tokens", 10, 60.0)
+
+_MOST_KEPT = 10_000
+"""Addresses that are known for wrong tokens at the most; those that came first are forgotten first."""
+
+
+class Guard:
+    """The door of one page."""
+
+    def __init__(self, token: str, *, passwords: bool = False) -> None:
+        """Ask for ``token`` as a bearer token (RFC 6750); with ``passwords`` as the password of any user, too."""
+        self._token = token.encode()
+        self._passwords = passwords
+        self._challenge = 'Basic realm="operator", charset="UTF-8"' if passwords else "Bearer"
+        self._wrong: dict[str, Allowance] = {}
+
+    def refusal(self, address: str) -> Response | None:
+        """Return the response for a request from ``address`` that is not let in, None if it is."""
+        now = time.monotonic()
+        key = network(address)
+        if key in self._wrong and self._wrong[key].spent(now):
+            return self._refuse(429, f"Too many wrong tokens: {_WRONG.words}.", {"Retry-After": f"{_WRONG.interval:g}"})
+        given = self._given()
+        if given is not None and hmac.compare_digest(given, self._token):
+            return None
+        if given is not None:
+            log.warning("A wrong token for %s from %s", request.path, address or "a Unix socket")
+            self._count(key, now)
+        return self._refuse(401, "A token is needed.", {"WWW-Authenticate": self._challenge})
+
+    def _given(self) -> bytes | None:
+        # werkzeug takes a token with "=" in it for parameters.
+        scheme, _, value = request.headers.get("Authorization", "").partition(" ")
+        if scheme.lower() == "bearer":
+            return value.strip().encode("latin-1", "replace")
+        if self._passwords and request.authorization is not None and request.authorization.type == "basic":
+            return (request.authorization.password or "").encode()
+        return None
+
+    def _count(self, key: str, now: float) -> None:
+        allowance = self._wrong.pop(key, None) or Allowance(_WRONG)
+        # In the order of the last try, so that the first ones are the first to be full again.
+        while self._wrong and (len(self._wrong) >= _MOST_KEPT or next(iter(self._wrong.values())).idle(now)):
+            del self._wrong[next(iter(self._wrong))]
+        self._wrong[key] = allowance
+        allowance.take(now)
+
+    @staticmethod
+    def _refuse(status: int, words: str, headers: dict[str, str]) -> Response:
+        return Response(words + "\n", status, {"Cache-Control": "no-store", **headers}, mimetype="text/plain")

@@ -1,0 +1,65 @@
+"""The last minutes of a service in figures, for the charts of the operator's page."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from typing import TYPE_CHECKING, NamedTuple
+
+import gevent
+
+if TYPE_CHECKING:
+    from .extension import Signaling
+
+INTERVAL = 5.0
+"""Seconds between two samples."""
+
+MOST_SAMPLES = 181
+"""Fifteen minutes."""
+
+
+class Sample(NamedTuple):
+    """How it was at one moment. A list in JSON, since there are many."""
+
+    at: float
+    """Seconds since 1970."""
+    connections: int
+    rooms: int
+    relayed: int
+    """Messages passed on, since the start."""
+    lag: float
+    """Seconds by which the event loop was late, on the average since the sample before."""
+
+
+class History:
+    """The latest samples, oldest first."""
+
+    def __init__(self, service: Signaling) -> None:
+        self.samples: deque[Sample] = deque(maxlen=MOST_SAMPLES)
+        self._service = service
+        self._lags = (0, 0.0)
+        self._sampler: gevent.Greenlet[[], None] | None = None
+
+    def start(self) -> None:
+        """Take samples from now on. Does not wait."""
+        if self._sampler is None:
+            self._sampler = gevent.spawn(self._run)
+
+    def now(self) -> Sample:
+        """Return how it is now; its lag is that since the last sample."""
+        service, lag = self._service, self._service.observer.lag
+        number, total = self._lags
+        return Sample(
+            time.time(),
+            len(service.connections),
+            len(service.registry),
+            sum(service.observer.relayed.values()),
+            (lag.total - total) / max(lag.count - number, 1),
+        )
+
+    def _run(self) -> None:
+        while True:
+            self.samples.append(self.now())
+            lag = self._service.observer.lag
+            self._lags = lag.count, lag.total
+            gevent.sleep(INTERVAL)

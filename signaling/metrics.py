@@ -1,0 +1,202 @@
+"""The figures of a worker in Prometheus's format, on the service's port or on one of their own."""
+
+from __future__ import annotations
+
+import logging
+import platform
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
+from typing import TYPE_CHECKING
+
+import gevent
+from flask import Blueprint, Response, request
+from gevent.pywsgi import WSGIServer
+from prometheus_client import CollectorRegistry, GCCollector, ProcessCollector
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    InfoMetricFamily,
+    Metric,
+)
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.registry import Collector
+from werkzeug.wrappers import Request
+from werkzeug.wrappers import Response as PlainResponse
+
+from . import __version__, tls
+from .guard import Guard
+from .histogram import Histogram
+from .observer import REASONS
+from .protocol import CloseCode, ErrorCode
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+    from .extension import Signaling
+
+log = logging.getLogger(__name__)
+
+_MOST_SCRAPES = 10
+"""Connections to the port of the metrics at a time."""
+
+_RETRY_SECONDS = 0.2
+_PATIENCE_SECONDS = 5.0
+
+
+class Figures(Collector):
+    """What is known of one service, each time it is asked for."""
+
+    def __init__(self, service: Signaling) -> None:
+        self._service = service
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield each metric; a label that is known before has its 0 from the start."""
+        service = self._service
+        observer = service.observer
+        kept, slow = service.connections.waiting()
+        certificate = tls.status()
+        yield InfoMetricFamily(
+            "signaling_build",
+            "The version of the service and of Python.",
+            {"version": __version__, "python": platform.python_version()},
+        )
+        yield _gauge("connections", "WebSockets that are open.", len(service.connections))
+        yield _gauge("connections_limit", "WebSockets that may be open.", service.settings.max_connections)
+        yield _gauge("rooms", "Rooms with somebody in them.", len(service.registry))
+        yield _gauges("calls", "Rooms by how far the call is.", "state", observer.calls.states())
+        yield _counters("messages_relayed", "Messages passed on, by type.", "type", observer.relayed)
+        yield CounterMetricFamily("signaling_joins", "Joins of a room.", observer.joins)
+        yield _counters("errors", "Error replies, by code.", "code", {**dict.fromkeys(ErrorCode, 0), **observer.errors})
+        yield _counters("closes", "Ends of WebSockets, by close code.", "code", _closes(observer.closes))
+        yield _counters(
+            "refusals", "WebSockets refused, by reason.", "reason", {**dict.fromkeys(REASONS, 0), **observer.refused}
+        )
+        yield _gauge("send_buffer_bytes", "Bytes kept for clients that read slowly.", kept)
+        yield _gauge("slow_connections", "Clients that read slowly: something is kept for them.", slow)
+        yield _histogram("heartbeat_round_trip_seconds", "From a ping to its pong.", observer.round_trip)
+        yield _histogram("event_loop_lag_seconds", "How late the event loop was, once a second.", observer.lag)
+        yield _histogram("call_answer_seconds", "From ready to the first answer passed on.", observer.answered)
+        yield _histogram("call_setup_seconds", "From ready to the last candidate passed on.", observer.settled)
+        if (webhook := service.service.webhook) is not None:
+            results = {"delivered": webhook.delivered, "failed": webhook.failed, "dropped": webhook.dropped}
+            yield _counters("webhooks", "Webhooks, by what became of them.", "result", results)
+        if certificate.not_after is not None:
+            yield _gauge(
+                "certificate_expiry_timestamp_seconds",
+                "When the certificate in use ends, in seconds since 1970.",
+                certificate.not_after,
+            )
+        yield _gauge(
+            "certificate_refused",
+            "1 while a renewed certificate is broken and the old one stays in use.",
+            certificate.refused,
+        )
+
+
+def _closes(closes: Mapping[int, int]) -> dict[str, int]:
+    # A client may close with any of a thousand codes of its own: those are one.
+    known = {str(code.value): closes.get(code, 0) for code in CloseCode}
+    return known | {"other": sum(closes.values()) - sum(known.values())}
+
+
+def _gauge(name: str, words: str, value: float) -> Metric:
+    return GaugeMetricFamily(f"signaling_{name}", words, value)
+
+
+def _gauges(name: str, words: str, label: str, values: Mapping[str, int]) -> Metric:
+    return _labelled(GaugeMetricFamily(f"signaling_{name}", words, labels=[label]), values)
+
+
+def _counters(name: str, words: str, label: str, values: Mapping[str, int]) -> Metric:
+    return _labelled(CounterMetricFamily(f"signaling_{name}", words, labels=[label]), values)
+
+
+def _labelled(family: CounterMetricFamily | GaugeMetricFamily, values: Mapping[str, int]) -> Metric:
+    for label, value in values.items():
+        family.add_metric([label], value)
+    return family
+
+
+def _histogram(name: str, words: str, histogram: Histogram) -> Metric:
+    # Prometheus writes 1.0 and +Inf, the client library likewise.
+    buckets = [(str(bound) if bound != float("inf") else "+Inf", count) for bound, count in histogram.buckets()]
+    return HistogramMetricFamily(f"signaling_{name}", words, buckets, histogram.total)
+
+
+class Metrics:
+    """The page of the figures, and the port of its own where the settings ask for one."""
+
+    def __init__(self, service: Signaling) -> None:
+        self._registry = CollectorRegistry()
+        self._registry.register(Figures(service))
+        ProcessCollector(registry=self._registry)
+        GCCollector(registry=self._registry)
+        self._address = service.settings.metrics_address
+        self._starter: gevent.Greenlet[[], None] | None = None
+        self._server: WSGIServer | None = None
+
+    def page(self, accept: str) -> tuple[bytes, str]:
+        """Return the page, and its content type: OpenMetrics for who accepts it, else Prometheus's own text."""
+        encode, content_type = choose_encoder(accept)
+        return encode(self._registry), content_type
+
+    def start(self) -> None:
+        """Serve on a port of its own from now on. Does not wait."""
+        if self._address is not None and self._starter is None:
+            self._starter = gevent.spawn(partial(self._serve, self._address))
+
+    def stop(self) -> None:
+        """Serve there no more."""
+        if self._starter is not None:
+            self._starter.kill(block=False)
+        if self._server is not None:
+            self._server.close()
+
+    def _serve(self, address: tuple[str, int]) -> None:
+        begin = time.monotonic()
+        told = False
+        while True:
+            server = WSGIServer(address, self._answer, spawn=_MOST_SCRAPES, log=None, error_log=log)
+            try:
+                server.start()
+            except OSError as error:
+                # The worker before this one, when gunicorn reloads, has it until it is told to stop.
+                if not told and time.monotonic() - begin > _PATIENCE_SECONDS:
+                    told = True
+                    log.error("No metrics at %s port %d: %s; it is tried again and again", *address, error.strerror)
+                gevent.sleep(_RETRY_SECONDS)
+                continue
+            self._server = server
+            host = f"[{address[0]}]" if ":" in address[0] else address[0]
+            log.info("Metrics at http://%s:%d/metrics", host, server.server_port)
+            return
+
+    def _answer(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        asked = Request(environ)
+        answer: WSGIApplication
+        if asked.path != "/metrics":
+            answer = PlainResponse("Not found: /metrics is here.\n", 404)
+        elif asked.method not in ("GET", "HEAD"):
+            answer = PlainResponse("", 405, {"Allow": "GET, HEAD"})
+        else:
+            page, content_type = self.page(asked.headers.get("Accept", ""))
+            answer = PlainResponse(page, content_type=content_type)
+        return answer(environ, start_response)
+
+
+def add_metrics(blueprint: Blueprint, service: Signaling) -> None:
+    """Add ``/metrics``, if there is a token for it."""
+    token = service.settings.metrics_token
+    if not token:
+        return
+    guard = Guard(token)
+
+    @blueprint.get("/metrics")
+    def metrics() -> Response:
+        refusal = guard.refusal(service.client_address())
+        if refusal is not None:
+            return refusal
+        page, content_type = service.metrics.page(request.headers.get("Accept", ""))
+        return Response(page, headers={"Cache-Control": "no-store"}, content_type=content_type)

@@ -1,0 +1,44 @@
+"""Which pages may connect: a browser says in ``Origin`` whose page it is (RFC 6454; RFC 6455, section 10.2). Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from urllib.parse import urlsplit
+
+_DEFAULT_PORTS = {"http": 80, "ws": 80, "https": 443, "wss": 443}
+
+
+class Origins:
+    """The origins that are allowed, the server's own among them."""
+
+    def __init__(self, allowed: Iterable[str], *, allow_missing: bool) -> None:
+        """Take exact origins, and such as ``https://*.example.org``, which stands for each subdomain but not itself."""
+        parts = [_parts(origin) for origin in allowed]
+        self._exact = {origin for origin in parts if not origin[1].startswith("*.")}
+        self._below = {origin for origin in parts if origin[1].startswith("*.")}
+        self._allow_missing = allow_missing
+
+    def allow(self, origin: str | None, host: str) -> bool:
+        """Tell if a page of ``origin`` may connect to the server that it calls ``host`` (RFC 9110, section 7.2)."""
+        if origin is None:
+            return self._allow_missing
+        if not self._exact and not self._below:
+            return True
+        try:
+            scheme, name, port = _parts(origin)
+            # Whether TLS ended at a proxy before this server is not known here: the own origin is one of either.
+            own = _parts(f"{scheme}://{host}")
+        except ValueError:
+            return False
+        # As with `null`, which is nobody's.
+        if not name:
+            return False
+        if (scheme, name, port) == own or (scheme, name, port) in self._exact:
+            return True
+        labels = name.split(".")
+        return any((scheme, ".".join(("*", *labels[at:])), port) in self._below for at in range(1, len(labels)))
+
+
+def _parts(origin: str) -> tuple[str, str, int | None]:
+    found = urlsplit(origin)
+    return found.scheme, found.hostname or "", found.port or _DEFAULT_PORTS.get(found.scheme)

@@ -1,0 +1,103 @@
+"""What is sent to one client: at once what its socket takes, the rest from a bounded buffer.
+
+Sending never waits. What does not fit is kept, and a greenlet empties it; while there is something kept, everything
+queues behind it. So a slow or dead reader costs its own call, nobody else's.
+"""
+
+from __future__ import annotations
+
+import os
+import ssl
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NoReturn
+
+import gevent
+import gevent.socket
+
+WOULD_BLOCK = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
+"""What a socket that never waits says where it would have to."""
+
+# What OpenSSL could not write it wants to be given again, as much or more of it. So a write is the front of what is
+# left, up to a length that is always the same.
+_WRITE_BYTES = 65_536
+
+_WRITABLE = 2
+
+
+class Outbound:
+    """The bytes on their way to one client."""
+
+    __slots__ = ("_broke", "_hub", "_kept", "_most", "_sock", "_write", "_writer")
+
+    def __init__(self, sock: gevent.socket.socket, most: int, broke: Callable[[str], None]) -> None:
+        """Keep up to ``most`` bytes; ``broke`` is called, with the reason, when no more can be sent."""
+        self._sock = sock
+        self._hub = gevent.get_hub()
+        self._most = most
+        self._broke = broke
+        self._kept = bytearray()
+        self._writer: gevent.Greenlet[[], None] | None = None
+        # gevent's sockets are non-blocking underneath. Its Python layers would wait.
+        tls = getattr(sock, "_sslobj", None)
+        self._write: Any = tls.write if tls else partial(os.write, sock.fileno())
+
+    def __len__(self) -> int:
+        """The number of bytes that are kept."""
+        return len(self._kept)
+
+    def transmit(self, data: bytes) -> None:
+        """Send ``data``. Neither waits nor raises."""
+        sent = 0
+        if not self._kept:
+            try:
+                sent = self._write(data if len(data) <= _WRITE_BYTES else data[:_WRITE_BYTES])
+                while sent < len(data):
+                    sent += self._write(data[sent : sent + _WRITE_BYTES])
+                return
+            except WOULD_BLOCK:
+                pass
+            except OSError as error:
+                self._broke(str(error))
+                return
+        self._kept += memoryview(data)[sent:]
+        if len(self._kept) > self._most:
+            self._broke(f"it reads too slowly: {len(self._kept)} bytes were waiting for it")
+        elif self._writer is None:
+            self._writer = gevent.spawn(self._flush)
+
+    def _flush(self) -> None:
+        watcher = self._hub.loop.io(self._sock.fileno(), _WRITABLE)
+        try:
+            while self._kept:
+                self._hub.wait(watcher)
+                try:
+                    sent = self._write(self._kept[:_WRITE_BYTES])
+                except WOULD_BLOCK:
+                    continue
+                except OSError as error:
+                    self._broke(str(error))
+                    return
+                del self._kept[:sent]
+        finally:
+            watcher.close()
+            self._writer = None
+
+    def drop(self) -> None:
+        """Forget what is kept."""
+        self._kept.clear()
+
+    def finish(self) -> None:
+        """Wait until all of it is sent."""
+        if self._writer is not None:
+            self._writer.join()
+
+    def release(self) -> None:
+        """Send no more, and let go of the socket."""
+        if self._writer is not None:
+            self._writer.kill()
+        self._write = self._broke = _released
+
+
+def _released(*_: object) -> NoReturn:
+    raise OSError("the connection is released")

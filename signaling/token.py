@@ -1,0 +1,81 @@
+"""Makes a token for trying out: ``python -m signaling.token alice --peer bob``.
+
+In production an app of your own makes them, for the users that it knows: see ``docs/authentication.md``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from typing import Any
+
+import jwt
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+from .keys import KINDS, PATHS, Key, UnusableKeyError, algorithms_of, parse, text_of
+
+
+def make(key: Key, **claims: Any) -> str:
+    """Return the token that claims this, signed with a secret or a private key; what is empty is left out."""
+    given = {name: value for name, value in claims.items() if value}
+    return jwt.encode(given, key.material, key.algorithms[0], {"kid": key.kid} if key.kid else None)
+
+
+def signing_key(text: str, kid: str | None = None) -> Key:
+    """Return what to sign with: a private key in PEM, or a secret, alone or in a JWKS.
+
+    Raises:
+        UnusableKeyError: tokens are not signed with that.
+    """
+    if "PRIVATE KEY-----" in text:
+        try:
+            private: Any = load_pem_private_key(text.encode(), None)
+        except (ValueError, TypeError, UnsupportedAlgorithm):
+            raise UnusableKeyError("it is no private key in PEM, or it is encrypted") from None
+        if not (algorithms := algorithms_of(private.public_key())):
+            raise UnusableKeyError(KINDS)
+        return Key(private, algorithms, kid)
+    keys = [key for key in parse(text).keys if isinstance(key.material, bytes) and kid in (None, key.kid)]
+    if not keys:
+        raise UnusableKeyError("tokens are checked with it; make them with the private key, or the secret (--key FILE)")
+    return keys[0]
+
+
+def main() -> int:
+    """Print the token that the command line asks for, and return the exit status."""
+    environ = os.environ.get
+    parser = argparse.ArgumentParser(prog="python -m signaling.token", description="Make a token for trying out.")
+    parser.add_argument("user", help="who joins with it (sub)")
+    parser.add_argument("--peer", metavar="USER", action="append", help="whom alone it is for; may be given repeatedly")
+    parser.add_argument("--ttl", metavar="SECONDS", type=int, default=3_600, help="how long it is good; %(default)d")
+    parser.add_argument("--audience", default=environ("SIGNALING_JWT_AUDIENCE"), help="whom it is for (aud)")
+    parser.add_argument("--issuer", default=environ("SIGNALING_JWT_ISSUER"), help="who made it (iss)")
+    parser.add_argument("--key", metavar="FILE", help="a private key in PEM, or a secret; or else SIGNALING_JWT_KEY")
+    parser.add_argument("--kid", metavar="ID", help="what the key is called in the JWKS")
+    arguments = parser.parse_args()
+    now = int(time.time())
+    try:
+        given = os.path.abspath(arguments.key) if arguments.key else environ("SIGNALING_JWT_KEY", "")
+        if not given:
+            raise UnusableKeyError("it is not set")
+        token = make(
+            signing_key(text_of(given) if given.startswith(PATHS) else given, arguments.kid),
+            sub=arguments.user,
+            peer=arguments.peer,
+            aud=arguments.audience,
+            iss=arguments.issuer,
+            iat=now,
+            exp=now + arguments.ttl,
+        )
+    except UnusableKeyError as error:
+        print(f"{arguments.key or 'SIGNALING_JWT_KEY'} cannot be used: {error}", file=sys.stderr)
+        return 1
+    print(token)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
