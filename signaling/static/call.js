@@ -23,7 +23,7 @@ import { QualityMeter, currentPath } from './quality.js';
 import { stateOf } from './status.js';
 
 /** Errors that say nothing about the join, or after which the signaling connection does what is to be done. */
-const PASSING = new Set(['buffer-full', 'rate-limited', 'replaced']);
+const PASSING = new Set(['buffer-full', 'rate-limited', 'replaced', 'token-failed']);
 
 /** @extends {Emitter<Events>} */
 export class Call extends Emitter {
@@ -98,7 +98,7 @@ export class Call extends Emitter {
   /**
    * @param {UserId} me
    * @param {UserId} peer
-   * @param {{ token?: string }} [options] the token is needed where the server asks for one
+   * @param {{ token?: import('./signaling.js').Token }} [options] the token is needed where the server asks for one
    */
   join(me, peer, { token } = {}) {
     this.#peer = peer;

@@ -1,4 +1,4 @@
 /** The browser client: everything there is to import. */
 export { Call } from './call.js';
-export { fetchIceServers } from './ice.js';
+export { askForIceServers, fetchIceServers } from './ice.js';
 export { SignalingClient } from './signaling.js';

@@ -1,15 +1,28 @@
 const PATIENCE = 5_000;
 
 /**
- * The ICE servers that the signaling server hands out at `/ice-servers`; none when it cannot be asked, since a call may
- * well connect without.
+ * The ICE servers that the signaling server hands out at `/ice-servers`.
  * @param {string | URL} url
+ * @param {{ token?: string }} [options] the token is needed where the server asks for one
+ * @returns {Promise<RTCIceServer[]>} it rejects with a {@link import('./errors.js').CallError} where there is no answer
+ */
+export async function askForIceServers(url, { token } = {}) {
+  const headers = token ? { Authorization: `Bearer ${token}` } : {};
+  const response = await fetch(url, { headers, signal: AbortSignal.timeout(PATIENCE) });
+  const answer = await response.json();
+  if (!response.ok) throw answer;
+  return answer.iceServers ?? [];
+}
+
+/**
+ * The same; none when it cannot be asked, since a call may well connect without.
+ * @param {string | URL} url
+ * @param {{ token?: string }} [options]
  * @returns {Promise<RTCIceServer[]>}
  */
-export async function fetchIceServers(url) {
+export async function fetchIceServers(url, options) {
   try {
-    const response = await fetch(url, { signal: AbortSignal.timeout(PATIENCE) });
-    return response.ok ? (await response.json()).iceServers ?? [] : [];
+    return await askForIceServers(url, options);
   } catch {
     return [];
   }

@@ -6,6 +6,8 @@
  * the socket opened, `reconnecting` when it dropped and will be opened again, and `closed` when it will not.
  *
  * @typedef {string | number} UserId
+ * @typedef {string | undefined | (() => string | undefined | Promise<string | undefined>)} Token a function is asked for
+ *   each join, also that of a reconnect, since tokens expire
  * @typedef {import('./errors.js').CallError} CallError
  * @typedef {'idle' | 'connecting' | 'open' | 'reconnecting' | 'closed'} SocketState
  * @typedef {{ code: number, delay: number }} Retry the close code, and the milliseconds until the next attempt
@@ -49,9 +51,11 @@ export class SignalingClient extends Emitter {
   #state = 'idle';
   /**
    * The `join` to send each time a socket opens; null while there is no room to come back to.
-   * @type {{ type: 'join', userId: UserId, remoteId: UserId } | null}
+   * @type {{ type: 'join', userId: UserId, remoteId: UserId, iceServers?: boolean } | null}
    */
   #join = null;
+  /** @type {Token} */
+  #token;
   #outbox = new Outbox();
   /** The id of the peer's present connection, which is another one each time the peer comes back. */
   #peerConnection;
@@ -101,14 +105,14 @@ export class SignalingClient extends Emitter {
    * @param {UserId} userId
    * @param {UserId} remoteId
    * @param {object} [options]
-   * @param {string} [options.token] needed where the server asks for one
+   * @param {Token} [options.token] needed where the server asks for one
    * @param {boolean} [options.iceServers] whether the reply shall list them
    */
   join(userId, remoteId, { token, iceServers } = {}) {
-    const extras = { ...(token !== undefined && { token }), ...(iceServers && { iceServers }) };
-    this.#join = { type: 'join', userId, remoteId, ...extras };
+    this.#join = { type: 'join', userId, remoteId, ...(iceServers && { iceServers }) };
+    this.#token = token;
     this.#outbox.hold();
-    if (this.#socket) this.#write(this.#join);
+    if (this.#socket) this.#enter();
     else this.connect();
   }
 
@@ -117,7 +121,7 @@ export class SignalingClient extends Emitter {
     if (!this.#join) return;
     // The Node.js server takes a second join for another tab of ours, and closes this one.
     if (!this.#heartbeat.answers) this.#write({ type: 'bye' });
-    this.#write(this.#join);
+    this.#enter();
   }
 
   /**
@@ -151,7 +155,7 @@ export class SignalingClient extends Emitter {
       this.#state = 'open';
       this.#next = null;
       if (this.#join) {
-        this.#write(this.#join);
+        this.#enter();
       } else {
         this.#welcome.stop();
         this.#heartbeat.start();
@@ -163,6 +167,29 @@ export class SignalingClient extends Emitter {
     this.#socket = socket;
     this.#state = this.#next ? 'reconnecting' : 'connecting';
     this.#welcome.start(WELCOME_PATIENCE, () => this.#drop());
+  }
+
+  async #enter() {
+    const [join, socket] = [this.#join, this.#socket];
+    // It is said as soon as the socket opens.
+    if (socket?.readyState !== 1) return;
+    let token = this.#token;
+    if (typeof token === 'function') {
+      let fault;
+      try {
+        token = await token();
+      } catch ({ message }) {
+        fault = { code: 'token-failed', message };
+      }
+      // Left, joined elsewhere or dropped meanwhile.
+      if (join !== this.#join || socket !== this.#socket) return;
+      if (fault) {
+        this.#drop();
+        this.emit('error', fault);
+        return;
+      }
+    }
+    this.#write({ ...join, ...(token !== undefined && { token }) });
   }
 
   #post(message) {

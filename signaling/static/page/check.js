@@ -5,7 +5,8 @@
  * @typedef {'good' | 'doubtful' | 'bad'} Verdict
  * @typedef {{about: Subject, verdict: Verdict, what: string, [detail: string]: any}} Finding
  */
-import { fetchIceServers } from '../client.js';
+import { askForIceServers } from '../client.js';
+import { currentToken } from './token.js';
 
 export const SUBJECTS = ['browser', 'camera', 'microphone', 'server', 'relay'];
 
@@ -30,7 +31,7 @@ export async function* check({ local, level, signalingUrl, iceServersUrl }) {
     yield { about: 'microphone', ...microphone };
   }
   yield { about: 'server', ...(await server(signalingUrl)) };
-  yield { about: 'relay', ...(await relay(await fetchIceServers(iceServersUrl))) };
+  yield { about: 'relay', ...(await relay(iceServersUrl)) };
 }
 
 function browser() {
@@ -70,7 +71,13 @@ function server(url) {
 }
 
 /** Whether a relay lets us have an address of its own, which is what a call through it begins with. */
-async function relay(iceServers) {
+async function relay(url) {
+  let iceServers = [];
+  try {
+    iceServers = await askForIceServers(url, { token: currentToken() });
+  } catch ({ code }) {
+    if (code === 'unauthorized') return { verdict: 'bad', what: code };
+  }
   const relays = iceServers.filter(({ urls }) => [urls].flat().some((url) => /^turns?:/.test(url)));
   if (!relays.length) return { verdict: 'doubtful', what: 'none' };
   const connection = new RTCPeerConnection({ iceServers: relays, iceTransportPolicy: 'relay' });

@@ -7,6 +7,7 @@ import { Panels } from './panels.js';
 import { QualityPanel } from './quality.js';
 import { ScreenShare } from './screen-share.js';
 import { Stage } from './stage.js';
+import { currentToken } from './token.js';
 import { describeError, describeProblems, describeStatus } from './words.js';
 
 const KINDS = ['audio', 'video'];
@@ -83,7 +84,7 @@ export class Conversation {
     this.#share.watch(call);
     const words = describeProblems({ audio: this.#local.problem('audio'), video: this.#local.problem('video') });
     if (words) notice(words);
-    call.join(me, peer);
+    call.join(me, peer, { token: currentToken });
   }
 
   /** Leave the call, if there is one, and tidy up. */

@@ -3,7 +3,7 @@
 /** The server's own messages are sentences already; these speak to the person instead of the program. */
 const ERRORS = {
   'self-connection': 'You cannot call yourself: the two names must differ',
-  'unauthorized': 'The server did not let you in',
+  'unauthorized': 'The server did not let you in: open the page with a fresh link',
   'rate-limited': 'Too many messages at once: please wait a moment',
 };
 
@@ -112,6 +112,7 @@ const FINDINGS = {
   relay: {
     good: () => 'The relay is ready for networks that allow no direct connection.',
     none: () => 'This server offers no relay. Calls work where the two of you can reach each other directly.',
+    unauthorized: () => 'The server tells its relays to those alone whom it lets in: open the page with a fresh link.',
     refused: () => 'The relay refuses its credentials. Tell whoever runs this server.',
     unreachable: () => 'The relay does not answer. This network may block it: try another network, or without VPN.',
   },
