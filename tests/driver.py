@@ -13,6 +13,7 @@ import sys
 import threading
 import urllib.request
 from collections import deque
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -152,13 +153,16 @@ class Client:
     On one thread, since Python's TLS sockets do not take two well.
     """
 
-    def __init__(self, server: Server, path: str = "/", **options: Any) -> None:
+    def __init__(
+        self, server: Server, path: str = "/", headers: Mapping[str, str] | None = None, **options: Any
+    ) -> None:
         self._socket: socket.socket = socket.create_connection(("localhost", server.port), PATIENCE)
         if server.tls:
             self._socket = server.tls.wrap_socket(self._socket, server_hostname="localhost")
         self._events: deque[Frame] = deque()
         self._protocol = ClientProtocol(parse_uri(server.ws_url + path), **options)
         self.request = self._protocol.connect()
+        self.request.headers.update(headers or {})
         self._protocol.send_request(self.request)
         self._flush()
         while self._protocol.state is State.CONNECTING and self._protocol.handshake_exc is None:

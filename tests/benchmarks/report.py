@@ -19,6 +19,7 @@ from scenarios import Scenario, Step
 from servers import HERE, PROJECT
 
 Results = dict[str, dict[str, list[list[Step]]]]  # scenario, server, round, step
+OTHERS = {"node": "Node.js", "c": "C relay", "bare": "all off"}
 NOTES = {
     "client": ("*", "the client, not the server, was the limit: the server could do more; its cost holds"),
     "neither": ("†", "neither had its core full: something else used the machine, so the row is not to be trusted"),
@@ -27,8 +28,11 @@ NOTES = {
 
 def table(results: Results, scenarios: dict[str, Scenario]) -> str:
     """One row a figure: the median of the rounds, and in brackets the least and the greatest."""
-    head = ["figure", "unit", "ours", "Node.js", "ours / Node.js", "C relay", "ours / C relay"]
-    rows = [head, ["---"] * 2 + ["---:"] * 5]
+    others = [other for other in OTHERS if any(other in by_server for by_server in results.values())]
+    head = ["figure", "unit", "ours"]
+    for other in others:
+        head += [OTHERS[other], f"ours / {OTHERS[other]}"]
+    rows = [head, ["---"] * 2 + ["---:"] * (len(head) - 2)]
     marks: set[str] = set()
     for name, by_server in results.items():
         for figure in scenarios[name].figures:
@@ -40,7 +44,7 @@ def table(results: Results, scenarios: dict[str, Scenario]) -> str:
                 for other in values
                 if other != "ours" and "ours" in values and min(values[other]) > 0
             }
-            row = (cells.get("ours"), cells.get("node"), ratios.get("node"), cells.get("c"), ratios.get("c"))
+            row = [cells.get("ours"), *(cell for other in others for cell in (cells.get(other), ratios.get(other)))]
             rows.append([figure.title, figure.unit, *(cell or "-" for cell in row)])
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [f"| {' | '.join(map(str.ljust, row, widths))} |" for row in rows]

@@ -91,6 +91,12 @@ def scenarios(sizes: Sizes) -> dict[str, Scenario]:
             tls,
         )
 
+    made["guards"] = Scenario(
+        {"kind": "relay"} | time,
+        (Figure("relay of a candidate with every limit and gauge on, and off", "µs CPU", "cost_us"),),
+        servers=("ours", "bare"),
+    )
+
     beside = f"beside {sizes.idle[-1]:,} idle connections, plain"
     made["idle"] = Scenario(
         {"kind": "relay", "idle": sizes.idle} | time,

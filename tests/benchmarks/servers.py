@@ -24,6 +24,21 @@ START_SECONDS = 30
 STOP_SECONDS = 20
 MAX_CONNECTIONS = 20_000
 
+# Everything that watches over a message and takes note of it, with limits that the load does not reach.
+_UNREACHED = "1000000"
+GUARDS = {
+    "SIGNALING_ALLOWED_ORIGINS": "https://app.example.org",
+    "SIGNALING_CONNECTIONS_PER_IP": _UNREACHED,
+    "SIGNALING_CONNECTION_RATE": _UNREACHED,
+    "SIGNALING_CONNECTION_BURST": _UNREACHED,
+    "SIGNALING_JOIN_RATE": _UNREACHED,
+    "SIGNALING_MESSAGE_RATE": _UNREACHED,
+    "SIGNALING_MESSAGE_BURST": _UNREACHED,
+    "SIGNALING_METRICS_TOKEN": "benchmark",
+    "SIGNALING_OPS_TOKEN": "benchmark",
+}
+NO_GUARDS = {"SIGNALING_JOIN_RATE": "0", "SIGNALING_MESSAGE_RATE": "0"}
+
 
 def client_core() -> int | None:
     """The core that is the client's alone, None where there is but one."""
@@ -53,11 +68,11 @@ class Servers:
     """Builds what has to be built once, in a temporary folder, and starts the servers by name."""
 
     folder: Path
-    environment: Mapping[str, str] = field(default_factory=dict)  # of ours, beside what the benchmark sets
+    environment: dict[str, str] = field(default_factory=dict)  # of ours, beside what the benchmark sets
 
     @classmethod
     @contextmanager
-    def prepared(cls, names: set[str], environment: Mapping[str, str]) -> Iterator[Servers]:
+    def prepared(cls, names: set[str], environment: dict[str, str]) -> Iterator[Servers]:
         with tempfile.TemporaryDirectory(prefix="signaling-bench-") as folder:
             servers = cls(Path(folder), environment)
             servers._make_certificate()
@@ -92,6 +107,12 @@ class Servers:
                 _stop(process)
 
     def _ours(self, port: int, tls: bool) -> tuple[list[str], Path, dict[str, str]]:
+        return self._with(GUARDS | self.environment, port, tls)
+
+    def _bare(self, port: int, tls: bool) -> tuple[list[str], Path, dict[str, str]]:
+        return self._with(NO_GUARDS | self.environment, port, tls)
+
+    def _with(self, settings: Mapping[str, str], port: int, tls: bool) -> tuple[list[str], Path, dict[str, str]]:
         command = [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", "wsgi:app"]
         environment = {
             "PORT": str(port),
@@ -101,7 +122,7 @@ class Servers:
         }
         if tls:
             environment |= {"SIGNALING_TLS_CERT": str(self._certificate), "SIGNALING_TLS_KEY": str(self._key)}
-        return command, PROJECT, environment | dict(self.environment)
+        return command, PROJECT, environment | dict(settings)
 
     def _node(self, port: int, tls: bool) -> tuple[list[str], Path, dict[str, str]]:
         environment = {"PORT": str(port), "NODE_ENV": "production"}

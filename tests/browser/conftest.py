@@ -3,6 +3,7 @@
 import os
 import re
 import time
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect, sync_playwright
@@ -183,3 +184,27 @@ def names(request):
     """Two user ids of the test's own, so that tests that share a server share no room."""
     test = re.sub(r"\W+", "-", request.node.name)
     return f"alice-{test}", f"bob-{test}"
+
+
+@pytest.fixture(scope="session")
+def axe():
+    """axe-core's source, which make installs as package-lock.json pins it."""
+    return (Path(__file__).parent / "node_modules/axe-core/axe.min.js").read_text()
+
+
+@pytest.fixture
+def faultless(axe):
+    """Assert that axe-core finds nothing at a page, colour contrast among what it looks at."""
+
+    def check(caller):
+        # DevTools evaluate it, whom the page's policy does not bind. What fades is looked at when it is there, or gone.
+        caller.page.evaluate(axe)
+        caller.until(
+            "() => document.getAnimations().every(({ playState, effect }) => playState !== 'running' || "
+            "effect.getComputedTiming().iterations === Infinity)"
+        )
+        found = caller.page.evaluate("async () => (await axe.run()).violations")
+        faults = [f"{one['impact']}: {one['id']} at {[node['target'] for node in one['nodes']]}" for one in found]
+        assert faults == []
+
+    return check

@@ -1,7 +1,6 @@
 """The page for everybody: by keyboard, by ear, on a phone, in the dark, without motion."""
 
 import re
-from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -9,30 +8,6 @@ from playwright.sync_api import expect
 
 PHONE = {"viewport": {"width": 320, "height": 640}, "has_touch": True, "is_mobile": True}
 LANDSCAPE = {"viewport": {"width": 640, "height": 320}, "has_touch": True, "is_mobile": True}
-
-
-@pytest.fixture(scope="session")
-def axe():
-    """axe-core's source, which make installs as package-lock.json pins it."""
-    return (Path(__file__).parent / "node_modules/axe-core/axe.min.js").read_text()
-
-
-@pytest.fixture
-def faultless(axe):
-    """Assert that axe-core finds nothing at a page, colour contrast among what it looks at."""
-
-    def check(caller):
-        # DevTools evaluate it, whom the page's policy does not bind. What fades is looked at when it is there, or gone.
-        caller.page.evaluate(axe)
-        caller.until(
-            "() => document.getAnimations().every(({ playState, effect }) => playState !== 'running' || "
-            "effect.getComputedTiming().iterations === Infinity)"
-        )
-        found = caller.page.evaluate("async () => (await axe.run()).violations")
-        faults = [f"{one['impact']}: {one['id']} at {[node['target'] for node in one['nodes']]}" for one in found]
-        assert faults == []
-
-    return check
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

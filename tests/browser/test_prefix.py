@@ -18,7 +18,7 @@ def server(tmp_path_factory, certificate):
     folder = tmp_path_factory.mktemp("app")
     (folder / "host.py").write_text(APP)
     where = {"app": "host:app", "health": "/call/healthz", "PYTHONPATH": f"{folder}:{ROOT}"}
-    with Server(certificate, **where) as running:
+    with Server(certificate, SIGNALING_OPS_TOKEN="operator", **where) as running:
         yield running
 
 
@@ -38,3 +38,9 @@ def test_the_prefix_without_its_slash_leads_to_the_page(alice, server):
     alice.page.goto(f"{server.url}/call")
     assert alice.page.url == f"{server.url}/call/"
     alice.reads("Ready")
+
+
+def test_the_operators_page_under_a_prefix(new_caller, server):
+    operator = new_caller(http_credentials={"username": "ops", "password": "operator"})
+    operator.page.goto(f"{server.url}/call/ops")
+    operator.reads("Live")

@@ -17,12 +17,12 @@ beforeEach(() => {
   calls({ media, iceServers: [{ urls: 'stun:host' }] });
 });
 
-function calls(options) {
+function calls(options, joining) {
   const signaling = new SignalingClient('wss://host/ws', { WebSocket: FakeSocket });
   call = new Call(signaling, { RTCPeerConnection: FakeConnection, ...options });
   statuses = record(call, 'status');
   errors = record(call, 'error');
-  call.join('alice', 'bob');
+  call.join('alice', 'bob', joining);
   socket = FakeSocket.last;
   socket.opens();
 }
@@ -75,6 +75,28 @@ test('the one told ready offers, once, and takes the answer', async () => {
   assert.equal(statuses.length, told, 'what is known already is not told again');
   connection().turns('connected');
   assert.deepEqual(status(), { state: 'connected' });
+});
+
+test('a token that cannot be had for now ends nothing', async () => {
+  const outcomes = [Promise.reject(new Error('Failed to fetch')), 'fresh'];
+  call.hangUp();
+  calls({ media }, { token: () => outcomes.shift() });
+  await settled();
+  assert.deepEqual(errors, [{ type: 'error', code: 'token-failed', message: 'Failed to fetch' }]);
+  assert.deepEqual(status(), { state: 'joining' });
+  mock.timers.tick(500);
+  FakeSocket.last.opens();
+  await settled();
+  assert.equal(sent('join')[0].token, 'fresh');
+});
+
+test('a join that is not allowed ends it with the reason', () => {
+  const error = { code: 'unauthorized', message: 'Unauthorized: the token has expired' };
+  socket.says({ type: 'error', ...error });
+  socket.drops(4003);
+  assert.deepEqual(status(), { state: 'ended', error });
+  mock.timers.tick(3_600_000);
+  assert.equal(FakeSocket.made.length, 1);
 });
 
 test('the one told joined waits for the offer, and answers it', async () => {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { beforeEach, mock, test } from 'node:test';
 import { network } from '../../signaling/static/network.js';
 import { SignalingClient } from '../../signaling/static/signaling.js';
-import { FakeSocket, record } from './doubles.js';
+import { FakeSocket, record, settled } from './doubles.js';
 
 let client, events;
 
@@ -146,6 +146,18 @@ test('attempts get rarer, up to half a minute, never all clients at once, and st
   mock.restoreAll();
 });
 
+test('after a restart of the server not even two clients come back in one moment', () => {
+  const delays = [0, 0.999].map((chance) => {
+    mock.method(Math, 'random', () => chance);
+    joined().drops(1012);
+    const { delay } = client.retry;
+    client.close();
+    mock.restoreAll();
+    return Math.round(delay);
+  });
+  assert.deepEqual(delays, [250, 500]);
+});
+
 test('on another network it does not wait for its turn', () => {
   joined().drops(1006);
   network.emit('change');
@@ -185,6 +197,90 @@ test('who has left the room is not brought back into it', () => {
   mock.timers.tick(500);
   FakeSocket.last.opens();
   assert.deepEqual(asked(), []);
+});
+
+test('a token that is asked for is fresh in every join', async () => {
+  let number = 0;
+  client.join('alice', 'bob', { token: async () => `token ${++number}` });
+  FakeSocket.last.opens();
+  assert.deepEqual(asked(), []);
+  await settled();
+  assert.deepEqual(asked(), [{ type: 'join', userId: 'alice', remoteId: 'bob', token: 'token 1' }]);
+  FakeSocket.last.says({ type: 'created' }, { type: 'pong' });
+  client.restart();
+  await settled();
+  assert.equal(asked().at(-1).token, 'token 2');
+  FakeSocket.last.drops(1006);
+  returns('created');
+  await settled();
+  assert.deepEqual(asked(), [{ type: 'join', userId: 'alice', remoteId: 'bob', token: 'token 3' }]);
+});
+
+test('where the page has no token, none is sent', async () => {
+  client.join('alice', 'bob', { token: () => undefined });
+  FakeSocket.last.opens();
+  await settled();
+  assert.deepEqual(asked(), [{ type: 'join', userId: 'alice', remoteId: 'bob' }]);
+});
+
+test('a token that cannot be had is an error, and is asked for again later', async () => {
+  let online = false;
+  client.join('alice', 'bob', {
+    token: async () => {
+      if (!online) throw new Error('Failed to fetch');
+      return 'fresh';
+    },
+  });
+  const first = FakeSocket.last;
+  first.opens();
+  await settled();
+  assert.deepEqual(events.at(-1), { type: 'error', code: 'token-failed', message: 'Failed to fetch' });
+  assert.equal(client.state, 'reconnecting');
+  assert.equal(first.sent.length, 0);
+  online = true;
+  mock.timers.tick(500);
+  FakeSocket.last.opens();
+  await settled();
+  assert.equal(asked()[0].token, 'fresh');
+});
+
+for (const [what, happens] of [
+  ['left', () => client.leave()],
+  ['closed', () => client.close()],
+  ['dropped', () => FakeSocket.last.drops(1006)],
+]) {
+  test(`a token that comes when one has ${what} is not used`, async () => {
+    let answer;
+    client.join('alice', 'bob', { token: () => new Promise((resolve) => (answer = resolve)) });
+    FakeSocket.last.opens();
+    const socket = FakeSocket.last;
+    happens();
+    answer('late');
+    await settled();
+    assert.deepEqual(socket.sent.filter(({ type }) => type === 'join'), []);
+  });
+}
+
+test('who closes for want of a token is not brought back', async () => {
+  client.on('error', () => client.close());
+  client.join('alice', 'bob', { token: () => Promise.reject(new Error('logged out')) });
+  FakeSocket.last.opens();
+  await settled();
+  mock.timers.tick(60_000);
+  assert.equal(client.state, 'closed');
+  assert.equal(FakeSocket.made.length, 1);
+});
+
+test('a join that is not allowed is the end, and says why', async () => {
+  client.join('alice', 'bob', { token: () => 'old' });
+  FakeSocket.last.opens();
+  await settled();
+  const error = { code: 'unauthorized', message: 'Unauthorized: the token has expired' };
+  FakeSocket.last.says({ type: 'error', ...error });
+  FakeSocket.last.drops(4003);
+  assert.deepEqual(events.slice(-2), [{ type: 'error', ...error }, { type: 'closed', code: 4003, error }]);
+  mock.timers.tick(3_600_000);
+  assert.equal(FakeSocket.made.length, 1);
 });
 
 test('closing is the end of it, and nobody needs to be told', () => {

@@ -1,8 +1,9 @@
-"""What else an operator may want: the port of HTTPS, a TURN server on the same host, and all of it undone again."""
+"""What else an operator may want: the port of HTTPS and a TURN server on the same host; then tokens instead of both."""
 
 from __future__ import annotations
 
 import json
+import secrets
 import socket
 import ssl
 import subprocess
@@ -10,6 +11,7 @@ import sys
 import urllib.request
 from pathlib import Path
 
+import jwt
 import pytest
 from cryptography import x509
 
@@ -50,10 +52,12 @@ def certificate(service: Service) -> x509.Certificate:
     return x509.load_der_x509_certificate(shown)
 
 
-def ice_servers(service: Service, controller: Controller) -> list[dict[str, object]]:
+def ice_servers(service: Service, controller: Controller, token: str = "") -> list[dict[str, object]]:
     trust = ssl.create_default_context(cafile=str(controller.authority))
     trust.check_hostname = False
-    with urllib.request.urlopen(f"https://{service.address}:{service.port}/ice-servers", context=trust) as answer:
+    url = f"https://{service.address}:{service.port}/ice-servers"
+    request = urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"} if token else {})
+    with urllib.request.urlopen(request, context=trust) as answer:
         return list(json.load(answer)["iceServers"])
 
 
@@ -106,12 +110,42 @@ def test_a_renewed_certificate_is_taken_up(turn: Service, vm: VM):
     assert vm.ssh("systemctl show coturn.service --property=MainPID") == process
 
 
-def test_undone_again_nothing_of_it_is_left_open(service: Service, turn: Service, controller: Controller, vm: VM):
+@pytest.fixture(scope="module")
+def secret() -> str:
+    return secrets.token_hex(32)
+
+
+def test_undone_again_nothing_of_it_is_left_open(
+    service: Service, turn: Service, controller: Controller, vm: VM, secret: str
+):
+    """The play proves the service by a call as ever, now with tokens of its own."""
     assert reaches(turn.address, TLS_PORT)
-    play = controller.play("site.yml")
+    play = controller.play("site.yml", signaling_settings={"SIGNALING_JWT_KEY": secret})
     assert play.ok, play.output
+    assert secret not in play.output
     assert not reaches(turn.address, TLS_PORT)
     assert not reaches(turn.address, turn.port)
     assert "udp" not in vm.ssh("sudo ufw status")
-    assert ice_servers(service, controller) == []
+    token = jwt.encode({"sub": "alice", "exp": 2**31}, secret)
+    assert ice_servers(service, controller, token) == []
     assert vm.ssh("systemctl is-active coturn.service", check=False) == "inactive\n"
+
+
+def test_nobody_joins_without_a_token_then(service: Service, controller: Controller, vm: VM, secret: str):
+    check = [
+        sys.executable,
+        "-m",
+        "signaling.check",
+        service.url,
+        "--ca",
+        controller.authority,
+        "--connect",
+        service.address,
+    ]
+    done = subprocess.run([*check, "--refused"], cwd=ROOT, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert subprocess.run(check, cwd=ROOT, capture_output=True).returncode == 1
+    assert (
+        vm.root(f"grep --recursive --files-with-matches {secret} /etc")
+        == "/etc/signaling/settings.d/10-signaling.env\n"
+    )

@@ -82,6 +82,29 @@ def test_a_renewal_is_taken_up_and_a_broken_one_is_not(tmp_path: Path):
             assert call_goes_on()
 
 
+def test_a_certificate_that_ends_soon_is_warned_of_until_its_renewal_is_there(tmp_path: Path):
+    current, renewed = make_certificate(tmp_path / "current.crt", days=13.5), make_certificate(tmp_path / "new.crt")
+    with Server(current, SIGNALING_TLS_RELOAD_INTERVAL="0.1") as server:
+        assert server.wait_for_log("The certificate ends").endswith(
+            f"WARNING The certificate ends in 13 days: {current}"
+        )
+        replace(current, renewed)
+        server.wait_for_log("A new certificate is used from now on")
+        ending = make_certificate(tmp_path / "ending.crt", days=0.5)
+        since = len(server.log)
+        replace(current, ending)
+        server.wait_for_log("WARNING The certificate ends in less than a day", since)
+    assert len([line for line in server.log if "The certificate ends" in line]) == 2, "once a day, not at each look"
+
+
+def test_a_certificate_that_ended_is_an_error_in_the_log(tmp_path: Path):
+    server = Server(make_certificate(tmp_path / "old.crt", days=-1))
+    try:
+        server.wait_for_log("ERROR The certificate ended at .*, clients refuse it")
+    finally:
+        server.stop()
+
+
 @pytest.mark.parametrize(
     ("version", "accepted"),
     [(ssl.TLSVersion.TLSv1_1, False), (ssl.TLSVersion.TLSv1_2, True), (ssl.TLSVersion.TLSv1_3, True)],

@@ -185,7 +185,10 @@ def test_a_client_that_does_not_answer_does_not_hold_up_the_end(certificate: Pat
 
 
 def test_an_idle_http_connection_does_not_hold_up_the_end():
-    with Server() as server, socket.create_connection(("localhost", server.port), PATIENCE) as browser:
+    with (
+        Server(SIGNALING_DRAIN_SECONDS="0") as server,
+        socket.create_connection(("localhost", server.port), PATIENCE) as browser,
+    ):
         browser.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert b"keep-alive" in browser.recv(65_536)
         server.signal(signal.SIGTERM)

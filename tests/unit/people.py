@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from signaling.registry import Registry
+from signaling.service import Service
 from signaling.session import Session
 from signaling.settings import Settings
 
@@ -18,7 +19,7 @@ class Person:
     def __init__(self, registry: Registry, settings: Settings = DEFAULTS) -> None:
         self.inbox: list[dict[str, Any]] = []
         self.close_code: int | None = None
-        self.session = Session(registry, self, settings)
+        self.session = Session(Service.of(settings, registry), self)
 
     # What a session sends to.
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from signaling.settings import Settings, variable_name
+from signaling.environment import variable_name
+from signaling.settings import Settings
 
 COMPOSE = Path(__file__).parents[2] / "compose.yaml"
 

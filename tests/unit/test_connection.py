@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import socket
 import ssl
 import struct
+import weakref
 from collections.abc import Iterator
+from functools import partial
 
 import gevent
 import gevent.socket
@@ -15,6 +18,7 @@ from simple_websocket import ConnectionClosed
 
 from signaling.connection import Connection
 from signaling.connections import Connections
+from signaling.observer import Observer
 from signaling.settings import Settings
 from tests.unit.test_inbound import frame
 
@@ -113,7 +117,7 @@ def test_what_does_not_fit_waits_in_order(wires, size):
     sent = [b"%05d" % number * (size // 5) for number in range(500_000 // size)]
     for payload in sent:
         connection.send_text(payload)
-    assert connection._pending, "the socket took all of it: the test shows nothing"
+    assert connection.waiting_bytes, "the socket took all of it: the test shows nothing"
     head = b"\x81\x7e" + struct.pack("!H", size) if size < 65_536 else b"\x81\x7f" + struct.pack("!Q", size)
     wanted = b"".join(head + payload for payload in sent)
     assert read(wires[1], len(wanted)) == wanted
@@ -198,11 +202,26 @@ def test_a_long_reason_is_cut_to_what_a_control_frame_holds(connection, wires):
 def test_nothing_is_left_of_a_released_connection(connection, wires):
     connection.close()
     connection.release()
-    for use in (lambda: connection._read(1), lambda: connection._write(b"")):
+    for use in (lambda: connection._read(1), lambda: connection._outbound._write(b"")):
         with pytest.raises(OSError, match="released"):
             use()
     with pytest.raises(ConnectionClosed):
         connection.receive()
+
+
+def test_a_released_connection_is_gone_without_the_collector(wires):
+    connection = Connection(wires[0])
+    connection.at_once = partial(isinstance, connection)
+    gone = weakref.ref(connection)
+    connection.close()
+    connection.release()
+    gevent.sleep(0)
+    gc.disable()
+    try:
+        del connection
+        assert gone() is None
+    finally:
+        gc.enable()
 
 
 def settings(**values: float) -> Settings:
@@ -210,7 +229,7 @@ def settings(**values: float) -> Settings:
 
 
 def test_one_heartbeat_pings_all_and_closes_who_is_silent(wires):
-    connections = Connections(settings())
+    connections = Connections(settings(), Observer(Settings()))
     ours, deaf = gevent.socket.socketpair()
     answering, silent = Connection(wires[0]), Connection(ours)
     for connection in (answering, silent):
@@ -230,7 +249,7 @@ def test_one_heartbeat_pings_all_and_closes_who_is_silent(wires):
 
 
 def test_who_answers_is_pinged_again_though_the_timeout_is_long(wires):
-    connections = Connections(Settings(ping_interval=0.08, ping_timeout=60))
+    connections = Connections(Settings(ping_interval=0.08, ping_timeout=60), Observer(Settings()))
     connection = Connection(wires[0])
     connections.add(connection)
     gevent.spawn(connection.receive)
@@ -240,7 +259,7 @@ def test_who_answers_is_pinged_again_though_the_timeout_is_long(wires):
 
 
 def test_draining_tells_everybody_and_refuses_the_next(wires):
-    connections = Connections(settings())
+    connections = Connections(settings(), Observer(Settings()))
     connection = Connection(wires[0])
     connections.add(connection)
     connections.drain()

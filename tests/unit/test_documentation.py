@@ -11,9 +11,10 @@ import msgspec
 import pytest
 
 from signaling import protocol
+from signaling.environment import variable_name
 from signaling.protocol import CloseCode, ErrorCode
 from signaling.session import Session
-from signaling.settings import Settings, variable_name
+from signaling.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"

@@ -277,3 +277,22 @@ def test_both_lanes_agree_on_every_input(stream, cuts):
         assert ours.close_code == CloseCode.INVALID_DATA
     if ours.close_code is None:
         assert b"".join(ours.replies) == judge.replies
+
+
+@pytest.mark.parametrize("unit", [frame(0x89), frame(0x00)], ids=["pings", "fragments"])
+def test_a_flood_of_small_frames_in_one_read_is_a_policy_violation(unit: bytes):
+    inbound = Inbound(MAX)
+    inbound.feed(frame(0x01))
+    inbound.feed(unit * (module.MOST_EXTRAS - 1))
+    assert (inbound.close_code, inbound.extras) == (None, module.MOST_EXTRAS)
+    inbound.feed(unit)
+    assert (inbound.close_code, inbound.close_reason) == (CloseCode.POLICY_VIOLATION, "too many small frames")
+
+
+def test_the_reader_sets_the_count_of_extra_frames_back():
+    inbound = Inbound(MAX)
+    for _ in range(3 * module.MOST_EXTRAS):
+        inbound.feed(frame(0x89))
+        assert inbound.extras == 1
+        inbound.extras = 0
+    assert inbound.close_code is None

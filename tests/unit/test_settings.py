@@ -3,7 +3,8 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from signaling.settings import Settings, SettingsError, misspelled, variable_name
+from signaling.environment import SettingsError, misspelled, variable_name
+from signaling.settings import Settings
 
 
 def test_the_defaults_need_no_environment():
@@ -124,7 +125,9 @@ def test_a_wrong_value_is_named_with_what_would_be_right(name, value, expected):
 
 def test_a_name_that_is_no_setting_gets_the_nearest_that_is():
     environ = {"SIGNALING_MAXCONNECTIONS": "1", "SIGNALING_BIND": "::1", "PATH": "/bin"}
-    assert misspelled(environ) == [("SIGNALING_MAXCONNECTIONS", "SIGNALING_MAX_CONNECTIONS")]
+    assert misspelled(environ, Settings.__struct_fields__) == [
+        ("SIGNALING_MAXCONNECTIONS", "SIGNALING_MAX_CONNECTIONS")
+    ]
 
 
 def test_every_setting_says_what_it_is_for():
