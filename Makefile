@@ -5,7 +5,7 @@ VENV ?= .venv
 STATE ?= .run
 
 # The command of each Debian package that the tests use, and the package.
-TOOLS = openssl:openssl chromium:chromium firefox-esr:firefox-esr Xvfb:xvfb node:nodejs turnserver:coturn npm:npm /usr/sbin/nginx:nginx /usr/sbin/haproxy:haproxy
+TOOLS = openssl:openssl chromium:chromium firefox-esr:firefox-esr Xvfb:xvfb promtool:prometheus node:nodejs turnserver:coturn npm:npm /usr/sbin/nginx:nginx /usr/sbin/haproxy:haproxy
 # Those of the tests that take root: they run containers and boot a VM.
 ROOT_TOOLS = crun:crun git:git ip:iproute2 mmdebstrap:mmdebstrap nft:nftables nsenter:util-linux pebble:pebble \
 	pebble-challtestsrv:pebble podman:podman ssh:openssh-client systemd-nspawn:systemd-container
@@ -32,7 +32,7 @@ lint: $(VENV)/.tests .venv-ansible/.done
 	$(VENV)/bin/mypy
 	cd ansible && PATH="$(CURDIR)/.venv-ansible/bin:$$PATH" ansible-lint --profile production --offline --strict -q
 
-unit: $(VENV)/.tests
+unit: tools $(VENV)/.tests
 	$(VENV)/bin/pytest -q tests/unit
 
 integration: $(VENV)/.tests
