@@ -200,8 +200,9 @@ def test_a_peer_that_breaks_off_is_waited_for(new_caller, names):
 
 
 def kill_the_browser_of(caller):
-    """All its processes at once, the network's first, which would say goodbye for the others."""
+    """All its processes at once: each is stopped before the first one dies, or the network's would say goodbye."""
     session = caller.page.context.browser.new_browser_cdp_session()
     processes = session.send("SystemInfo.getProcessInfo")["processInfo"]
-    for process in sorted(processes, key=lambda process: process["type"] == "browser"):
-        os.kill(process["id"], signal.SIGKILL)
+    for number in (signal.SIGSTOP, signal.SIGKILL):
+        for process in processes:
+            os.kill(process["id"], number)

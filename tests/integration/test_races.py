@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
+import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
@@ -91,17 +93,24 @@ def test_two_racing_joins_make_exactly_one_initiator(server: Server):
     run(race())
 
 
-def test_a_reader_that_stops_reading_costs_only_itself(server: Server):
-    alice, bob = meet(server)
-    other, another = meet(server, "carol", "dave")
+@pytest.fixture(scope="module")
+def unlimited(certificate: Path) -> Iterator[Server]:
+    """A server that limits no rate: what it does under a flood is its own doing."""
+    with Server(certificate, SIGNALING_MESSAGE_RATE=0) as running:
+        yield running
+
+
+def test_a_reader_that_stops_reading_costs_only_itself(unlimited: Server):
+    alice, bob = meet(unlimited)
+    other, another = meet(unlimited, "carol", "dave")
     with alice, bob, other, another:
-        since = len(server.log)
-        stuck, peer = Mute(server), Client(server)
+        since = len(unlimited.log)
+        stuck, peer = Mute(unlimited), Client(unlimited)
         stuck.send(type="join", userId="stuck", remoteId="peer")
-        server.wait_for_log("User stuck is initiator", since)
+        unlimited.wait_for_log("User stuck is initiator", since)
         peer.join("peer", "stuck")
         sent = 0
-        while not any("it reads too slowly" in line for line in server.log[since:]):
+        while not any("it reads too slowly" in line for line in unlimited.log[since:]):
             for _ in range(20):
                 peer.send(type="message", data="x" * 60_000)
             sent += 20
@@ -114,9 +123,9 @@ def test_a_reader_that_stops_reading_costs_only_itself(server: Server):
         stuck.vanish()
 
 
-def test_a_client_that_floods_does_not_delay_others(server: Server):
+def test_a_client_that_floods_does_not_delay_others(unlimited: Server):
     async def flood() -> None:
-        flooder, alice, bob = await open_all(server, 3)
+        flooder, alice, bob = await open_all(unlimited, 3)
         await alice.send(join("calm", "calmer"))
         await bob.send(join("calmer", "calm"))
         await everything(bob)
@@ -139,7 +148,7 @@ def test_a_client_that_floods_does_not_delay_others(server: Server):
             assert json.loads(await bob.recv())["data"] == number
             assert sent - before < 20_000, "others wait for a turn, not for the end of the flood"
         assert sent > 1_000
-        health = await asyncio.to_thread(server.health)
+        health = await asyncio.to_thread(unlimited.health)
         assert health["status"] == "ok"
         stop.set()
         await pouring
