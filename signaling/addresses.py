@@ -53,6 +53,7 @@ class Proxies:
         return any(found in network for network in self._networks)
 
 
+@lru_cache(4_096)
 def plain(address: str) -> str | None:
     """Return an address without port, brackets and zone, an IPv4-mapped one as IPv4; None if it is none."""
     text = address.partition("%")[0]

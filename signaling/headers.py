@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
+
 from flask import Blueprint, Response, request
 
 from .settings import Settings
@@ -32,6 +34,9 @@ def add_headers(blueprint: Blueprint, settings: Settings) -> None:
 
     @blueprint.after_request
     def add(response: Response) -> Response:
+        if response.status_code == HTTPStatus.SWITCHING_PROTOCOLS:
+            # It is none that a browser goes by, and there are many of them.
+            return response
         headers = dict(_ALWAYS)
         if response.mimetype == "text/html":
             headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
