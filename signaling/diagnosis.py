@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from .calls import Call, State, Step
+from .call import Call, State, Step
 
 
 def diagnose(call: Call, name: Callable[[str], str]) -> str:

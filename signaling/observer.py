@@ -10,7 +10,8 @@ import time
 from collections import Counter, deque
 from typing import NamedTuple
 
-from .calls import Call, Calls
+from .call import Call
+from .calls import Calls
 from .histogram import Histogram
 from .protocol import ErrorCode, MessageError, Pair
 from .settings import Settings

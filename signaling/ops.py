@@ -11,7 +11,7 @@ import msgspec
 from flask import Blueprint, Response, request
 
 from . import __version__, tls
-from .calls import Call
+from .call import Call
 from .diagnosis import diagnose
 from .guard import Guard
 from .histogram import Histogram

@@ -8,7 +8,7 @@ import time
 from typing import NoReturn, Protocol
 
 from . import protocol
-from .calls import Call
+from .call import Call
 from .ice import ice_servers
 from .limits import Allowance
 from .protocol import CloseCode, Message, MessageError, Pair, User

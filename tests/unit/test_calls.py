@@ -7,7 +7,8 @@ import json
 import pytest
 
 from signaling import calls
-from signaling.calls import Call, Calls, State
+from signaling.call import MOST_STEPS, Call, State
+from signaling.calls import Calls
 from signaling.diagnosis import diagnose
 from signaling.observer import Observer
 from signaling.registry import Registry
@@ -162,14 +163,14 @@ def test_the_same_again_and_again_is_one_step(town: Town):
 
 def test_of_a_long_call_the_beginning_and_the_end_are_kept(town: Town):
     alice, bob = town.meet()
-    for _ in range(calls.MOST_STEPS):
+    for _ in range(MOST_STEPS):
         alice.says(type="message", data="ping")
         bob.says(type="message", data="pong")
     bob.drops()
-    assert len(town.call.steps) == calls.MOST_STEPS
+    assert len(town.call.steps) == MOST_STEPS
     assert town.steps()[:3] == ["alice created", "bob joined", "alice ready"]
     assert town.steps()[-1] == "bob left"
-    assert town.call.skipped == calls.MOST_STEPS + 4
+    assert town.call.skipped == MOST_STEPS + 4
 
 
 def test_so_many_calls_that_are_over_are_kept_the_latest_first(monkeypatch: pytest.MonkeyPatch):
