@@ -5,7 +5,7 @@ VENV ?= .venv
 STATE ?= .run
 
 # The command of each Debian package that the tests use, and the package.
-TOOLS = openssl:openssl chromium:chromium firefox-esr:firefox-esr Xvfb:xvfb promtool:prometheus node:nodejs turnserver:coturn npm:npm /usr/sbin/nginx:nginx /usr/sbin/haproxy:haproxy
+TOOLS = openssl:openssl chromium:chromium firefox-esr:firefox-esr Xvfb:xvfb promtool:prometheus node:nodejs turnserver:coturn redis-server:redis-server npm:npm /usr/sbin/nginx:nginx /usr/sbin/haproxy:haproxy
 # Those of the tests that take root: they run containers and boot a VM.
 ROOT_TOOLS = crun:crun git:git ip:iproute2 mmdebstrap:mmdebstrap nft:nftables nsenter:util-linux pebble:pebble \
 	pebble-challtestsrv:pebble podman:podman ssh:openssh-client systemd-nspawn:systemd-container

@@ -170,6 +170,13 @@ class Call:
         self.answered_in = self.settled_in = None
         self._calls.negotiating[self] = None
 
+    def follow(self) -> None:
+        """Note that the other one came, to another process: what is measured of the call is measured there."""
+        self._settle()
+        self.met = True
+        self._tallies = {}
+        self.state = State.NEGOTIATING
+
     def alone(self) -> None:
         """Note that one of the two is left."""
         self._settle()

@@ -33,6 +33,8 @@ from .worker import Conversation
 if TYPE_CHECKING:
     import gevent.socket
 
+    from .redis_registry import RedisRegistry
+
 log = logging.getLogger(__name__)
 
 _all: weakref.WeakSet[Signaling] = weakref.WeakSet()
@@ -47,15 +49,18 @@ class Signaling:
 
     Attributes:
         settings: from the environment, with any ``SIGNALING_`` name of the app's config before it.
-        registry: the rooms; those of the process unless given.
+        registry: the rooms; unless given those in Redis, where the settings name one, else those of the process.
+        shared: the rooms, if they are in Redis, else None.
         connections: the WebSockets that are open in this process.
         observer: what is counted and noted.
         metrics: that in Prometheus's format.
         history: that of the last minutes.
     """
 
-    def __init__(self, app: Flask | None = None, *, url_prefix: str | None = None, registry: Registry = rooms) -> None:
-        self.registry = registry
+    def __init__(
+        self, app: Flask | None = None, *, url_prefix: str | None = None, registry: Registry | None = None
+    ) -> None:
+        self._given = registry
         self.url_prefix = url_prefix
         self.started = time.monotonic()
         if app is not None:
@@ -72,6 +77,9 @@ class Signaling:
         self.settings = Settings.load(environ)
         for name, nearest in misspelled(environ, Settings.__struct_fields__):
             log.warning("%s is not a setting: did you mean %s?", name, nearest)
+        self.shared = None if self._given is not None else self._shared()
+        # Not by their truth: one without rooms is false.
+        self.registry = next(each for each in (self._given, self.shared, rooms) if each is not None)
         self.service = Service.of(self.settings, self.registry)
         self.observer = self.service.observer
         self.connections = Connections(self.settings, self.observer)
@@ -92,8 +100,18 @@ class Signaling:
         app.extensions["signaling"] = self
         _all.add(self)
 
+    def _shared(self) -> RedisRegistry | None:
+        if not self.settings.redis_url:
+            return None
+        # A service without Redis need not have it in its memory.
+        from .redis_registry import RedisRegistry
+
+        return RedisRegistry(self.settings)
+
     def start(self) -> None:
         """Begin what goes on beside the requests, in the worker. Does not wait."""
+        if self.shared is not None:
+            self.shared.links.start()
         self.metrics.start()
         if self.settings.ops_token:
             self.history.start()
@@ -101,6 +119,11 @@ class Signaling:
     def stop(self) -> None:
         """Let go of what the next worker needs."""
         self.metrics.stop()
+
+    def finish(self) -> None:
+        """Let the other workers know that this one is gone. Waits."""
+        if self.shared is not None:
+            self.shared.links.stop()
 
     def client_address(self) -> str:
         """Return the address of the client whose request this is; empty on a Unix socket where no proxy tells it."""
@@ -174,3 +197,9 @@ def stop_all() -> None:
     """Let go of what the next worker needs, in each service of this process."""
     for service in list(_all):
         service.stop()
+
+
+def finish_all() -> None:
+    """Let the other workers know that this one is gone, in each service of this process. Waits."""
+    for service in list(_all):
+        service.finish()

@@ -61,6 +61,13 @@ def address(settings: Settings) -> str:
     return f"{host}:{settings.port}"
 
 
+def workers(settings: Settings) -> int:
+    """Return how many workers there are to be unless gunicorn is told otherwise: a core each, where they can share."""
+    if not settings.redis_url:
+        return 1
+    return len(os.sched_getaffinity(0))
+
+
 def graceful_timeout(settings: Settings) -> int:
     """Return the seconds that a worker may take for its end."""
     return math.ceil(settings.drain_seconds) + _GRACE_SECONDS
@@ -69,8 +76,11 @@ def graceful_timeout(settings: Settings) -> int:
 def on_starting(server: Arbiter) -> None:
     """Refuse what the service cannot run with, in one line each, before anything listens."""
     settings = load_settings()
-    if server.cfg.workers > 1:
-        _stop(f"{server.cfg.workers} workers would each have rooms of their own: run one worker (-w 1)")
+    if server.cfg.workers > 1 and not settings.redis_url:
+        _stop(
+            f"{server.cfg.workers} workers would each have rooms of their own: "
+            "run one worker (-w 1), or let them share a Redis (SIGNALING_REDIS_URL)"
+        )
     if not issubclass(server.cfg.worker_class, GeventWorker):
         _stop(f"the worker class must be signaling.worker.Worker or gevent, not {server.cfg.worker_class_str}")
     if server.cfg.preload_app:
@@ -92,8 +102,8 @@ def on_starting(server: Arbiter) -> None:
 
 
 def nworkers_changed(server: Arbiter, new: int, old: int | None) -> None:
-    """Stay at one worker when a signal or a reload asks for more."""
-    if old is not None and new > 1:
+    """Stay at one worker when a signal or a reload asks for more, and there is no Redis."""
+    if old is not None and new > 1 and not load_settings().redis_url:
         log.error("%d workers would each have rooms of their own: staying at one", new)
         server.num_workers = 1
 
@@ -128,12 +138,13 @@ def post_worker_init(worker: Worker) -> None:
 
 def worker_exit(server: Arbiter, worker: Worker) -> None:
     """Tell at once whom the drain did not tell yet, and wait for as long as a closing handshake may take."""
-    from . import connections
+    from . import connections, extension
 
     connections.close_all()
     limit = time.monotonic() + min(load_settings().close_timeout, _EXIT_SECONDS)
     while connections.open_count() and time.monotonic() < limit:
         gevent.sleep(0.01)
+    extension.finish_all()
 
 
 def _watch_end(worker: Worker) -> None:

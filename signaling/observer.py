@@ -109,10 +109,10 @@ class Observer:
             call.ready(pair.second if user == pair.first else pair.first, time.monotonic())
         return call
 
-    def leave(self, call: Call, user: str, how: str, *, last: bool) -> None:
-        """Note that ``user`` left, and how; with ``last``, nobody is there any more."""
+    def leave(self, call: Call, user: str, how: str) -> None:
+        """Note that ``user`` left, and how."""
         call.leave(user, how)
-        if last:
-            self.calls.end(call)
-        else:
+        if any(call.present):
             call.alone()
+        else:
+            self.calls.end(call)

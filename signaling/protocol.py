@@ -30,7 +30,7 @@ class CloseCode(IntEnum):
     MESSAGE_TOO_BIG = 1009, "a message is over the limit"
     INTERNAL_ERROR = 1011, "a fault of the server's"
     SERVICE_RESTART = 1012, "the server is restarting: come back"
-    TRY_AGAIN_LATER = 1013, "the server is full: come back later"
+    TRY_AGAIN_LATER = 1013, "the server cannot take it at the moment: come back later"
     REPLACED = 4001, "the same user joined the same room on a newer connection"
     UNAUTHORIZED = 4003, "the join was not allowed"
     PING_TIMEOUT = 4008, "the client did not answer a ping in time"
@@ -56,6 +56,7 @@ class ErrorCode(StrEnum):
     PEER_ABSENT = "peer-absent", "nobody is there to receive it; nothing is kept"
     REPLACED = "replaced", "a newer connection of the same user took over; this one is closed with 4001"
     UNAUTHORIZED = "unauthorized", "the token of a join is missing or does not allow it; closed with 4003"
+    UNAVAILABLE = "unavailable", "what the workers share cannot be reached; a join is closed with 1013"
     RATE_LIMITED = "rate-limited", "over a limit: it is dropped, and a client that keeps on is closed with 1008"
 
     meaning: str
@@ -224,6 +225,16 @@ def replaced() -> MessageError:
 
 def unauthorized(why: str) -> MessageError:
     return MessageError(ErrorCode.UNAUTHORIZED, f"Unauthorized: {why}", CloseCode.UNAUTHORIZED)
+
+
+def no_relay() -> MessageError:
+    return MessageError(ErrorCode.UNAVAILABLE, "Your peer cannot be reached at the moment")
+
+
+def no_join() -> MessageError:
+    return MessageError(
+        ErrorCode.UNAVAILABLE, "No room can be joined at the moment: come back later", CloseCode.TRY_AGAIN_LATER
+    )
 
 
 def rate_limited(allowance: Allowance, now: float, times: int = 1) -> MessageError:

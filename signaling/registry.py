@@ -1,53 +1,104 @@
-"""The rooms: which pair is met by whom. A lock-protected registry in memory, one a process.
+"""The rooms: which pair is met by whom. Here they are in the memory of one process, protected by a lock.
 
 Joining and leaving change membership under the lock, and leave each member holding its peer; a relay takes no lock
-and only reads :attr:`Member.peer`. Nothing yields, sends or logs under the lock.
+and only reads :attr:`Member.peer`. Nothing yields, sends or logs under the lock. ``redis_registry.py`` is the same for
+several processes.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
-from .protocol import Pair, User
+from .protocol import MessageError, Pair, User
 
 
-class Member(Protocol):
-    """Somebody in a room: a connection's session.
+class Occupant(Protocol):
+    """Whoever has a place in a room."""
 
-    Attributes:
-        id: opaque, unique for each connection.
-        user: who it is, in this room.
-        pair: the room it is in, or None. Written by the registry alone.
-        peer: the other one in the room, or None. Written by the registry alone.
-    """
+    @property
+    def id(self) -> str:
+        """Return what is unique for each connection."""
 
-    id: str
-    user: User
-    pair: Pair | None
-    peer: Member | None
+    @property
+    def user(self) -> User:
+        """Return who it is, in this room."""
+
+
+class Peer(Occupant, Protocol):
+    """The other one in a room: a session of this process, or one elsewhere."""
+
+    @property
+    def elsewhere(self) -> bool:
+        """Tell if its connection is another process's."""
 
     @property
     def deliver(self) -> Callable[..., None]:
         """Send replies, as bytes, to its client. Neither waits nor raises."""
 
-    def dismiss(self) -> None:
-        """Tell its client that somebody took its place, and close. Neither waits nor raises."""
+
+class Member(Peer, Protocol):
+    """Somebody in a room whose connection is here. What it is told neither waits nor raises.
+
+    Attributes:
+        pair: the room it is in, or None. Written by the registry alone.
+        peer: the other one in the room, or None. Written by the registry alone.
+    """
+
+    pair: Pair | None
+    peer: Peer | None
+
+    def greet(self, members: Sequence[Occupant]) -> None:
+        """Its peer came; ``members`` are in order of arrival."""
+
+    def miss(self, gone: Peer, reason: str) -> None:
+        """Its peer left: ``left`` or ``lost``."""
+
+    def dismiss(self, *, elsewhere: bool = False) -> None:
+        """A newer connection of its user, here or elsewhere, has its place."""
+
+    def refuse(self, error: MessageError) -> None:
+        """Something that it asked for cannot be done."""
 
 
 class Entry(NamedTuple):
     """What an :meth:`Registry.enter` changed."""
 
-    replaced: Member | None
-    """Who had this user's place before and is out now; None as well when it was the member itself."""
-    peer: Member | None
-    members: tuple[Member, ...]
+    replaced: str | None
+    """The connection that had this user's place before and is out now; None as well when it was the member itself."""
+    peer: Peer | None
+    members: Sequence[Occupant]
     """In order of arrival, the one who entered last."""
 
 
-class Registry:
-    """The rooms of one process. Empty rooms do not exist; nobody is in two."""
+class Registry(Protocol):
+    """The rooms. Empty ones do not exist; nobody is in two. Members are told of what others do to their rooms."""
+
+    def __len__(self) -> int:
+        """Return the number of rooms; where several processes share them, of those that count here."""
+
+    def enter(self, pair: Pair, member: Member, entered: Callable[[Entry], None]) -> None:
+        """Put ``member``, who is in no other room, into the room of ``pair``, in the place of its user if taken.
+
+        It may wait. ``entered`` is called before anything else can happen in the room; it must not wait.
+
+        Raises:
+            MessageError: ``unavailable``.
+        """
+
+    def leave(self, member: Member, reason: str) -> Peer | None:
+        """Take ``member`` out of its room and return the peer it leaves behind; harmless when it is in none.
+
+        It does not wait. ``reason`` is what the peer is told.
+        """
+
+    def is_alone(self, pair: Pair, user: User) -> bool:
+        """Tell if ``user``, whose connection is here, is in the room of ``pair``, and nobody else."""
+
+
+class MemoryRegistry:
+    """The rooms of one process, in its memory."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -57,8 +108,8 @@ class Registry:
         """The number of rooms."""
         return len(self._rooms)
 
-    def enter(self, pair: Pair, member: Member) -> Entry:
-        """Put ``member``, who is in no other room, into the room of ``pair``, in the place of its user if taken."""
+    def enter(self, pair: Pair, member: Member, entered: Callable[[Entry], None]) -> None:
+        """Put ``member`` into the room of ``pair``. It does not wait."""
         with self._lock:
             room = self._rooms.setdefault(pair, [])
             replaced = next((other for other in room if other.user.key == member.user.key), None)
@@ -70,10 +121,17 @@ class Registry:
             member.pair, member.peer = pair, peer
             if peer is not None:
                 peer.peer = member
-            return Entry(None if replaced is member else replaced, peer, tuple(room))
+            members = tuple(room)
+        if replaced is member:
+            replaced = None
+        if replaced is not None:
+            replaced.dismiss()
+        entered(Entry(replaced.id if replaced is not None else None, peer, members))
+        if peer is not None:
+            peer.greet(members)
 
-    def leave(self, member: Member) -> Member | None:
-        """Take ``member`` out of its room and return the peer it leaves behind; harmless when it is in none."""
+    def leave(self, member: Member, reason: str) -> Peer | None:
+        """Take ``member`` out of its room."""
         with self._lock:
             if member.pair is None:
                 return None
@@ -81,11 +139,13 @@ class Registry:
             room.remove(member)
             if not room:
                 del self._rooms[member.pair]
-            peer = member.peer
             member.pair = member.peer = None
-            if peer is not None:
-                peer.peer = None
-            return peer
+            if not room:
+                return None
+            [peer] = room
+            peer.peer = None
+        peer.miss(member, reason)
+        return peer
 
     def is_alone(self, pair: Pair, user: User) -> bool:
         """Tell if ``user`` is in the room of ``pair``, and nobody else."""
@@ -93,5 +153,5 @@ class Registry:
             return [member.user.key for member in self._rooms.get(pair, ())] == [user.key]
 
 
-rooms = Registry()
-"""The rooms of this process. In memory they are its own: a second worker would have others."""
+rooms = MemoryRegistry()
+"""The rooms of this process. They are its own: a second worker would have others."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import secrets
 import time
+from collections.abc import Sequence
+from functools import partial
 from typing import NoReturn, Protocol
 
 from . import protocol
@@ -12,7 +14,7 @@ from .call import Call
 from .ice import ice_servers
 from .limits import Allowance
 from .protocol import CloseCode, Message, MessageError, Pair, User
-from .registry import Member
+from .registry import Entry, Occupant, Peer
 from .service import Service
 
 log = logging.getLogger(__name__)
@@ -39,13 +41,15 @@ class Session:
     ``bye``, another join, a replacement or the end of its connection.
     """
 
+    elsewhere = False
+
     __slots__ = ("_call", "_joins", "_messages", "_outlet", "_service", "deliver", "id", "pair", "peer", "user")
 
     def __init__(self, service: Service, outlet: Outlet) -> None:
         self.id = secrets.token_hex(8)
         self.user = _NOBODY
         self.pair: Pair | None = None
-        self.peer: Member | None = None
+        self.peer: Peer | None = None
         self._service = service
         self._outlet = outlet
         self._messages = Allowance(service.messages)
@@ -91,19 +95,19 @@ class Session:
             else:
                 raise protocol.unknown_type(type_)
         except MessageError as error:
-            self._refuse(error)
+            self.refuse(error)
 
     def count(self, frames: int) -> None:
         """Count frames that are no messages, such as pings, as if they were."""
         now = time.monotonic()
         if not self._messages.take(now, frames):
-            self._refuse(protocol.rate_limited(self._messages, now, frames))
+            self.refuse(protocol.rate_limited(self._messages, now, frames))
 
     def end(self, code: int) -> None:
         """Leave for good: the connection ended with the close code ``code``."""
         self._leave(LEFT if code in _DELIBERATE else LOST, code)
 
-    def _pass_on(self, peer: Member, message: Message, reply: bytes, now: float) -> None:
+    def _pass_on(self, peer: Peer, message: Message, reply: bytes, now: float) -> None:
         peer.deliver(reply)
         if self._call is not None:
             self._call.relayed(self.user.key, message, now)
@@ -120,7 +124,7 @@ class Session:
         user, remote = protocol.users_of(join)
         if service.tokens is not None:
             service.tokens.check(join, user, remote)
-        asked = (
+        asked: dict[str, object] = (
             {"iceServers": ice_servers(service.settings, self.id, time.time())}
             if protocol.wants_ice_servers(join)
             else {}
@@ -129,57 +133,72 @@ class Session:
         # Elsewhere, or here under the other name: that is a departure. Here as before: one joins again in place.
         if self.pair is not None and (self.pair, self.user.key) != (pair, user.key):
             self._leave(LEFT)
-        here = self.pair is not None
+        again = self.pair is not None
         self.user = user
-        room = pair.room
         name, shown = service.observer.name(user.key), service.observer.room(pair)
         self._note("User %s is joining room %s to connect with %s", name, shown, service.observer.name(remote.key))
-        replaced, peer, members = service.registry.enter(pair, self)
-        self._call = service.observer.enter(pair, user.key, first=peer is None, replaces=replaced is not None)
-        info = protocol.room_info(room, [(member.id, member.user) for member in members])
+        service.registry.enter(pair, self, partial(self._entered, pair, asked))
+        if self.peer is None and not again and service.webhook is not None:
+            service.webhook.tell_waiting(pair, user, remote)
+
+    def _entered(self, pair: Pair, asked: dict[str, object], entry: Entry) -> None:
+        replaced, peer, members = entry
+        observer = self._service.observer
+        name, shown = observer.name(self.user.key), observer.room(pair)
+        self._call = observer.enter(pair, self.user.key, first=peer is None, replaces=replaced is not None)
         if replaced is not None:
-            self._note("User %s has a newer connection; the old one, %s, is out", name, replaced.id)
-            replaced.dismiss()
+            self._note("User %s has a newer connection; the old one, %s, is out", name, replaced)
         if peer is None:
             if replaced is None:
                 self._note("Created new room: %s", shown)
-                if service.webhook is not None and not here:
-                    service.webhook.tell_waiting(pair, user, remote)
             self._note("User %s is initiator for room %s", name, shown)
-            self.deliver(protocol.created(room, **asked), info)
+            reply = protocol.created(pair.room, **asked)
         else:
             self._note("User %s joined room %s", name, shown)
-            self.deliver(protocol.joined(room, **asked), info)
-            peer.deliver(protocol.ready(room), info)
+            reply = protocol.joined(pair.room, **asked)
+        self.deliver(reply, _info(pair, members))
 
-    def dismiss(self) -> None:
+    def greet(self, members: Sequence[Occupant]) -> None:
+        """Tell the client that its peer came, and to start, or restart, the negotiation."""
+        pair = self._present()
+        if self._call is not None and self.peer is not None and self.peer.elsewhere:
+            self._call.follow()
+        self.deliver(protocol.ready(pair.room), _info(pair, members))
+
+    def miss(self, gone: Peer, reason: str) -> None:
+        """Tell the client that its peer left."""
+        pair = self._present()
+        if self._call is not None and gone.elsewhere:
+            self._call.alone()
+        self.deliver(protocol.bye(gone.id, gone.user, reason), _info(pair, [self]))
+
+    def dismiss(self, *, elsewhere: bool = False) -> None:
         """Tell the client that a newer connection of its user took its place, and close."""
-        self._refuse(protocol.replaced())
+        self.refuse(protocol.replaced())
+        if self._call is not None and elsewhere:
+            self._service.observer.leave(self._call, self.user.key, "replaced by a connection to another worker")
         self._call = None
+
+    def _present(self) -> Pair:
+        assert self.pair is not None
+        return self.pair
 
     def _leave(self, reason: str, code: int | None = None) -> None:
         pair = self.pair
         if pair is None:
             return
         observer = self._service.observer
-        peer = self._service.registry.leave(self)
+        peer = self._service.registry.leave(self, reason)
         if self._call is not None:
-            observer.leave(
-                self._call,
-                self.user.key,
-                reason if code is None else f"{reason}, close code {code:d}",
-                last=peer is None,
-            )
+            observer.leave(self._call, self.user.key, reason if code is None else f"{reason}, close code {code:d}")
             self._call = None
         room = observer.room(pair)
         self._note("User %s left room %s (%s)", observer.name(self.user.key), room, reason)
         if peer is None:
             self._note("Removed empty room: %s", room)
-        else:
-            info = protocol.room_info(pair.room, [(peer.id, peer.user)])
-            peer.deliver(protocol.bye(self.id, self.user, reason), info)
 
-    def _refuse(self, error: MessageError) -> None:
+    def refuse(self, error: MessageError) -> None:
+        """Answer with an ``error``, and close where that belongs to it."""
         log.debug("Error %s: %s", error.code, error, extra={"connection": self.id})
         self._service.observer.fail(error, self._call, self.user.key)
         self.deliver(protocol.error(error))
@@ -188,3 +207,7 @@ class Session:
 
     def _note(self, text: str, *values: object) -> None:
         log.info(text, *values, extra={"connection": self.id})
+
+
+def _info(pair: Pair, members: Sequence[Occupant]) -> bytes:
+    return protocol.room_info(pair.room, [(member.id, member.user) for member in members])

@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Meta
 
 from .environment import SECRET, SettingsError, convert, is_secret, variable_name
+from .redis_url import Servers
 from .signature import signing_key
 
 Seconds = Annotated[float, Meta(gt=0, le=86_400)]
@@ -205,6 +206,37 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             "they are few, 100 clients a second."
         ),
     ] = 5.0
+    redis_url: Annotated[
+        str,
+        SECRET,
+        Meta(
+            description="The Redis that several workers or hosts share, such as `redis://localhost:6379/0`; empty for "
+            "one worker that has its rooms in its memory; it is never shown."
+        ),
+    ] = ""
+    redis_ca: Annotated[
+        str,
+        Meta(description="Path of the certificates, in PEM, that a `rediss:` server is checked with."),
+    ] = ""
+    redis_prefix: Annotated[
+        str,
+        Meta(
+            description="What the names of all keys and channels in Redis begin with.",
+            pattern=r"^[A-Za-z0-9_.:-]{1,64}\Z",
+        ),
+    ] = "signaling"
+    redis_timeout: Annotated[
+        Annotated[float, Meta(gt=0, le=60)],
+        Meta(description="Seconds that Redis may take for an answer before it is taken for unreachable."),
+    ] = 2.0
+    redis_buffer_bytes: Annotated[
+        Annotated[int, Meta(ge=1_048_576, le=1_073_741_824)],
+        Meta(description="Bytes kept for a slow Redis; from half of it on, nothing is relayed to other workers."),
+    ] = 8_388_608
+    node_timeout: Annotated[
+        Annotated[float, Meta(ge=1, le=3_600)],
+        Meta(description="Seconds after which the users of a worker that died without a word are taken for gone."),
+    ] = 10.0
     hsts_max_age: Annotated[
         Annotated[int, Meta(ge=0, le=63_072_000)],
         Meta(description="Seconds that browsers are to use TLS alone with this host (HSTS), over TLS; 0 for none."),
@@ -229,6 +261,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             signing_key(self.webhook_secret)
         except ValueError:
             raise SettingsError("SIGNALING_WEBHOOK_SECRET is not usable: what follows whsec_ must be base64") from None
+        if self.redis_url:
+            try:
+                Servers.of(self.redis_url)
+            except ValueError as error:
+                raise SettingsError(f"SIGNALING_REDIS_URL is not usable: {error}") from None
         if not self.jwt_key and (self.jwt_audience or self.jwt_issuer):
             set_ = "SIGNALING_JWT_AUDIENCE" if self.jwt_audience else "SIGNALING_JWT_ISSUER"
             raise SettingsError(f"SIGNALING_JWT_KEY is not set: {set_} asks for tokens that nothing would check")

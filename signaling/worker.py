@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Literal
 
 import gevent
 import gevent.socket
+from gevent.baseserver import BaseServer
 from greenlet import getcurrent, greenlet
 from gunicorn.systemd import sd_notify
 from gunicorn.workers.ggevent import GeventWorker
@@ -31,6 +32,9 @@ class Worker(GeventWorker):  # type: ignore[misc, unused-ignore]
     def run(self) -> None:
         """Serve until the worker is told to stop."""
         Worker._due = {}
+        if self.cfg.workers > 1:
+            # Who takes a hundred at once, as gevent has it, leaves none for the others.
+            BaseServer.max_accept = 1
         super().run()
 
     def notify(self) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from typing import Any
 
+from signaling.redis_registry import RedisRegistry
 from signaling.registry import Registry
 from signaling.service import Service
 from signaling.session import Session
@@ -13,13 +15,42 @@ from signaling.settings import Settings
 DEFAULTS = Settings()
 
 
+class Workers:
+    """The workers that persons come to, in turn, by their registries."""
+
+    def __init__(self, *registries: Registry) -> None:
+        self._registries = registries
+        self._turn = itertools.cycle(registries)
+        self._shared = [registry.links for registry in registries if isinstance(registry, RedisRegistry)]
+
+    def __len__(self) -> int:
+        """Return how many rooms there are."""
+        self.settle()
+        return sum(map(len, self._registries))
+
+    def next(self) -> Registry:
+        return next(self._turn)
+
+    def stop(self) -> None:
+        for links in self._shared:
+            links.stop()
+
+    def settle(self) -> None:
+        """Wait until everybody heard of all that was done."""
+        # What one says by itself, having heard of something, is heard in the second round.
+        for links in 2 * self._shared:
+            for number in range(len(links.up)):
+                links.ask(links.wait_for(number), "PING")
+
+
 class Person:
     """A user's connection as the session sees it: what was sent to it, and with what it was closed."""
 
-    def __init__(self, registry: Registry, settings: Settings = DEFAULTS) -> None:
+    def __init__(self, registry: Registry | Workers, settings: Settings = DEFAULTS) -> None:
         self.inbox: list[dict[str, Any]] = []
         self.close_code: int | None = None
-        self.session = Session(Service.of(settings, registry), self)
+        self._workers = registry if isinstance(registry, Workers) else Workers(registry)
+        self.session = Session(Service.of(settings, self._workers.next()), self)
 
     # What a session sends to.
 
@@ -46,6 +77,7 @@ class Person:
 
     def hears(self) -> list[dict[str, Any]]:
         """Take what was sent so far."""
+        self._workers.settle()
         heard, self.inbox = self.inbox, []
         return heard
 

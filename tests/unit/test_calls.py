@@ -11,7 +11,7 @@ from signaling.call import MOST_STEPS, Call, State
 from signaling.calls import Calls
 from signaling.diagnosis import diagnose
 from signaling.observer import Observer
-from signaling.registry import Registry
+from signaling.registry import MemoryRegistry
 from signaling.service import Service
 from signaling.settings import Settings
 from tests.unit.people import Person
@@ -24,7 +24,7 @@ class Town:
     """Users of one service that shares what it notes."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, **settings) -> None:
-        self.service = Service.of(Settings(ops_token="ops", **settings), Registry())
+        self.service = Service.of(Settings(ops_token="ops", **settings), MemoryRegistry())
         monkeypatch.setattr(Service, "of", lambda *_: self.service)
 
     @property

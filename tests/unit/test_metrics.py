@@ -17,7 +17,7 @@ from signaling.environment import SettingsError
 from signaling.extension import Signaling
 from signaling.observer import REASONS
 from signaling.protocol import CloseCode, ErrorCode
-from signaling.registry import Registry
+from signaling.registry import MemoryRegistry
 from signaling.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -33,7 +33,7 @@ def service(monkeypatch: pytest.MonkeyPatch) -> Signaling:
     monkeypatch.setattr(tls, "status", lambda: tls.Status(1_800_000_000.0, refused=False))
     app = Flask(__name__)
     app.config |= {"SIGNALING_WEBHOOK_URL": "https://app.example.org/hook", "SIGNALING_WEBHOOK_SECRET": "s" * 32}
-    return Signaling(app, registry=Registry())
+    return Signaling(app, registry=MemoryRegistry())
 
 
 def families(service: Signaling):
@@ -87,7 +87,7 @@ def test_without_tls_there_is_no_end_of_a_certificate(service: Signaling, monkey
 def test_what_became_of_webhooks_is_counted_where_there_are_any(service: Signaling):
     service.service.webhook.dropped = 3
     assert samples(service, "signaling_webhooks_total", "result") == {"delivered": 0, "failed": 0, "dropped": 3}
-    assert "signaling_webhooks_total" not in sample_names(Signaling(Flask("without"), registry=Registry()))
+    assert "signaling_webhooks_total" not in sample_names(Signaling(Flask("without"), registry=MemoryRegistry()))
 
 
 @pytest.mark.parametrize(

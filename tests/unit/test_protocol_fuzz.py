@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from hypothesis import example, given, settings
 
-from signaling.registry import Registry
+from signaling.registry import MemoryRegistry, Registry
 from tests.unit.near_json import ANYTHING
 from tests.unit.people import Person
 
@@ -119,7 +119,7 @@ def passed_on(value: Any) -> Any:
 
 def room() -> tuple[Registry, Witness, Witness]:
     """Return alice and bob in a room, with nothing unheard."""
-    registry = Registry()
+    registry = MemoryRegistry()
     alice, bob = Witness(registry).joins("alice", "bob"), Witness(registry).joins("bob", "alice")
     alice.hears()
     bob.hears()

@@ -7,20 +7,14 @@ from collections.abc import Callable
 import pytest
 
 from signaling.ice import ice_servers
-from signaling.registry import Registry
 from signaling.settings import Settings
-from tests.unit.people import Person
+from tests.unit.people import Person, Workers
 
 ALICE_AND_BOB = "room_alice_bob"
 
 
 @pytest.fixture
-def registry() -> Registry:
-    return Registry()
-
-
-@pytest.fixture
-def person(registry: Registry) -> Callable[[], Person]:
+def person(registry: Workers) -> Callable[[], Person]:
     return lambda: Person(registry)
 
 
@@ -98,7 +92,9 @@ def test_the_peer_gets_the_senders_own_json_byte_for_byte(registry):
             self.last = payloads[-1]
 
     alice, bob = Verbatim(registry).joins("a", "b"), Verbatim(registry).joins("b", "a")
+    alice.hears()
     alice.says('{ "data" : {"n":1.0e2, "big":12345678901234567890, "e":"\\u00e9\\/"} , "type":"message" }')
+    bob.hears()
     assert bob.last == (
         b'{"type":"message","data":{"n":1.0e2, "big":12345678901234567890, "e":"\\u00e9\\/"},"from":"a"}'
     )
@@ -155,8 +151,8 @@ def test_the_newest_connection_of_a_user_wins(call, person):
 
 def test_a_user_who_waits_alone_is_replaced_by_an_initiator(alice, person, registry):
     again = person().joins("alice", "bob")
-    assert alice.close_code == 4001
     assert again.hears_types() == ["created", "roomInfo"]
+    assert alice.close_code == 4001
     assert len(registry) == 1
 
 
@@ -196,8 +192,8 @@ def test_joining_another_pair_leaves_the_first_room(call, registry, person):
 def test_one_may_join_the_same_room_as_the_other_user(call):
     alice, bob = call
     alice.joins("bob", "alice")
-    assert bob.close_code == 4001
     assert alice.hears_types() == ["created", "roomInfo"]
+    assert bob.close_code == 4001
 
 
 def test_nothing_is_relayed_or_kept_for_an_absent_peer(alice, person):
@@ -407,8 +403,14 @@ def test_the_log_tells_the_story_without_what_was_said(registry, caplog):
     caplog.set_level("DEBUG")
     alice, bob = Person(registry).joins("alice", "bob"), Person(registry).joins("bob", "alice")
     alice.says(type="message", data="v=0 SECRET").says(type="candidate", candidate="192.0.2.1").drops()
+    registry.settle()
     bob.says("nonsense SECRET").drops()
-    assert [record.getMessage() for record in caplog.records if record.levelname == "INFO"] == [
+    registry.settle()
+    assert [
+        record.getMessage()
+        for record in caplog.records
+        if record.levelname == "INFO" and record.name == "signaling.session"
+    ] == [
         "User alice is joining room room_alice_bob to connect with bob",
         "Created new room: room_alice_bob",
         "User alice is initiator for room room_alice_bob",

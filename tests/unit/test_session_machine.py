@@ -6,10 +6,20 @@ import json
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    consumes,
+    invariant,
+    rule,
+    run_state_machine_as_test,
+)
 
-from signaling.registry import Registry
-from tests.unit.people import Person
+from signaling.redis_registry import RedisRegistry
+from signaling.registry import MemoryRegistry
+from signaling.settings import Settings
+from tests.redis_server import Redis
+from tests.unit.people import Person, Workers
 
 # Few, so that they meet; with names that collide, and an integer that is a string's twin.
 IDS = st.sampled_from(["a", "b", "c", "a_b", "b_c", 1, "1"])
@@ -18,8 +28,8 @@ IDS = st.sampled_from(["a", "b", "c", "a_b", "b_c", 1, "1"])
 class Client(Person):
     """A person who believes what the server says, and checks that it fits together."""
 
-    def __init__(self, registry: Registry) -> None:
-        super().__init__(registry)
+    def __init__(self, workers: Workers) -> None:
+        super().__init__(workers)
         self.gone = False
         self.members: list[str] = []
         self.byes: set[str] = set()
@@ -44,12 +54,18 @@ class Rooms(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.registry = Registry()
+        self.workers = self.made()
         self.present: list[Client] = []
+
+    def made(self) -> Workers:
+        return Workers(MemoryRegistry())
+
+    def teardown(self) -> None:
+        self.workers.stop()
 
     @rule(target=clients)
     def connect(self) -> Client:
-        client = Client(self.registry)
+        client = Client(self.workers)
         self.present.append(client)
         return client
 
@@ -66,9 +82,9 @@ class Rooms(RuleBasedStateMachine):
             return
         told = [[reply["type"] for reply in other.hears()] for other in self.present if other is not client]
         starts = sum("ready" in types for types in told)
-        mine = client.session
-        assert starts == (mine.peer is not None), "exactly one initiator for each meeting"
-        assert sum("bye" in types for types in told) == (before is not None and before is not mine.peer)
+        after = client.session.peer
+        assert starts == (after is not None), "exactly one initiator for each meeting"
+        assert sum("bye" in types for types in told) == (before is not None and before.id != (after and after.id))
 
     @rule(client=clients, kind=st.sampled_from(["message", "candidate"]))
     def relay(self, client: Client, kind: str) -> None:
@@ -78,7 +94,7 @@ class Rooms(RuleBasedStateMachine):
             other.hears()
         client.says(type=kind, data="x", candidate="x")
         heard = [other for other in self.present if any(r["type"] == "message" for r in other.hears())]
-        assert [other.session for other in heard] == ([client.session.peer] if client.session.peer else [])
+        assert [other.session.id for other in heard] == ([client.session.peer.id] if client.session.peer else [])
 
     @rule(client=clients)
     def leave(self, client: Client) -> None:
@@ -97,23 +113,24 @@ class Rooms(RuleBasedStateMachine):
             other.hears()
         peer = client.session.peer
         act()
-        byes = [other.session for other in self.present for reply in other.hears() if reply["type"] == "bye"]
-        assert byes == ([peer] if peer else []), "exactly one bye for each departure"
+        byes = [other.session.id for other in self.present for reply in other.hears() if reply["type"] == "bye"]
+        assert byes == ([peer.id] if peer else []), "exactly one bye for each departure"
 
     @invariant()
     def rooms_are_pairs(self) -> None:
+        self.workers.settle()
         inside = [client.session for client in self.present if client.session.pair is not None]
         rooms: dict[object, list] = {}
         for session in inside:
             rooms.setdefault(session.pair, []).append(session)
-        assert len(rooms) == len(self.registry), "no empty room, and nobody in one the registry does not know"
+        assert len(rooms) == len(self.workers), "no empty room, and nobody in one the registry does not know"
         for pair, members in rooms.items():
             assert len(members) <= 2, "never a third user"
             assert len({member.user.key for member in members}) == len(members)
             assert {member.user.key for member in members} <= set(pair)
             for member in members:
                 others = [other for other in members if other is not member]
-                assert member.peer is (others[0] if others else None)
+                assert (member.peer and member.peer.id) == (others[0].id if others else None)
 
     @invariant()
     def room_info_agrees_with_membership(self) -> None:
@@ -125,3 +142,19 @@ class Rooms(RuleBasedStateMachine):
 
 Rooms.TestCase.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
 TestRooms = Rooms.TestCase
+
+
+def test_every_order_keeps_the_rules_where_several_workers_share_the_rooms(redis: Redis):
+    class Shared(Rooms):
+        def made(self) -> Workers:
+            redis.ask("FLUSHALL")
+            return Workers(*(RedisRegistry(Settings(redis_url=redis.url)) for _ in range(2)))
+
+        def teardown(self) -> None:
+            for client in self.present:
+                client.drops()
+            self.workers.settle()
+            assert redis.keys() == ["signaling:{0}:workers"], "nothing is left when everybody left"
+            super().teardown()
+
+    run_state_machine_as_test(Shared, settings=settings(max_examples=40, stateful_step_count=30, deadline=None))

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from signaling import keys, protocol
 from signaling.environment import SettingsError
 from signaling.protocol import CloseCode, ErrorCode, MessageError
-from signaling.registry import Registry
+from signaling.registry import MemoryRegistry
 from signaling.settings import Settings
 from signaling.tokens import MAX_CHARACTERS, Tokens
 from tests.certificates import make_certificate
@@ -369,7 +369,7 @@ AUTHENTICATED = Settings(jwt_key=SECRET)
 
 
 def test_a_join_that_is_refused_changes_nothing_and_is_the_end():
-    rooms = Registry()
+    rooms = MemoryRegistry()
     alice = Person(rooms, AUTHENTICATED).joins("alice", "bob", token=token())
     assert alice.hears_types() == ["created", "roomInfo"]
     stranger = Person(rooms, AUTHENTICATED).joins("alice", "bob", token=token(sub="mallory"))
@@ -381,7 +381,7 @@ def test_a_join_that_is_refused_changes_nothing_and_is_the_end():
 
 
 def test_who_is_in_a_room_and_joins_with_a_bad_token_is_out():
-    rooms = Registry()
+    rooms = MemoryRegistry()
     alice = Person(rooms, AUTHENTICATED).joins("alice", "bob", token=token())
     bob = Person(rooms, AUTHENTICATED).joins("bob", "alice", token=token(sub="bob"))
     alice.hears()
@@ -394,7 +394,7 @@ def test_who_is_in_a_room_and_joins_with_a_bad_token_is_out():
 
 
 def test_a_token_that_expires_ends_no_call(monkeypatch: pytest.MonkeyPatch):
-    rooms = Registry()
+    rooms = MemoryRegistry()
     strict = Settings(jwt_key=SECRET, jwt_leeway=0)
     short = token(exp=time.time() + 60)
     alice = Person(rooms, strict).joins("alice", "bob", token=short)

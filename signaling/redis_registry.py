@@ -1,0 +1,307 @@
+"""The rooms of many workers, on one host or several. They are in Redis; here is what one worker must know of them.
+
+Redis changes a room in one step and tells the workers that have somebody in it how it is now. Each compares that with
+what it knew and tells its own clients what is new to them: so nothing is told twice, and whoever missed something only
+needs to hear how it is. Peers in one worker reach each other as ever; a relay to another one goes to its channel.
+
+Answers and news come over one link, in the order in which it happened in Redis, and are dealt with in the event loop,
+in one go: this is what takes the place of a lock.
+"""
+
+from __future__ import annotations
+
+import struct
+from binascii import crc_hqx
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
+
+from gevent.event import AsyncResult
+
+from . import protocol
+from .protocol import Pair, User
+from .redis_link import Link, LinkError, Then
+from .redis_links import MOST_AT_ONCE, Links
+from .redis_scripts import Seat, State, decode_place, decode_state, encode_seat
+from .registry import Entry, Member, Peer
+from .settings import Settings
+
+T = TypeVar("T")
+
+# What is published to a worker: a kind, the two connections, the length of what follows.
+_head = struct.Struct(">c32sI")
+_unpack_head = _head.unpack_from
+_MESSAGE = b"m"
+_STATE = b"s"
+
+
+class Room:
+    """What this worker knows of a room that somebody of its own is in.
+
+    Attributes:
+        here: those members, by their users' keys.
+        seats: all of them as Redis last told, in order of arrival.
+    """
+
+    __slots__ = ("here", "seats")
+
+    def __init__(self) -> None:
+        self.here: dict[str, Member] = {}
+        self.seats: tuple[Seat, ...] = ()
+
+    def has(self, seat: Seat) -> bool:
+        """Tell if the connection of ``seat`` is here."""
+        here = self.here.get(seat.key)
+        return here is not None and here.id == seat.id
+
+
+class Elsewhere:
+    """A peer whose connection is another worker's, as one member of ours sees it."""
+
+    elsewhere = True
+
+    __slots__ = ("_channel", "_links", "_member", "_number", "_route", "back", "id", "stamp", "user")
+
+    def __init__(self, member: Member, seat: Seat, links: Links, number: int) -> None:
+        self.id = seat.id
+        self.user = seat.user
+        self.stamp = seat.stamp
+        # A message goes from one connection to one other, whatever user they are of.
+        self._route = f"{member.id}{seat.id}".encode()
+        self.back = f"{seat.id}{member.id}".encode()
+        self._member = member
+        self._links = links.up
+        self._number = number
+        self._channel = links.channel(number, seat.worker)
+
+    def deliver(self, payload: bytes) -> None:
+        """Pass a message on to the other worker."""
+        link = self._links[self._number]
+        if link is None or link.congested:
+            self._member.refuse(protocol.no_relay())
+        else:
+            link.publish(self._channel, _head.pack(_MESSAGE, self._route, len(payload)) + payload)
+
+
+class RedisRegistry:
+    """The rooms as one worker sees them.
+
+    Attributes:
+        links: those to Redis.
+    """
+
+    def __init__(self, settings: Settings, describe: Callable[[], bytes] = lambda: b"{}") -> None:
+        """Begin at the first need; ``describe`` is what the worker tells the others of itself, as JSON."""
+        self.links = Links(settings, self, describe)
+        self._rooms: dict[Pair, Room] = {}
+        # By its route, who gets a message: from somebody who is not the peer any more it finds nobody.
+        self._routes: dict[bytes, Callable[..., None]] = {}
+
+    def __len__(self) -> int:
+        """Return the number of rooms whose latest member is here: over all workers it is the number of rooms."""
+        worker = self.links.worker
+        return sum(room.seats[-1].worker == worker for room in self._rooms.values())
+
+    # What sessions call.
+
+    def enter(self, pair: Pair, member: Member, entered: Callable[[Entry], None]) -> None:
+        """Put ``member`` into the room of ``pair``: one round trip to Redis.
+
+        Raises:
+            MessageError: ``unavailable``.
+        """
+        done: AsyncResult[None] = AsyncResult()
+
+        def then(reply: Any) -> None:
+            try:
+                if isinstance(reply, Exception):
+                    raise protocol.no_join()
+                self._seat(pair, member, decode_state(reply), entered)
+            except Exception as error:
+                done.set_exception(error)
+            else:
+                done.set(None)
+
+        try:
+            link = self.links.wait_for(self._number(pair))
+        except LinkError:
+            raise protocol.no_join() from None
+        self._run(link, then, "enter", pair, member.id, member.user.json, member.user.key)
+        done.get()
+
+    def leave(self, member: Member, reason: str) -> Peer | None:
+        """Take ``member`` out of its room; Redis is told behind what it was told before."""
+        pair, peer = member.pair, member.peer
+        if pair is None:
+            return None
+        room = self._rooms[pair]
+        self._unseat(room, member)
+        room.seats = tuple(seat for seat in room.seats if seat.id != member.id)
+        if not room.here:
+            del self._rooms[pair]
+        self._take_out(pair, member.id, member.user.key, reason, self.links.worker, self._unheard)
+        for other in room.here.values():
+            self._part(other)
+            other.miss(member, reason)
+        return peer
+
+    def is_alone(self, pair: Pair, user: User) -> bool:
+        """Tell if ``user`` is in the room of ``pair``, and nobody else."""
+        room = self._rooms.get(pair)
+        member = room.here.get(user.key) if room is not None else None
+        return member is not None and member.peer is None
+
+    # What changes a room here. Nothing of it waits.
+
+    def _seat(self, pair: Pair, member: Member, state: State, entered: Callable[[Entry], None]) -> None:
+        """Take in that ``member`` entered, and how the room is since."""
+        room = self._rooms.setdefault(pair, Room())
+        before = room.here.get(member.user.key)
+        if before is not None and before is not member:
+            self._unseat(room, before)
+            before.dismiss()
+        *others, own = state.seats
+        room.here[member.user.key], room.seats, member.pair = member, state.seats, pair
+        self._part(member)
+        here = None
+        for other in others:
+            here = room.here.get(other.key)
+            if here is not None:
+                self._meet(room, here, own)
+            if here is not None or other.worker != self.links.worker:
+                self._meet(room, member, other)
+        replaced = state.lost[0] if isinstance(state.lost, tuple) else None
+        entered(Entry(replaced, member.peer, state.seats))
+        if here is not None:
+            here.greet(state.seats)
+
+    def _apply(self, state: State) -> None:
+        """Take in how a room is now, and tell those who are here what that changes for them."""
+        pair, room = state.pair, self._rooms.get(state.pair)
+        for seat in state.seats:
+            if seat.worker == self.links.worker and not (room and room.has(seat)):
+                # It left, or never learned that it had come.
+                self.take_out(pair, seat.id, seat.key, seat.worker)
+        if room is None:
+            return
+        by_key = {seat.key: seat for seat in state.seats}
+        if not room.here.keys() <= by_key.keys():
+            # Somebody was taken for dead.
+            self._put_back(pair, room)
+            return
+        room.seats = state.seats
+        for key, member in list(room.here.items()):
+            if by_key[key].id != member.id:
+                self._unseat(room, member)
+                member.dismiss(elsewhere=True)
+        if not room.here:
+            del self._rooms[pair]
+        for key, member in room.here.items():
+            other = next((seat for seat in state.seats if seat.key != key), None)
+            before = member.peer
+            if other is None:
+                self._part(member)
+                if before is not None:
+                    member.miss(before, state.reason(before.id) or "lost")
+            elif other.worker != self.links.worker:
+                self._meet(room, member, other)
+                if not isinstance(before, Elsewhere) or (before.id, before.stamp) != (other.id, other.stamp):
+                    member.greet(state.seats)
+
+    def _meet(self, room: Room, member: Member, seat: Seat) -> None:
+        """Make who has ``seat`` the peer of ``member``."""
+        self._part(member)
+        assert member.pair is not None
+        here = room.here.get(seat.key)
+        if here is None:
+            peer = member.peer = Elsewhere(member, seat, self.links, self._number(member.pair))
+            self._routes[peer.back] = member.deliver
+        else:
+            member.peer = here
+
+    def _part(self, member: Member) -> None:
+        if isinstance(member.peer, Elsewhere):
+            del self._routes[member.peer.back]
+        member.peer = None
+
+    def _unseat(self, room: Room, member: Member) -> None:
+        del room.here[member.user.key]
+        self._part(member)
+        member.pair = None
+
+    # What Redis is told of a room, and says.
+
+    def take_out(self, pair: Pair, id_: str, key: str, worker: str) -> None:
+        """Take a connection that is lost out of its room."""
+        self._take_out(pair, id_, key, "lost", worker, self._heard)
+
+    def _take_out(self, pair: Pair, id_: str, key: str, reason: str, worker: str, then: Then) -> None:
+        link = self.links.any_of(self._number(pair))
+        # Where there is none, the partition is put in order when there is one.
+        if link is not None:
+            self._run(link, then, "leave", pair, id_, key, reason, worker)
+
+    def _put_back(self, pair: Pair, room: Room) -> None:
+        link = self.links.any_of(self._number(pair))
+        if link is not None:
+            # Its own first: who is elsewhere is put back for those who are here.
+            seats = sorted(room.seats, key=room.has, reverse=True)
+            self._run(link, self._heard, "restore", pair, self.links.lease, *map(encode_seat, seats))
+
+    def _run(self, link: Link, then: Then, script: str, pair: Pair, *more: str | bytes) -> None:
+        self.links.run(link, then, script, self._number(pair), _room_key(pair), pair, *more)
+
+    def _heard(self, reply: Any) -> None:
+        if not isinstance(reply, Exception):
+            self._apply(decode_state(reply))
+
+    def _unheard(self, _: Any) -> None:
+        """Who left, and whom it left, know already."""
+
+    def published(self, data: bytes) -> None:
+        """Take in what was published to this worker: how a room is, or messages."""
+        if data[:1] == _STATE:
+            self._apply(decode_state(memoryview(data)[1:]))
+            return
+        at, size, routes = 0, len(data), self._routes
+        while at < size:
+            _, route, length = _unpack_head(data, at)
+            at += _head.size
+            deliver = routes.get(route)
+            if deliver is not None:
+                deliver(data[at : at + length])
+            at += length
+
+    def put_in_order(self, link: Link, number: int) -> None:
+        """Take out of Redis who is not here any more, and put back who is not there. Waits.
+
+        Raises:
+            LinkError: Redis does not answer.
+        """
+        worker = self.links.worker
+        there = self.links.ask(link, "HGETALL", self.links.key(number, f"connections:{worker}"))
+        mine = [(pair, room) for pair, room in self._rooms.items() if self._number(pair) == number]
+        here = {member.id.encode() for _, room in mine for member in room.here.values()}
+        for some in _batches([(id_, place) for id_, place in there.items() if id_ not in here]):
+            for id_, place in some:
+                first, second, key = decode_place(place)
+                self.take_out(Pair(first, second), id_.decode(), key, worker)
+            self.links.ask(link, "PING")
+        for several in _batches(mine):
+            for pair, room in several:
+                if room.here:
+                    self._put_back(pair, room)
+            self.links.ask(link, "PING")
+
+    def _number(self, pair: Pair) -> int:
+        count = len(self.links.up)
+        return crc_hqx(_room_key(pair).encode(), 0) % count if count > 1 else 0
+
+
+def _room_key(pair: Pair) -> str:
+    # The length keeps (a_b, c) and (a, b_c) apart.
+    return f"{len(pair.first)}:{pair.first}_{pair.second}"
+
+
+def _batches(items: list[T]) -> Iterator[list[T]]:
+    for at in range(0, len(items), MOST_AT_ONCE):
+        yield items[at : at + MOST_AT_ONCE]
