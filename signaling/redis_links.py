@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import random
 import secrets
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
@@ -84,7 +83,8 @@ class Links:
         self._opening: list[Link | None] = [None] * servers.partitions
         self._epochs = [""] * servers.partitions
         self._workers: list[dict[str, bytes]] = [{}] * servers.partitions
-        self._changed = Event()
+        self._ready = [Event() for _ in self.up]
+        self._news = Event()
         self._greenlets: list[gevent.Greenlet[[], None]] = []
         self._complained = False
 
@@ -115,11 +115,11 @@ class Links:
             LinkError: it has none in time.
         """
         self.start()
-        deadline = time.monotonic() + self._seconds
-        while (link := self.up[number]) is None:
-            if not self._changed.wait(max(0.0, deadline - time.monotonic())):
-                raise LinkError("not connected")
-        return link
+        if self._ready[number].wait(self._seconds):
+            link = self.up[number]
+            if link is not None:
+                return link
+        raise LinkError("not connected")
 
     def ask(self, link: Link, *command: str | bytes) -> Any:
         """Return the answer to a command.
@@ -169,10 +169,10 @@ class Links:
     def _stay_connected(self) -> None:
         delay = _FIRST_RETRY_SECONDS
         while True:
-            self._changed.clear()
+            self._news.clear()
             if self.all_up:
                 delay = _FIRST_RETRY_SECONDS
-                self._changed.wait()
+                self._news.wait()
                 continue
             try:
                 self._connect()
@@ -214,22 +214,24 @@ class Links:
                 self._rooms.put_in_order(link, number)
             for number in numbers:
                 self._opening[number], self.up[number] = None, link
+                self._ready[number].set()
         except LinkError as error:
             link.end(str(error))
             raise
         log.info("Connected to Redis at %s", address)
         self._complained = False
-        self._changed.set()
 
     def _link(self, sock: gevent.socket.socket) -> Link:
         return Link(sock, self._pushed, self._broke, self._scripts.publish, self._most_bytes)
 
     def _broke(self, link: Link) -> None:
-        for links in (self.up, self._opening):
-            for number, other in enumerate(links):
-                if other is link:
-                    links[number] = None
-        self._changed.set()
+        for number in range(len(self.up)):
+            if self.up[number] is link:
+                self.up[number] = None
+                self._ready[number].clear()
+            if self._opening[number] is link:
+                self._opening[number] = None
+        self._news.set()
 
     def _pushed(self, push: list[Any]) -> None:
         if push[0] in (b"message", b"smessage"):

@@ -1,0 +1,66 @@
+"""Users of several hosts, and what is left of them."""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+from typing import Any
+
+import msgspec
+
+from tests.driver import PATIENCE, Client, Server
+from tests.redis_server import Redis
+
+
+def meet_across(one: Server, other: Server, user: str, remote: str) -> tuple[Client, Client]:
+    """Return two clients in one room, each at its host, the first having been there first."""
+    first, second = Client(one), Client(other)
+    assert [reply["type"] for reply in first.join(user, remote)] == ["created", "roomInfo"]
+    assert [reply["type"] for reply in second.join(remote, user)] == ["joined", "roomInfo"]
+    assert [first.receive()["type"], first.receive()["type"]] == ["ready", "roomInfo"]
+    return first, second
+
+
+def talk(one: Client, other: Client, word: Any = "hello") -> None:
+    """Say something to each other; nothing else may be heard before it."""
+    for speaker, listener in ((one, other), (other, one)):
+        speaker.send(type="message", data=word)
+        assert listener.receive()["data"] == word
+
+
+def types(client: Client, count: int) -> list[str]:
+    """Return the types of the next messages."""
+    return [client.receive()["type"] for _ in range(count)]
+
+
+def in_redis(redis: Redis) -> dict[str, set[str]]:
+    """Return who Redis says is in which room: connections, by the rooms' names."""
+    rooms = {}
+    for key in redis.keys():
+        if ":room:" in key:
+            seats = redis.ask("HVALS", key)
+            assert isinstance(seats, list)
+            rooms[key.rpartition(":")[2]] = {msgspec.msgpack.decode(seat)[0] for seat in seats}
+    return rooms
+
+
+def indexed(redis: Redis) -> set[str]:
+    """Return the connections that are in some worker's index."""
+    found: set[str] = set()
+    for key in redis.keys():
+        if ":connections:" in key:
+            ids = redis.ask("HKEYS", key)
+            assert isinstance(ids, list)
+            found |= {id_.decode() for id_ in ids}
+    return found
+
+
+def wait_until(condition: Any, patience: float = PATIENCE) -> None:
+    """Wait for what no event tells of."""
+    deadline = time.monotonic() + patience
+    while True:
+        with suppress(OSError, AssertionError):
+            if condition():
+                return
+        assert time.monotonic() < deadline, "it never came"
+        time.sleep(0.02)

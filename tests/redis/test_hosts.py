@@ -1,0 +1,181 @@
+"""Users of two hosts meet as if it were one."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+
+from tests.driver import Client, Server
+from tests.integration.test_races import everything, join, open_all, run, settle
+from tests.redis.conftest import host
+from tests.redis.people import in_redis, indexed, meet_across, talk, types, wait_until
+from tests.redis_server import Redis
+
+
+def test_a_call_across_hosts_is_as_one_within(one: Server, other: Server, redis: Redis):
+    alice, bob = meet_across(one, other, "alice", "bob")
+    with alice, bob:
+        talk(alice, bob, {"type": "offer", "sdp": "v=0\r\n" + "x" * 20_000})
+        bob.send(type="candidate", candidate={"candidate": "candidate:1", "sdpMid": "0"})
+        assert alice.receive() == {
+            "type": "message",
+            "data": {"type": "candidate", "candidate": {"candidate": "candidate:1", "sdpMid": "0"}},
+            "from": "bob",
+        }
+        bob.send(type="bye")
+        bye = alice.receive()
+        assert (bye["type"], bye["userId"], bye["reason"]) == ("bye", "bob", "left")
+        assert alice.receive()["userCount"] == 1
+        alice.send(type="message", data=1)
+        assert alice.receive()["code"] == "peer-absent"
+        assert types_of(bob.join("bob", "alice")) == ["joined", "roomInfo"]
+        assert types(alice, 2) == ["ready", "roomInfo"]
+        talk(alice, bob)
+    wait_until(lambda: in_redis(redis) == {} and indexed(redis) == set())
+
+
+def types_of(replies: list[dict[str, object]]) -> list[object]:
+    return [reply["type"] for reply in replies]
+
+
+def test_order_is_kept_across_hosts(one: Server, other: Server):
+    alice, bob = meet_across(one, other, "orderly", "reader")
+    with alice, bob:
+        for number in range(190):
+            alice.send(type="message", data=number)
+        alice.send(type="bye")
+        assert [bob.receive()["data"] for _ in range(190)] == list(range(190))
+        assert types(bob, 2) == ["bye", "roomInfo"]
+
+
+def test_a_newer_connection_at_another_host_replaces_the_old_one(one: Server, other: Server):
+    alice, bob = meet_across(one, other, "mover", "stays")
+    with alice, bob, Client(other) as again:
+        assert types_of(again.join("mover", "stays")) == ["joined", "roomInfo"]
+        assert alice.receive() == {
+            "type": "error",
+            "message": "You have been disconnected due to a new connection from your account",
+            "code": "replaced",
+        }
+        assert alice.closed()[0] == 4001
+        assert types(bob, 2) == ["ready", "roomInfo"]
+        talk(again, bob)
+        assert bob.quiet(), "no bye for the one replaced, then or later"
+
+
+def test_joining_another_pair_leaves_the_room_at_the_other_host(one: Server, other: Server):
+    alice, bob = meet_across(one, other, "fickle", "left")
+    with alice, bob, Client(other) as carol:
+        carol.join("carol", "fickle")
+        alice.send(type="join", userId="fickle", remoteId="carol")
+        assert types(alice, 2) == ["joined", "roomInfo"]
+        assert types(bob, 2) == ["bye", "roomInfo"]
+        assert types(carol, 2) == ["ready", "roomInfo"]
+        talk(alice, carol)
+
+
+def test_racing_joins_at_two_hosts_make_exactly_one_initiator(one: Server, other: Server):
+    async def race() -> None:
+        here, there = await open_all(one, 40), await open_all(other, 40)
+        await asyncio.gather(
+            *(socket.send(join(f"h{n}", f"t{n}")) for n, socket in enumerate(here)),
+            *(socket.send(join(f"t{n}", f"h{n}")) for n, socket in enumerate(there)),
+        )
+        for mine, yours in zip(*(await settle_across(here, there)), strict=True):
+            heard = sorted([[r["type"] for r in mine], [r["type"] for r in yours]])
+            assert heard == [["created", "roomInfo", "ready", "roomInfo"], ["joined", "roomInfo"]]
+        await asyncio.gather(*(socket.close() for socket in here + there))
+
+    run(race())
+
+
+async def settle_across(here, there):
+    """All that is heard on both sides, news that crosses the hosts included."""
+    first = await asyncio.gather(settle(here), settle(there))
+    # What crosses is on its way for a moment after each side's own pong.
+    rest: list[list[list[dict[str, object]]]] = [[[] for _ in here], [[] for _ in there]]
+    for _ in range(200):
+        mine = [sum(map(len, side)) for side in (first[0], rest[0], first[1], rest[1])]
+        if sum(mine) >= 6 * len(here):
+            break
+        for side, sockets in enumerate((here, there)):
+            for heard, news in zip(rest[side], await asyncio.gather(*map(everything, sockets)), strict=True):
+                heard += news
+    return [[a + b for a, b in zip(first[side], rest[side], strict=True)] for side in (0, 1)]
+
+
+def test_twelve_racing_duplicates_at_two_hosts_leave_one(one: Server, other: Server, redis: Redis):
+    async def race() -> None:
+        sockets = await open_all(one, 6) + await open_all(other, 6)
+        await asyncio.gather(*(socket.send(join("twin", "waits")) for socket in sockets))
+        out: set[int] = set()
+        for _ in range(100):
+            heard = await settle(sockets)
+            out |= {n for n, replies in enumerate(heard) if any(r.get("code") == "replaced" for r in replies)}
+            if len(out) == 11:
+                break
+        assert len(out) == 11
+        [winner] = [socket for n, socket in enumerate(sockets) if n not in out]
+        with Client(other) as peer:
+            _, info = peer.join("waits", "twin")
+            assert info["userCount"] == 2
+            assert json.loads(await winner.recv())["type"] == "ready"
+        await asyncio.gather(*(socket.close() for socket in sockets))
+
+    run(race())
+    wait_until(lambda: in_redis(redis) == {} and indexed(redis) == set())
+
+
+def test_a_worker_that_is_told_to_stop_says_so_to_the_peers_of_its_clients(one: Server, redis: Redis):
+    with host(redis.url) as short:
+        alice, bob = meet_across(one, short, "keeps", "restarts")
+        with alice, bob:
+            short.signal(signal.SIGTERM)
+            assert bob.closed()[0] == 1012
+            bye = alice.receive()
+            assert (bye["type"], bye["userId"], bye["reason"]) == ("bye", "restarts", "lost")
+            assert short.wait() == 0
+            wait_until(lambda: len(redis.ask("HKEYS", "signaling:{0}:workers")) == 3)
+
+
+def test_workers_of_one_host_restart_one_after_another_and_the_others_calls_go_on(redis: Redis):
+    with host(redis.url, WEB_CONCURRENCY=2) as server:
+        server.wait_for_log("Connected to Redis", 1 + server.log.index(server.wait_for_log("Connected to Redis")))
+        clients = [Client(server) for _ in range(40)]
+        for number, (first, second) in enumerate(zip(clients[::2], clients[1::2], strict=True)):
+            first.join(f"a{number}", f"b{number}")
+            second.join(f"b{number}", f"a{number}")
+            assert types(first, 2) == ["ready", "roomInfo"]
+        before = len(server.log)
+        # One of the two; gunicorn's master starts another in its place.
+        signal_worker(server)
+        server.wait_for_log("Booting worker", before)
+        server.wait_for_log("Worker exiting", before)
+        server.wait_for_log("Connected to Redis", before)
+        survived = 0
+        for first, second in zip(clients[::2], clients[1::2], strict=True):
+            states = [is_open(first), is_open(second)]
+            if all(states):
+                survived += 1
+                talk(first, second)
+        assert survived, "those whose both ends were at the other worker"
+        assert survived < 20
+        with Client(server) as late, Client(server) as later:
+            late.join("late", "later")
+            assert types_of(later.join("later", "late")) == ["joined", "roomInfo"]
+        for client in clients:
+            client.vanish()
+
+
+def signal_worker(server: Server) -> None:
+    import os
+
+    os.kill(server.worker, signal.SIGTERM)
+
+
+def is_open(client: Client) -> bool:
+    try:
+        return client.ping()
+    except OSError:
+        return False
