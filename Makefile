@@ -13,13 +13,13 @@ ROOT_TOOLS = crun:crun git:git ip:iproute2 mmdebstrap:mmdebstrap nft:nftables ns
 # What the tests in a browser take from npm.
 MODULES = tests/browser/node_modules/.done tests/benchmarks/node/node_modules/.done
 
-.PHONY: run test lint unit integration conformance browser browser-page browser-client browser-firefox proxies containers test-deployment client bench soak soak-minute versions tools requirements ansible-docs clean
+.PHONY: run test lint unit integration redis conformance browser browser-page browser-client browser-firefox proxies containers test-deployment client bench soak soak-minute versions tools requirements ansible-docs clean
 
 run: $(VENV)/.service
 	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" STATE="$(STATE)" exec sh .ci/serve
 
 # The linters first, then what takes longest, so that nothing long is left over for the end.
-CHECKS = lint test-deployment browser-page versions browser-client browser-firefox integration soak-minute conformance containers proxies unit client
+CHECKS = lint test-deployment browser-page versions browser-client browser-firefox integration redis soak-minute conformance containers proxies unit client
 
 # Three at a time, on two cores as well: one of them always waits for something, the deployment most of all. They begin in
 # this order, since none has to wait for the tools any more.
@@ -37,6 +37,9 @@ unit: tools $(VENV)/.tests
 
 integration: $(VENV)/.tests
 	$(VENV)/bin/pytest -q tests/integration $(INTEGRATION)
+
+redis: tools $(VENV)/.tests
+	$(VENV)/bin/pytest -q tests/redis
 
 conformance: $(VENV)/.tests
 	$(VENV)/bin/pytest -q tests/conformance

@@ -7,7 +7,8 @@ The way of a relayed message, one room after the other::
             on a gevent     (pure)         who is my    keep the rest, bounded
             socket                         peer (pure)
                                              | join, leave
-                                           registry.py   the lock-protected pairs of members
+                                           registry.py   the lock-protected pairs of members; redis_registry.py,
+                                                         those that several workers share
 
 Around it: ``endpoint.py`` (the flask-sock route and the handshake), ``service.py`` (what all sessions share),
 ``connections.py`` (all WebSockets of a worker: counted, pinged, drained), ``extension.py`` (:class:`Signaling`),

@@ -137,11 +137,9 @@ class Session:
         self.user = user
         name, shown = service.observer.name(user.key), service.observer.room(pair)
         self._note("User %s is joining room %s to connect with %s", name, shown, service.observer.name(remote.key))
-        service.registry.enter(pair, self, partial(self._entered, pair, asked))
-        if self.peer is None and not again and service.webhook is not None:
-            service.webhook.tell_waiting(pair, user, remote)
+        service.registry.enter(pair, self, partial(self._entered, pair, remote, again, asked))
 
-    def _entered(self, pair: Pair, asked: dict[str, object], entry: Entry) -> None:
+    def _entered(self, pair: Pair, remote: User, again: bool, asked: dict[str, object], entry: Entry) -> None:
         replaced, peer, members = entry
         observer = self._service.observer
         name, shown = observer.name(self.user.key), observer.room(pair)
@@ -151,6 +149,8 @@ class Session:
         if peer is None:
             if replaced is None:
                 self._note("Created new room: %s", shown)
+                if self._service.webhook is not None and not again:
+                    self._service.webhook.tell_waiting(pair, self.user, remote)
             self._note("User %s is initiator for room %s", name, shown)
             reply = protocol.created(pair.room, **asked)
         else:

@@ -19,13 +19,16 @@ from tests.driver import PATIENCE
 class Redis:
     """A `redis-server` that can be ended, stopped in its tracks, and started empty again."""
 
-    def __init__(self, folder: Path, port: int | None = None, *options: str) -> None:
+    def __init__(
+        self, folder: Path, port: int | None = None, *options: str, ready: bytes = b"Ready to accept connections"
+    ) -> None:
         command = shutil.which("redis-server")
         assert command is not None, "redis-server is missing; make test installs it"
         self._command = command
         self.port = port or free_port()
         self._folder = folder
         self._options = options
+        self._ready = ready
         self.process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -34,13 +37,16 @@ class Redis:
 
     def start(self) -> None:
         """Start it, empty, and wait until it answers."""
-        arguments = ["--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self._folder), "--save", ""]
+        # A configuration file comes before all else.
+        files = [option for option in self._options[:1] if option.endswith(".conf")]
+        options = self._options[len(files) :]
+        arguments = ["--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self._folder)]
         self.process = subprocess.Popen(
-            [self._command, *arguments, *self._options], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE
+            [self._command, *files, *arguments, *options], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE
         )
         assert self.process.stdout is not None
         for line in self.process.stdout:
-            if b"Ready to accept connections" in line:
+            if self._ready in line:
                 return
         raise AssertionError("redis-server did not start")
 
@@ -67,7 +73,7 @@ class Redis:
         """Send one command on a connection of its own, and return the answer."""
         return ask(self.port, *command)
 
-    def keys(self) -> list[str]:
+    def names(self) -> list[str]:
         """Return the names of all keys there are."""
         found = self.ask("KEYS", "*")
         assert isinstance(found, list)
@@ -92,7 +98,7 @@ def ask(port: int, *command: str) -> object:
 def redis_server(*options: str) -> Iterator[Redis]:
     """Run a Redis for as long as it is needed."""
     with tempfile.TemporaryDirectory(prefix="signaling-redis-") as folder:
-        server = Redis(Path(folder), None, *options)
+        server = Redis(Path(folder), None, "--save", "", *options)
         server.start()
         try:
             yield server

@@ -65,7 +65,8 @@ def fails_to_start(*arguments: str, **settings: object) -> list[str]:
         ),
         (
             {"WEB_CONCURRENCY": "2"},
-            "2 workers would each have rooms of their own: run one worker (-w 1)",
+            "2 workers would each have rooms of their own: run one worker (-w 1), "
+            "or let them share a Redis (SIGNALING_REDIS_URL)",
         ),
     ],
 )

@@ -36,7 +36,7 @@ def types(client: Client, count: int) -> list[str]:
 def in_redis(redis: Redis) -> dict[str, set[str]]:
     """Return who Redis says is in which room: connections, by the rooms' names."""
     rooms = {}
-    for key in redis.keys():
+    for key in redis.names():
         if ":room:" in key:
             seats = redis.ask("HVALS", key)
             assert isinstance(seats, list)
@@ -47,7 +47,7 @@ def in_redis(redis: Redis) -> dict[str, set[str]]:
 def indexed(redis: Redis) -> set[str]:
     """Return the connections that are in some worker's index."""
     found: set[str] = set()
-    for key in redis.keys():
+    for key in redis.names():
         if ":connections:" in key:
             ids = redis.ask("HKEYS", key)
             assert isinstance(ids, list)

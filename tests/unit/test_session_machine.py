@@ -154,7 +154,7 @@ def test_every_order_keeps_the_rules_where_several_workers_share_the_rooms(redis
             for client in self.present:
                 client.drops()
             self.workers.settle()
-            assert redis.keys() == ["signaling:{0}:workers"], "nothing is left when everybody left"
+            assert redis.names() == ["signaling:{0}:workers"], "nothing is left when everybody left"
             super().teardown()
 
     run_state_machine_as_test(Shared, settings=settings(max_examples=40, stateful_step_count=30, deadline=None))

@@ -1,0 +1,112 @@
+"""Redis with Sentinels, and as a cluster: when a master dies, another takes its place, and calls go on."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.driver import PATIENCE, Client, Server, meet
+from tests.redis.conftest import connected, host
+from tests.redis.people import meet_across, talk, types, wait_until
+from tests.redis_server import Redis, ask, free_port, redis_server
+
+
+@pytest.fixture
+def stack() -> Iterator[ExitStack]:
+    """What is to be ended after the test."""
+    with ExitStack() as undo:
+        yield undo
+
+
+def sentinel(folder: Path, master: int) -> Redis:
+    """Return a Sentinel that decides alone, and soon."""
+    file = folder / "sentinel.conf"
+    file.write_text(
+        f"sentinel monitor calls 127.0.0.1 {master} 1\n"
+        "sentinel down-after-milliseconds calls 1000\n"
+        "sentinel failover-timeout calls 5000\n"
+    )
+    return Redis(folder, free_port(), str(file), "--sentinel", ready=b"Sentinel ID is")
+
+
+def test_a_replica_that_sentinels_promote_takes_over(stack: ExitStack, tmp_path: Path):
+    master = stack.enter_context(redis_server())
+    replica = stack.enter_context(
+        redis_server("--replicaof", f"127.0.0.1 {master.port}", "--repl-diskless-sync-delay", "0")
+    )
+    watch = sentinel(tmp_path, master.port)
+    stack.callback(watch.end)
+    watch.start()
+    wait_until(lambda: ask(watch.port, "SENTINEL", "REPLICAS", "calls"))
+    wait_until(lambda: b"master_link_status:up" in ask(replica.port, "INFO", "replication"))
+    url = f"redis+sentinel://127.0.0.1:{watch.port}/calls"
+    one, other = stack.enter_context(host(url)), stack.enter_context(host(url))
+    connected(one), connected(other)
+    across, inside = meet_across(one, other, "alice", "bob"), meet(one, "in", "side")
+    before = [len(one.log), len(other.log)]
+    master.end()
+    for server, since in zip((one, other), before, strict=True):
+        server.wait_for_log(f"Connected to Redis at 127.0.0.1:{replica.port}", since, 3 * PATIENCE)
+    talk(*inside)
+    talk(*across)
+    with Client(one) as late, Client(other) as later:
+        late.join("late", "later")
+        assert [reply["type"] for reply in later.join("later", "late")] == ["joined", "roomInfo"]
+        assert types(late, 2) == ["ready", "roomInfo"]
+    for client in (*across, *inside):
+        client.close()
+
+
+def cluster(stack: ExitStack, count: int, *, replicas: int) -> list[Redis]:
+    """Return the servers of a cluster whose masters have a third of the slots each."""
+    options = ("--cluster-enabled", "yes", "--cluster-node-timeout", "1500", "--repl-diskless-sync-delay", "0")
+    buses = [free_port() for _ in range(count)]
+    servers = [stack.enter_context(redis_server(*options, "--cluster-port", str(bus))) for bus in buses]
+    addresses = [f"127.0.0.1:{server.port}@{bus}" for server, bus in zip(servers, buses, strict=True)]
+    command = ["redis-cli", "--cluster", "create", *addresses, "--cluster-replicas", str(replicas), "--cluster-yes"]
+    subprocess.run(command, check=True, capture_output=True, timeout=3 * PATIENCE)
+    for server in servers:
+        wait_until(lambda server=server: b"cluster_state:ok" in server.ask("CLUSTER", "INFO"))
+    return servers
+
+
+def cluster_url(servers: list[Redis]) -> str:
+    return "redis+cluster://" + ",".join(f"127.0.0.1:{server.port}" for server in servers)
+
+
+def test_the_rooms_are_spread_over_the_masters_of_a_cluster_and_a_replica_takes_over(stack: ExitStack):
+    servers = cluster(stack, 6, replicas=1)
+    masters = [server for server in servers if server.ask("ROLE")[0] == b"master"]  # type: ignore[index]
+    replicas = [server for server in servers if server not in masters]
+    for replica in replicas:
+        wait_until(lambda replica=replica: b"master_link_status:up" in replica.ask("INFO", "replication"))
+    one, other = (stack.enter_context(host(cluster_url(servers))) for _ in range(2))
+    wait_for_all(one), wait_for_all(other)
+    calls = [meet_across(one, other, f"c{number}", f"d{number}") for number in range(12)]
+    inside = meet(one, "in", "side")
+    for call in calls:
+        talk(*call)
+    spread = [sum(b":room:" in key for key in server.ask("KEYS", "*")) for server in masters]  # type: ignore[union-attr]
+    assert sum(spread) == 13
+    assert all(spread), "each has some"
+    before = [len(one.log), len(other.log)]
+    masters[0].end()
+    for server, since in zip((one, other), before, strict=True):
+        pattern = "Connected to Redis at .*:(" + "|".join(str(replica.port) for replica in replicas) + ")"
+        server.wait_for_log(pattern, since, 3 * PATIENCE)
+    for call in calls:
+        talk(*call)
+    talk(*inside)
+    for client in (*inside, *(client for call in calls for client in call)):
+        client.close()
+
+
+def wait_for_all(server: Server) -> None:
+    """Wait until the log says that each of three masters is connected."""
+    since = 0
+    for _ in range(3):
+        since = server.log.index(server.wait_for_log("Connected to Redis", since), since) + 1
