@@ -10,7 +10,7 @@ from tests.driver import Server
 from tests.redis_server import Redis, redis_server
 
 # Short, so that nobody waits for long; long enough for a machine that does three things at once.
-NODE_TIMEOUT = 4.0
+NODE_TIMEOUT = 8.0
 REDIS_TIMEOUT = 1.0
 
 

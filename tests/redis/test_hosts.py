@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import re
 import signal
 
 from tests.driver import Client, Server
@@ -140,7 +142,7 @@ def test_a_worker_that_is_told_to_stop_says_so_to_the_peers_of_its_clients(one: 
 
 
 def test_workers_of_one_host_restart_one_after_another_and_the_others_calls_go_on(redis: Redis):
-    with host(redis.url, WEB_CONCURRENCY=2) as server:
+    with host(redis.url, WEB_CONCURRENCY=2, SIGNALING_NODE_TIMEOUT=60) as server:
         server.wait_for_log("Connected to Redis", 1 + server.log.index(server.wait_for_log("Connected to Redis")))
         clients = [Client(server) for _ in range(40)]
         for number, (first, second) in enumerate(zip(clients[::2], clients[1::2], strict=True)):
@@ -149,7 +151,7 @@ def test_workers_of_one_host_restart_one_after_another_and_the_others_calls_go_o
             assert types(first, 2) == ["ready", "roomInfo"]
         before = len(server.log)
         # One of the two; gunicorn's master starts another in its place.
-        signal_worker(server)
+        os.kill(server.worker, signal.SIGTERM)
         server.wait_for_log("Booting worker", before)
         server.wait_for_log("Worker exiting", before)
         server.wait_for_log("Connected to Redis", before)
@@ -168,14 +170,25 @@ def test_workers_of_one_host_restart_one_after_another_and_the_others_calls_go_o
             client.vanish()
 
 
-def signal_worker(server: Server) -> None:
-    import os
-
-    os.kill(server.worker, signal.SIGTERM)
-
-
 def is_open(client: Client) -> bool:
     try:
         return client.ping()
     except OSError:
         return False
+
+
+def test_there_is_a_worker_for_each_core_and_connections_are_spread_over_them(redis: Redis):
+    cores = len(os.sched_getaffinity(0))
+    with Server(SIGNALING_REDIS_URL=redis.url) as server:
+        pids = {int(pid) for pid in re.findall(r"Booting worker with pid: (\d+)", "\n".join(server.log))}
+        assert len(pids) == cores
+        clients = [Client(server) for _ in range(60 * cores)]
+        for number, client in enumerate(clients):
+            client.join(f"spread-{number}", "nobody")
+        keys = [key for key in redis.names() if ":connections:" in key]
+        counts = [redis.ask("HLEN", key) for key in keys]
+        assert sum(map(int, counts)) == len(clients)  # type: ignore[call-overload]
+        assert len(counts) == cores
+        assert min(map(int, counts)) >= 10, counts  # type: ignore[call-overload]
+        for client in clients:
+            client.vanish()

@@ -1,0 +1,112 @@
+"""What a worker and Redis say to each other."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from signaling.protocol import Pair
+from signaling.redis_registry import RedisRegistry
+from signaling.redis_servers import key_slot
+from signaling.redis_url import CLUSTER_PARTITIONS, Address, Servers
+from signaling.settings import Settings
+from tests.redis_server import Redis
+from tests.unit.people import Person, Workers
+
+
+def calls(redis: Redis) -> int:
+    """How often a script was run."""
+    found = re.search(rb"cmdstat_evalsha:calls=(\d+)", redis.ask("INFO", "commandstats"))  # type: ignore[arg-type]
+    return int(found[1]) if found else 0
+
+
+def test_a_join_is_one_round_trip(redis: Redis):
+    # No beat comes between.
+    workers = Workers(RedisRegistry(Settings(redis_url=redis.url, node_timeout=3_600)))
+    Person(workers).joins("warm", "up").drops().hears()
+    before = calls(redis)
+    alice, bob = Person(workers).joins("alice", "bob"), Person(workers).joins("bob", "alice")
+    assert calls(redis) - before == 2
+    alice.says(type="message", data=1)
+    assert bob.hears()[-1]["data"] == 1
+    assert calls(redis) - before == 2, "what stays inside a worker does not touch Redis"
+    for person in (alice, bob):
+        person.drops()
+    workers.stop()
+
+
+def test_keys_are_those_of_a_prefix_and_may_be_told_apart_from_others(redis: Redis):
+    redis.ask("FLUSHALL")
+    workers = Workers(*(RedisRegistry(Settings(redis_url=redis.url, redis_prefix=name)) for name in ("one", "two")))
+    alice, bob = Person(workers).joins("alice", "bob"), Person(workers).joins("bob", "alice")
+    assert alice.hears_types() == ["created", "roomInfo"]
+    assert bob.hears_types() == ["created", "roomInfo"], "they are of two services"
+    assert {name.partition(":")[0] for name in redis.names()} == {"one", "two"}
+    workers.stop()
+
+
+def test_ids_of_any_characters_are_taken_as_they_are(redis: Redis):
+    workers = Workers(*(RedisRegistry(Settings(redis_url=redis.url)) for _ in range(2)))
+    names = ("{7}:\u0000*?[]\\\u2028😀", 'room_"x"_')
+    one, other = Person(workers).joins(*names), Person(workers).joins(*reversed(names))
+    assert [user["userId"] for user in one.hears()[-1]["users"]] == list(names)
+    other.says(type="message", data="x")
+    assert one.hears()[-1]["from"] == names[1]
+    one.drops()
+    other.drops()
+    workers.stop()
+
+
+def test_the_names_of_rooms_in_redis_are_those_of_pairs():
+    from signaling.redis_registry import _room_key
+
+    assert _room_key(Pair("a_b", "c")) != _room_key(Pair("a", "b_c"))
+
+
+@pytest.mark.parametrize(
+    ("url", "servers"),
+    [
+        ("redis://localhost", Servers("", (Address("localhost", 6379),), False, "", "", 0, "")),
+        ("redis://secret@h:7/2", Servers("", (Address("h", 7),), False, "", "secret", 2, "")),
+        ("rediss://me:p%40ss@[::1]:7", Servers("", (Address("::1", 7),), True, "me", "p@ss", 0, "")),
+        ("unix:///run/redis.sock?db=1", Servers("", (Address("/run/redis.sock", 0),), False, "", "", 1, "")),
+        ("unix://:pw@/run/r.sock", Servers("", (Address("/run/r.sock", 0),), False, "", "pw", 0, "")),
+        (
+            "redis+sentinel://a,b:7/calls/1",
+            Servers("sentinel", (Address("a", 26379), Address("b", 7)), False, "", "", 1, "calls"),
+        ),
+        ("rediss+cluster://a:1,b:2", Servers("cluster", (Address("a", 1), Address("b", 2)), True, "", "", 0, "")),
+    ],
+)
+def test_a_url_says_where_redis_is(url: str, servers: Servers):
+    assert Servers.of(url) == servers
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "localhost:6379",
+        "http://:pw@localhost",
+        "redis://:pw@localhost:port",
+        "redis://:pw@localhost:0x1",
+        "redis://:pw@a,b",
+        "redis://:pw@",
+        "redis://:pw@h/x",
+        "redis://:pw@h/1/2",
+        "redis+sentinel://:pw@a",
+        "redis+cluster://:pw@a/1",
+        "unix://:pw@relative.sock",
+        "unix:///x?db=y",
+        "redis://:pw@[::1",
+    ],
+)
+def test_a_url_that_says_nothing_of_the_kind_is_refused_without_its_password(url: str):
+    with pytest.raises(ValueError, match=r".") as error:
+        Servers.of(url)
+    assert "pw" not in str(error.value)
+
+
+def test_slots_are_those_of_redis(redis: Redis):
+    assert key_slot("123456789") == 0x31C3, "the check value of the specification"
+    assert len({key_slot(str(number)) * 3 // 16_384 for number in range(CLUSTER_PARTITIONS)}) == 3
