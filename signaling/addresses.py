@@ -49,6 +49,8 @@ class Proxies:
     def _trusts(self, address: str | None) -> bool:
         if not address:
             return self._unix
+        if not self._networks:
+            return False
         found = ip_address(address)
         return any(found in network for network in self._networks)
 

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 import flask_sock
 import gevent.socket
 from flask import Blueprint, Flask, Response, request
-from websockets.datastructures import Headers
-from websockets.http11 import Request
-from websockets.server import ServerProtocol
-from websockets.typing import Subprotocol
+from werkzeug.wsgi import ClosingIterator
 
+from . import handshake
+from .handshake import HandshakeError
 from .worker import Conversation, Worker
 
 if TYPE_CHECKING:
@@ -23,19 +22,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _UPGRADE = "signaling.upgrade"
-
-# What an opening handshake is judged by. Extensions are not: none is ever agreed to.
-_HEADERS = {
-    "HTTP_" + header.upper().replace("-", "_"): header
-    for header in (
-        "Connection",
-        "Upgrade",
-        "Origin",
-        "Sec-WebSocket-Key",
-        "Sec-WebSocket-Version",
-        "Sec-WebSocket-Protocol",
-    )
-}
 
 View = Callable[..., Conversation | Response]
 
@@ -61,21 +47,36 @@ class Sock(flask_sock.Sock):  # type: ignore[misc]
         def decorator(view: View) -> None:
             @wraps(view)
             def answer(*args: Any, **values: Any) -> Response:
-                if not isinstance(request.environ.get("gunicorn.socket"), gevent.socket.socket):
+                environ = request.environ
+                if not isinstance(environ.get("gunicorn.socket"), gevent.socket.socket):
                     return refuse(501, "WebSockets need gunicorn with gevent workers.")
                 conversation = view(*args, **values)
                 if isinstance(conversation, Response):
                     return conversation
-                handshake = ServerProtocol(select_subprotocol=_first)
-                accepted = _accept(handshake, request.environ)
-                if isinstance(accepted, Response):
-                    return accepted
-                request.environ[_UPGRADE] = accepted, conversation
-                return Response(status=101)
+                try:
+                    accepted = handshake.accept(environ)
+                except HandshakeError as error:
+                    return refuse(error.status, str(error), **error.headers)
+                environ[_UPGRADE] = accepted, conversation
+                return _Switching()
 
             (bp or self.app).route(path, websocket=True, **options)(answer)
 
         return decorator
+
+
+class _Switching(Response):
+    """The response of an accepted handshake, whose bytes :class:`Handover` sends.
+
+    It is a response like any other to whoever looks at it on its way, without the headers of a body that it has not.
+    """
+
+    default_status = 101
+    default_mimetype = None
+
+    def __call__(self, _: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        start_response(self.status, self.headers.to_wsgi_list())
+        return ClosingIterator((), self.close)
 
 
 class Handover:
@@ -105,24 +106,3 @@ def refuse(status: int, reason: str, **headers: str) -> Response:
     address = (request.remote_addr or "a Unix socket").removeprefix("::ffff:")
     log.warning("Refused a WebSocket from %s: %d %s", address, status, reason)
     return Response(reason + "\n", status, headers, mimetype="text/plain")
-
-
-def _accept(handshake: ServerProtocol, environ: WSGIEnvironment) -> bytes | Response:
-    """Return the bytes that accept an opening handshake, or its refusal (RFC 6455, section 4.2)."""
-    version = environ.get("HTTP_SEC_WEBSOCKET_VERSION", "13")
-    if version != "13":
-        return refuse(426, f"WebSocket version 13 is needed, not {version[:16]!r}.", **{"Sec-WebSocket-Version": "13"})
-    if environ.get("CONTENT_LENGTH", "0") != "0" or "HTTP_TRANSFER_ENCODING" in environ:
-        return refuse(400, "Bad WebSocket handshake: it has a body.")
-    headers = Headers((header, environ[name]) for name, header in _HEADERS.items() if name in environ)
-    answer = handshake.accept(
-        Request(environ["RAW_URI"], headers, environ["REQUEST_METHOD"], environ["SERVER_PROTOCOL"])
-    )
-    if answer.status_code != 101:
-        return refuse(400, f"Bad WebSocket handshake: {handshake.handshake_exc}.")
-    return answer.serialize()
-
-
-def _first(_: ServerProtocol, offered: Sequence[Subprotocol]) -> Subprotocol | None:
-    # A browser that offers subprotocols gives up when none is chosen; this server is indifferent to them.
-    return offered[0] if offered else None

@@ -72,7 +72,7 @@ class Session:
         now = time.monotonic()
         if not self._messages.take(now):
             return False
-        self._pass_on(self.peer, message, reply, now)
+        self._pass_on(self.peer, message, text, reply, now)
         return True
 
     def receive(self, text: str | bytes) -> None:
@@ -85,7 +85,7 @@ class Session:
             type_ = message.type
             reply = protocol.relayed(message, self.user.json)
             if reply is not None:
-                self._pass_on(self.peer or self._nobody(), message, reply, now)
+                self._pass_on(self.peer or self._nobody(), message, text, reply, now)
             elif type_ == "join":
                 self._join(message, now)
             elif type_ == "bye":
@@ -107,10 +107,10 @@ class Session:
         """Leave for good: the connection ended with the close code ``code``."""
         self._leave(LEFT if code in _DELIBERATE else LOST, code)
 
-    def _pass_on(self, peer: Peer, message: Message, reply: bytes, now: float) -> None:
+    def _pass_on(self, peer: Peer, message: Message, text: str | bytes, reply: bytes, now: float) -> None:
         peer.deliver(reply)
         if self._call is not None:
-            self._call.relayed(self.user.key, message, now)
+            self._call.relayed(self.user.key, message, text, now)
 
     def _nobody(self) -> NoReturn:
         raise protocol.not_in_room() if self.pair is None else protocol.peer_absent()

@@ -118,6 +118,17 @@ def test_a_candidate_counts_in_both_its_forms(town: Town, wrapped: bool):
     assert town.call.steps[-1].candidates == {"prflx": 1}
 
 
+@pytest.mark.parametrize("kind", ["host", "srflx", "prflx", "relay", "other", "end"])
+@pytest.mark.parametrize("binary", [False, True], ids=["text", "binary"])
+def test_candidates_of_every_type_are_told_apart(town: Town, kind: str, binary: bool):
+    alice, _ = town.meet()
+    found = {"candidate": ""} if kind == "end" else candidate({"other": "carrier-pigeon"}.get(kind, kind))
+    message = json.dumps({"type": "candidate", "candidate": found})
+    for _ in range(2):
+        alice.says(message.encode() if binary else message)
+    assert town.call.steps[-1].candidates == {kind: 2}
+
+
 def test_neither_sdp_nor_addresses_are_kept(town: Town):
     alice, bob = town.meet()
     alice.says(type="message", data=OFFER)

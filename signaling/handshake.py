@@ -1,0 +1,106 @@
+"""The opening handshake, in two lanes that agree on every input (RFC 6455, section 4.2). Pure.
+
+The short lane knows what browsers send, which is nearly all there is. All else goes to `websockets`' sans-I/O protocol,
+the judge of it, which takes thirty times as long.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from websockets.datastructures import Headers
+from websockets.http11 import Request
+from websockets.server import ServerProtocol
+from websockets.typing import Subprotocol
+from websockets.utils import accept_key
+
+# What an opening handshake is judged by. Extensions are not: none is ever agreed to.
+_HEADERS = {
+    "HTTP_" + header.upper().replace("-", "_"): header
+    for header in (
+        "Connection",
+        "Upgrade",
+        "Origin",
+        "Sec-WebSocket-Key",
+        "Sec-WebSocket-Version",
+        "Sec-WebSocket-Protocol",
+    )
+}
+
+# Firefox would keep the connection alive as well.
+_CONNECTION = {"Upgrade", "upgrade", "keep-alive, Upgrade"}
+
+# 16 bytes in base64.
+_is_key = re.compile(r"[A-Za-z0-9+/]{22}==").fullmatch
+
+_ACCEPTED = (
+    b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: %b\r\n\r\n"
+)
+
+
+class HandshakeError(ValueError):
+    """An opening handshake cannot be accepted; ``str()`` of it says why, in one sentence.
+
+    Attributes:
+        status: the HTTP status to refuse it with.
+        headers: the headers to go with that.
+    """
+
+    def __init__(self, status: int, reason: str, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(reason)
+        self.status = status
+        self.headers = headers or {}
+
+
+def accept(environ: Mapping[str, Any]) -> bytes:
+    """Return the bytes that accept the opening handshake of a WSGI environment.
+
+    Raises:
+        HandshakeError: it is none, or a wrong one.
+    """
+    return _accept_plain(environ) or _accept_any(environ)
+
+
+def _accept_plain(environ: Mapping[str, Any]) -> bytes | None:
+    """The short lane: None for what is not for it."""
+    key = environ.get("HTTP_SEC_WEBSOCKET_KEY", "")
+    if (
+        environ.get("HTTP_UPGRADE") == "websocket"
+        and environ.get("HTTP_CONNECTION") in _CONNECTION
+        and environ.get("HTTP_SEC_WEBSOCKET_VERSION") == "13"
+        and "HTTP_SEC_WEBSOCKET_PROTOCOL" not in environ
+        and "CONTENT_LENGTH" not in environ
+        and "HTTP_TRANSFER_ENCODING" not in environ
+        and environ["REQUEST_METHOD"] == "GET"
+        and environ["SERVER_PROTOCOL"] == "HTTP/1.1"
+        and _is_key(key)
+    ):
+        return _ACCEPTED % accept_key(key).encode()
+    return None
+
+
+def _accept_any(environ: Mapping[str, Any]) -> bytes:
+    version = environ.get("HTTP_SEC_WEBSOCKET_VERSION", "13")
+    if version != "13":
+        raise HandshakeError(
+            426, f"WebSocket version 13 is needed, not {version[:16]!r}.", {"Sec-WebSocket-Version": "13"}
+        )
+    if environ.get("CONTENT_LENGTH", "0") != "0" or "HTTP_TRANSFER_ENCODING" in environ:
+        raise HandshakeError(400, "Bad WebSocket handshake: it has a body.")
+    headers = Headers((header, environ[name]) for name, header in _HEADERS.items() if name in environ)
+    library = ServerProtocol(select_subprotocol=_first)
+    answer = library.accept(
+        Request(environ["RAW_URI"], headers, environ["REQUEST_METHOD"], environ["SERVER_PROTOCOL"])
+    )
+    if answer.status_code != 101:
+        raise HandshakeError(400, f"Bad WebSocket handshake: {library.handshake_exc}.")
+    # It need not be there in a 1xx (RFC 9110, section 6.6.1).
+    del answer.headers["Date"]
+    return answer.serialize()
+
+
+def _first(_: ServerProtocol, offered: Sequence[Subprotocol]) -> Subprotocol | None:
+    # A browser that offers subprotocols gives up when none is chosen; this server is indifferent to them.
+    return offered[0] if offered else None
