@@ -7,7 +7,10 @@ import json
 import os
 import re
 import signal
+import subprocess
+import sys
 
+from signaling.restart import workers
 from tests.driver import Client, Server
 from tests.integration.test_races import everything, join, open_all, run, settle
 from tests.redis.conftest import host
@@ -145,27 +148,43 @@ def test_workers_of_one_host_restart_one_after_another_and_the_others_calls_go_o
     with host(redis.url, WEB_CONCURRENCY=2, SIGNALING_NODE_TIMEOUT=60) as server:
         server.wait_for_log("Connected to Redis", 1 + server.log.index(server.wait_for_log("Connected to Redis")))
         clients = [Client(server) for _ in range(40)]
-        for number, (first, second) in enumerate(zip(clients[::2], clients[1::2], strict=True)):
+        old = workers(server.process.pid)
+        before = len(server.log)
+        command = [sys.executable, "-m", "signaling.restart", str(server.process.pid)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as restart:
+            server.wait_for_log(rf"Worker exiting \(pid: {old[0]}\)", before)
+            server.wait_for_log(rf"Worker exiting \(pid: {old[1]}\)", before)
+            assert restart.stdout is not None
+            assert restart.stdout.read().splitlines() == [
+                f"Restarting worker {worker}, {number} of 2" for number, worker in enumerate(old, 1)
+            ]
+        assert restart.returncode == 0
+        assert not set(workers(server.process.pid)) & set(old)
+        assert {client.closed()[0] for client in clients} == {1012}
+        with Client(server) as late, Client(server) as later:
+            late.join("late", "later")
+            assert types_of(later.join("later", "late")) == ["joined", "roomInfo"]
+
+
+def test_a_worker_that_restarts_leaves_the_others_calls_alone(redis: Redis):
+    with host(redis.url, WEB_CONCURRENCY=2, SIGNALING_NODE_TIMEOUT=60) as server:
+        server.wait_for_log("Connected to Redis", 1 + server.log.index(server.wait_for_log("Connected to Redis")))
+        clients = [Client(server) for _ in range(40)]
+        pairs = list(zip(clients[::2], clients[1::2], strict=True))
+        for number, (first, second) in enumerate(pairs):
             first.join(f"a{number}", f"b{number}")
             second.join(f"b{number}", f"a{number}")
             assert types(first, 2) == ["ready", "roomInfo"]
         before = len(server.log)
-        # One of the two; gunicorn's master starts another in its place.
+        # gunicorn's master starts another in its place.
         os.kill(server.worker, signal.SIGTERM)
-        server.wait_for_log("Booting worker", before)
         server.wait_for_log("Worker exiting", before)
         server.wait_for_log("Connected to Redis", before)
-        survived = 0
-        for first, second in zip(clients[::2], clients[1::2], strict=True):
-            states = [is_open(first), is_open(second)]
-            if all(states):
-                survived += 1
-                talk(first, second)
-        assert survived, "those whose both ends were at the other worker"
-        assert survived < 20
-        with Client(server) as late, Client(server) as later:
-            late.join("late", "later")
-            assert types_of(later.join("later", "late")) == ["joined", "roomInfo"]
+        survived = [pair for pair in pairs if all(map(is_open, pair))]
+        assert survived, "those whose both ends are at the other worker"
+        assert len(survived) < 20
+        for pair in survived:
+            talk(*pair)
         for client in clients:
             client.vanish()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 import pytest
 
@@ -44,6 +45,51 @@ def test_keys_are_those_of_a_prefix_and_may_be_told_apart_from_others(redis: Red
     assert bob.hears_types() == ["created", "roomInfo"], "they are of two services"
     assert {name.partition(":")[0] for name in redis.names()} == {"one", "two"}
     workers.stop()
+
+
+@pytest.fixture
+def hosts(redis: Redis) -> Iterator[tuple[RedisRegistry, RedisRegistry]]:
+    redis.ask("FLUSHALL")
+    one, other = RedisRegistry(Settings(redis_url=redis.url)), RedisRegistry(Settings(redis_url=redis.url))
+    yield one, other
+    one.links.stop()
+    other.links.stop()
+
+
+def test_a_message_of_somebody_who_is_not_the_peer_any_more_finds_nobody(hosts):
+    here, there = Workers(hosts[0]), Workers(hosts[1])
+    alice = Person(here).joins("alice", "bob")
+    bob = Person(there).joins("bob", "alice")
+    stale = bob.session.peer
+    stale.deliver(b'{"type":"before"}')
+    there.settle()
+    assert alice.hears()[-1] == {"type": "before"}
+    bob.says(type="bye")
+    stale.deliver(b'{"type":"late"}')
+    there.settle()
+    assert alice.hears_types() == ["bye", "roomInfo"]
+    carol = Person(there).joins("bob", "alice")
+    stale.deliver(b'{"type":"late"}')
+    there.settle()
+    assert alice.hears_types() == ["ready", "roomInfo"]
+    alice.drops()
+    carol.drops()
+
+
+def test_a_late_word_that_a_replaced_connection_is_gone_takes_nobody_out(hosts):
+    here, there = Workers(hosts[0]), Workers(hosts[1])
+    old, bob = Person(here).joins("alice", "bob"), Person(here).joins("bob", "alice")
+    new = Person(there).joins("alice", "bob")
+    bob.hears()
+    hosts[0].take_out(Pair("alice", "bob"), old.session.id, "alice", hosts[0].links.worker)
+    here.settle()
+    there.settle()
+    assert bob.hears() == []
+    new.says(type="message", data=1)
+    there.settle()
+    assert bob.hears_types() == ["message"]
+    new.drops()
+    bob.drops()
 
 
 def test_ids_of_any_characters_are_taken_as_they_are(redis: Redis):
