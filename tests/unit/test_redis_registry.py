@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+import gevent
 import pytest
 
 from signaling.protocol import Pair
@@ -12,7 +13,7 @@ from signaling.redis_registry import RedisRegistry
 from signaling.redis_servers import key_slot
 from signaling.redis_url import CLUSTER_PARTITIONS, Address, Servers
 from signaling.settings import Settings
-from tests.redis_server import Redis
+from tests.redis_server import Redis, redis_server
 from tests.unit.people import Person, Workers
 
 
@@ -90,6 +91,29 @@ def test_a_late_word_that_a_replaced_connection_is_gone_takes_nobody_out(hosts):
     assert bob.hears_types() == ["message"]
     new.drops()
     bob.drops()
+
+
+def test_nobody_is_taken_for_dead_because_redis_stood_still():
+    with redis_server() as redis:
+        # A lease of 0.7 seconds, and no hurry to take Redis for lost.
+        settings = Settings(redis_url=redis.url, node_timeout=1, redis_timeout=30)
+        workers = Workers(RedisRegistry(settings), RedisRegistry(settings))
+        alice, bob = Person(workers).joins("alice", "bob"), Person(workers).joins("bob", "alice")
+        alice.hears()
+        bob.hears()
+        gevent.sleep(0.3)
+        redis.hold()
+        gevent.sleep(1.5)
+        redis.go_on()
+        # Time for each to look, and to act on it.
+        gevent.sleep(0.3)
+        assert alice.hears() == []
+        assert bob.hears() == []
+        alice.says(type="message", data=1)
+        assert bob.hears_types() == ["message"]
+        alice.drops()
+        bob.drops()
+        workers.stop()
 
 
 def test_ids_of_any_characters_are_taken_as_they_are(redis: Redis):
