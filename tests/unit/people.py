@@ -28,6 +28,11 @@ class Workers:
         self.settle()
         return sum(map(len, self._registries))
 
+    @property
+    def names(self) -> list[str]:
+        """Return what those that share a Redis are called there."""
+        return [links.worker for links in self._shared]
+
     def next(self) -> Registry:
         return next(self._turn)
 

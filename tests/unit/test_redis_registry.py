@@ -116,6 +116,23 @@ def test_nobody_is_taken_for_dead_because_redis_stood_still():
         workers.stop()
 
 
+def test_what_a_worker_sent_before_it_was_away_is_not_done_late(redis: Redis):
+    redis.ask("FLUSHALL")
+    workers = Workers(RedisRegistry(Settings(redis_url=redis.url)))
+    early = Person(workers).joins("early", "bird")
+    # As if it had registered anew since it sent what comes now.
+    redis.ask("HSET", "signaling:{0}:workers", workers.names[0], "later 9999999999999 {}")
+    late = Person(workers).joins("late", "comer")
+    assert late.hears()[-1]["code"] == "unavailable"
+    assert late.close_code == 1013
+    assert not [name for name in redis.names() if "late" in name]
+    # The worker begins anew by that, and has put in order what it knows.
+    assert Person(workers).joins("bird", "early").hears_types() == ["joined", "roomInfo"]
+    assert early.hears_types() == ["created", "roomInfo", "ready", "roomInfo"]
+    early.drops()
+    workers.stop()
+
+
 def test_ids_of_any_characters_are_taken_as_they_are(redis: Redis):
     workers = Workers(*(RedisRegistry(Settings(redis_url=redis.url)) for _ in range(2)))
     names = ("{7}:\u0000*?[]\\\u2028😀", 'room_"x"_')
