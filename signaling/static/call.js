@@ -23,7 +23,7 @@ import { QualityMeter, currentPath } from './quality.js';
 import { stateOf } from './status.js';
 
 /** Errors that say nothing about the join, or after which the signaling connection does what is to be done. */
-const PASSING = new Set(['buffer-full', 'rate-limited', 'replaced', 'token-failed']);
+const PASSING = new Set(['buffer-full', 'rate-limited', 'replaced', 'token-failed', 'unavailable']);
 
 /** @extends {Emitter<Events>} */
 export class Call extends Emitter {

@@ -484,6 +484,14 @@ test('one that will pass does not', () => {
   assert.deepEqual(status(), { state: 'joining' });
 });
 
+test('a server that cannot let anybody in at the moment is tried again', () => {
+  socket.says({ type: 'error', code: 'unavailable', message: 'No room can be joined at the moment' });
+  socket.drops(1013);
+  assert.equal(status().state, 'joining');
+  mock.timers.tick(60_000);
+  assert.equal(FakeSocket.made.length, 2);
+});
+
 test('an error later on is told and costs nothing; that the peer is absent is known already', async () => {
   await connected('ready');
   socket.says({ type: 'error', code: 'rate-limited', message: 'Slow down' });

@@ -4,6 +4,7 @@
 const ERRORS = {
   'self-connection': 'You cannot call yourself: the two names must differ',
   'unauthorized': 'The server did not let you in: open the page with a fresh link',
+  'unavailable': 'The server cannot pass this on at the moment',
   'rate-limited': 'Too many messages at once: please wait a moment',
 };
 
@@ -15,7 +16,7 @@ const CLOSED = {
 
 const DROPPED = {
   1012: 'The server is restarting, reconnecting',
-  1013: 'The server is full, trying again shortly',
+  1013: 'The server cannot take you at the moment, trying again shortly',
 };
 
 const PATHS = { direct: ', connected directly', relay: ', connected by relay' };
