@@ -91,9 +91,7 @@ def _accept_any(environ: Mapping[str, Any]) -> bytes:
         raise HandshakeError(400, "Bad WebSocket handshake: it has a body.")
     headers = Headers((header, environ[name]) for name, header in _HEADERS.items() if name in environ)
     library = ServerProtocol(select_subprotocol=_first)
-    answer = library.accept(
-        Request(environ["RAW_URI"], headers, environ["REQUEST_METHOD"], environ["SERVER_PROTOCOL"])
-    )
+    answer = library.accept(Request(environ["RAW_URI"], headers, environ["REQUEST_METHOD"], environ["SERVER_PROTOCOL"]))
     if answer.status_code != 101:
         raise HandshakeError(400, f"Bad WebSocket handshake: {library.handshake_exc}.")
     # It need not be there in a 1xx (RFC 9110, section 6.6.1).
