@@ -94,8 +94,9 @@ def calls(service: Signaling, user: str = "") -> dict[str, Any]:
     if colleagues is None:
         return _shown(_found(service.observer, user))
     told = colleagues.ask("calls", _decode_accounts, user)
-    ends = [call.at(node.name) for node, there in told for call in there or ()]
-    ends += [call.at(Node.of(service).name) for call in _found(service.observer, user)]
+    here = Node.of(service).name
+    ends = [call.at(here) for call in _found(service.observer, user)]
+    ends += [call.at(node.name) for node, there in told for call in there or ()]
     # What is over at one end may go on at the other.
     united = unite(ends)
     united.sort(key=lambda call: call.ended or call.began, reverse=True)

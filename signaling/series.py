@@ -25,7 +25,9 @@ decode = msgspec.msgpack.Decoder(list[Family]).decode
 def families(collector: Collector) -> list[Family]:
     """Return what ``collector`` has now."""
     return [
-        Family(metric.name, metric.documentation, metric.type, [(s.name, s.labels, s.value) for s in metric.samples])
+        Family(
+            metric.name, metric.documentation, metric.type, [(s.name, s.labels, float(s.value)) for s in metric.samples]
+        )
         for metric in collector.collect()
     ]
 
