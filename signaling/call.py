@@ -106,6 +106,7 @@ class Call:
         number: its own, in this worker.
         present: who of the pair is there.
         met: whether both were ever there together.
+        leads: whether it counts here; the same call in another process, where the latest of the two came, may do so.
         steps: what happened, oldest first; at most :data:`MOST_STEPS`.
         skipped: how many steps are missing before the last one.
         answered_in: seconds from the latest ``ready`` to the first answer after it, or None.
@@ -120,6 +121,7 @@ class Call:
         "answered_in",
         "began",
         "ended",
+        "leads",
         "met",
         "number",
         "pair",
@@ -139,6 +141,7 @@ class Call:
         self.state = State.WAITING
         self.present = [False, False]
         self.met = False
+        self.leads = True
         self.steps: list[Step] = []
         self.skipped = 0
         # The candidates of the negotiation that goes on, by user.
@@ -180,7 +183,7 @@ class Call:
         """Note that both are there and ``user`` was told to begin, at ``now`` of the monotonic clock."""
         self._settle()
         self.note(user, "ready")
-        self.met = True
+        self.met = self.leads = True
         self._tallies = {}
         self.state = State.NEGOTIATING
         self._ready = self._last = now
@@ -191,13 +194,16 @@ class Call:
         """Note that the other one came, to another process: what is measured of the call is measured there."""
         self._settle()
         self.met = True
+        self.leads = False
         self._tallies = {}
         self.state = State.NEGOTIATING
+        self._ready = self.answered_in = self.settled_in = None
 
     def alone(self) -> None:
         """Note that one of the two is left."""
         self._settle()
         self._ready = None
+        self.leads = True
         self.state = State.WAITING
 
     def relayed(self, user: str, message: Message, text: str | bytes, now: float) -> None:

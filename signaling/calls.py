@@ -61,10 +61,11 @@ class Calls:
         return call
 
     def states(self) -> dict[str, int]:
-        """Return how many of the open ones are in which state."""
+        """Return how many of the open ones are in which state; of all processes together, each call is counted once."""
         numbers = dict.fromkeys((state.value for state in State if state is not State.OVER), 0)
         for call in self.open.values():
-            numbers[call.state] += 1
+            if call.leads:
+                numbers[call.state] += 1
         return numbers
 
     def make_room(self) -> bool:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 
-from .call import Call, State, Step
+from .account import Account
+from .call import State, Step
 
 
-def diagnose(call: Call, name: Callable[[str], str]) -> str:
-    """Return the sentence; ``name`` returns a user's id as it may be shown."""
-    names = [name(user) for user in call.pair]
+def diagnose(call: Account) -> str:
+    """Return the sentence."""
+    names = call.users
     if not call.met:
         return _alone(call, names)
     begun = max((at for at, step in enumerate(call.steps) if step.what == "ready"), default=0)
@@ -26,7 +27,7 @@ def diagnose(call: Call, name: Callable[[str], str]) -> str:
     return said
 
 
-def _alone(call: Call, names: list[str]) -> str:
+def _alone(call: Account, names: Sequence[str]) -> str:
     if call.ended is None:
         here = call.present.index(True)
         return f"{names[here]} waits for {names[1 - here]}."
@@ -34,7 +35,7 @@ def _alone(call: Call, names: list[str]) -> str:
     return f"{names[1 - call.steps[0].user]} never came." if call.steps else "One of the two never came."
 
 
-def _negotiation(call: Call, steps: list[Step], names: list[str], *, goes_on: bool) -> str:
+def _negotiation(call: Account, steps: list[Step], names: Sequence[str], *, goes_on: bool) -> str:
     offers = [step for step in steps if step.what == "offer"]
     if call.answered_in is not None:
         return f"Answered after {call.answered_in:.2f} s{_candidates(steps, names, goes_on=goes_on)}"
@@ -52,7 +53,7 @@ def _negotiation(call: Call, steps: list[Step], names: list[str], *, goes_on: bo
     return f"{told} was told to begin and sent no offer" + (", only messages of its own kind" if sent else "")
 
 
-def _candidates(steps: list[Step], names: list[str], *, goes_on: bool) -> str:
+def _candidates(steps: list[Step], names: Sequence[str], *, goes_on: bool) -> str:
     kinds: list[set[str]] = [set(), set()]
     for step in steps:
         if step.candidates is not None:

@@ -9,10 +9,12 @@ import weakref
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 from flask import Blueprint, Flask, Response, request
 from simple_websocket import ConnectionClosed
 
 from .addresses import Addresses, Proxies
+from .colleagues import Colleagues
 from .connection import Connection
 from .connections import Connections
 from .endpoint import Sock, refuse
@@ -20,7 +22,8 @@ from .environment import PREFIX, misspelled
 from .headers import add_headers
 from .history import History
 from .metrics import Metrics, add_metrics
-from .ops import add_ops
+from .node import Node
+from .ops import add_ops, answers
 from .origins import Origins
 from .pages import add_pages
 from .protocol import CloseCode
@@ -51,6 +54,7 @@ class Signaling:
         settings: from the environment, with any ``SIGNALING_`` name of the app's config before it.
         registry: the rooms; unless given those in Redis, where the settings name one, else those of the process.
         shared: the rooms, if they are in Redis, else None.
+        colleagues: the other workers that share them; None where nobody does.
         connections: the WebSockets that are open in this process.
         observer: what is counted and noted.
         metrics: that in Prometheus's format.
@@ -94,6 +98,7 @@ class Signaling:
         add_pages(blueprint, self)
         self.metrics = Metrics(self)
         self.history = History(self)
+        self.colleagues = self._colleagues()
         add_metrics(blueprint, self)
         add_ops(blueprint, self)
         app.register_blueprint(blueprint)
@@ -106,7 +111,12 @@ class Signaling:
         # A service without Redis need not have it in its memory.
         from .redis_registry import RedisRegistry
 
-        return RedisRegistry(self.settings)
+        return RedisRegistry(self.settings, lambda: msgspec.json.encode(Node.of(self)))
+
+    def _colleagues(self) -> Colleagues | None:
+        if self.shared is None:
+            return None
+        return Colleagues(self.shared.channels, {"metrics": self.metrics.answer, **answers(self)})
 
     def start(self) -> None:
         """Begin what goes on beside the requests, in the worker. Does not wait."""

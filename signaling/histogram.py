@@ -3,34 +3,33 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Sequence
 from itertools import accumulate
 
+import msgspec
 
-class Histogram:
-    """Counts of observations by upper bounds.
 
-    Attributes:
-        bounds: the upper bounds, the last of which, infinity, is not among them.
-        total: the sum of all observations.
-    """
+class Histogram(msgspec.Struct, gc=False):
+    """Counts of observations by upper bounds."""
 
-    __slots__ = ("_counts", "bounds", "total")
+    bounds: tuple[float, ...]
+    """The upper bounds, the last of which, infinity, is not among them."""
+    counts: list[int] = []
+    """For each bound, infinity the last, the observations that are over the one before it."""
+    total: float = 0.0
+    """The sum of all observations."""
 
-    def __init__(self, bounds: Sequence[float]) -> None:
-        self.bounds = bounds
-        self.total = 0.0
-        self._counts = [0] * (len(bounds) + 1)
+    def __post_init__(self) -> None:
+        self.counts = self.counts or [0] * (len(self.bounds) + 1)
 
     def observe(self, value: float) -> None:
         """Count one."""
-        self._counts[bisect_left(self.bounds, value)] += 1
+        self.counts[bisect_left(self.bounds, value)] += 1
         self.total += value
 
     @property
     def count(self) -> int:
         """How many were observed."""
-        return sum(self._counts)
+        return sum(self.counts)
 
     def quantile(self, share: float) -> float | None:
         """Return what ``share`` of the observations are at most, None without any, as ``histogram_quantile`` does.
@@ -41,7 +40,7 @@ class Histogram:
         if not rank:
             return None
         below, lower = 0, 0.0
-        for bound, number in zip(self.bounds, self._counts, strict=False):
+        for bound, number in zip(self.bounds, self.counts, strict=False):
             if number and below + number >= rank:
                 return lower + (bound - lower) * (rank - below) / number
             below, lower = below + number, bound
@@ -49,4 +48,11 @@ class Histogram:
 
     def buckets(self) -> list[tuple[float, int]]:
         """Return each bound, infinity the last, with the number of observations up to it."""
-        return list(zip((*self.bounds, float("inf")), accumulate(self._counts), strict=True))
+        return list(zip((*self.bounds, float("inf")), accumulate(self.counts), strict=True))
+
+    def __add__(self, other: Histogram) -> Histogram:
+        """Return one of what both observed; what has other bounds, as another version may, is left out."""
+        if self.bounds != other.bounds:
+            return self
+        counts = [one + another for one, another in zip(self.counts, other.counts, strict=True)]
+        return Histogram(self.bounds, counts, self.total + other.total)

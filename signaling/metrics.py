@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import platform
+import socket
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
@@ -25,9 +26,10 @@ from prometheus_client.registry import Collector
 from werkzeug.wrappers import Request
 from werkzeug.wrappers import Response as PlainResponse
 
-from . import __version__, tls
+from . import __version__, series, tls
 from .guard import Guard
 from .histogram import Histogram
+from .node import Node
 from .observer import REASONS
 from .protocol import CloseCode, ErrorCode
 
@@ -79,6 +81,12 @@ class Figures(Collector):
         yield _histogram("event_loop_lag_seconds", "How late the event loop was, once a second.", observer.lag)
         yield _histogram("call_answer_seconds", "From ready to the first answer passed on.", observer.answered)
         yield _histogram("call_setup_seconds", "From ready to the last candidate passed on.", observer.settled)
+        if service.shared is not None and service.colleagues is not None:
+            nodes = 1 + len(service.colleagues.nodes())
+            yield _gauge("nodes", "Workers that are alive and share the rooms, as far as this one knows.", nodes)
+            yield _gauge("redis_up", "1 while all of Redis can be reached.", service.colleagues.redis == "up")
+            broken = service.shared.links.broken
+            yield CounterMetricFamily("signaling_redis_disconnects", "Connections to Redis that broke.", broken)
         if (webhook := service.service.webhook) is not None:
             results = {"delivered": webhook.delivered, "failed": webhook.failed, "dropped": webhook.dropped}
             yield _counters("webhooks", "Webhooks, by what became of them.", "result", results)
@@ -129,18 +137,39 @@ class Metrics:
     """The page of the figures, and the port of its own where the settings ask for one."""
 
     def __init__(self, service: Signaling) -> None:
+        self._service = service
         self._registry = CollectorRegistry()
         self._registry.register(Figures(service))
         ProcessCollector(registry=self._registry)
         GCCollector(registry=self._registry)
         self._address = service.settings.metrics_address
+        # A colleague tells that it has the port within that.
+        told_within = service.settings.node_timeout if service.settings.redis_url else 0.0
+        self._patience = _PATIENCE_SECONDS + told_within
         self._starter: gevent.Greenlet[[], None] | None = None
         self._server: WSGIServer | None = None
 
+    @property
+    def serves(self) -> bool:
+        """Whether the port of its own is this worker's."""
+        return self._server is not None
+
     def page(self, accept: str) -> tuple[bytes, str]:
-        """Return the page, and its content type: OpenMetrics for who accepts it, else Prometheus's own text."""
+        """Return the page, and its content type: OpenMetrics for who accepts it, else Prometheus's own text.
+
+        It has the series of all workers that share the rooms. Then it waits for their answers.
+        """
         encode, content_type = choose_encoder(accept)
-        return encode(self._registry), content_type
+        colleagues = self._service.colleagues
+        if colleagues is None:
+            return encode(self._registry), content_type
+        told = [(node.name, families) for node, families in colleagues.ask("metrics", series.decode)]
+        own = Node.of(self._service).name, series.families(self._registry)
+        return encode(series.Page([own, *told])), content_type
+
+    def answer(self, _: object) -> bytes:
+        """Return the series of this worker, for another one."""
+        return series.encode(series.families(self._registry))
 
     def start(self) -> None:
         """Serve on a port of its own from now on. Does not wait."""
@@ -153,6 +182,7 @@ class Metrics:
             self._starter.kill(block=False)
         if self._server is not None:
             self._server.close()
+            self._server = None
 
     def _serve(self, address: tuple[str, int]) -> None:
         begin = time.monotonic()
@@ -163,7 +193,7 @@ class Metrics:
                 server.start()
             except OSError as error:
                 # The worker before this one, when gunicorn reloads, has it until it is told to stop.
-                if not told and time.monotonic() - begin > _PATIENCE_SECONDS:
+                if not told and time.monotonic() - begin > self._patience and not self._is_a_colleagues():
                     told = True
                     log.error("No metrics at %s port %d: %s; it is tried again and again", *address, error.strerror)
                 gevent.sleep(_RETRY_SECONDS)
@@ -172,6 +202,17 @@ class Metrics:
             host = f"[{address[0]}]" if ":" in address[0] else address[0]
             log.info("Metrics at http://%s:%d/metrics", host, server.server_port)
             return
+
+    def _is_a_colleagues(self) -> bool:
+        """Tell if another worker of this host has the port, and tells of this one too."""
+        colleagues = self._service.colleagues
+        if colleagues is None:
+            return False
+        # Nobody knows while Redis is down.
+        host = socket.gethostname()
+        return colleagues.redis == "down" or any(
+            node.metrics and node.host == host for node in colleagues.nodes().values()
+        )
 
     def _answer(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         asked = Request(environ)

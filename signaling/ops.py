@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable
 from itertools import islice
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 from flask import Blueprint, Response, request
 
-from . import __version__, tls
+from .account import Account, unite
 from .call import Call
 from .diagnosis import diagnose
 from .guard import Guard
-from .histogram import Histogram
+from .node import Node
 from .observer import Observer
+from .report import Report, total
 
 if TYPE_CHECKING:
+    from .colleagues import Answer
     from .extension import Signaling
 
 MOST_CALLS = 100
 """Calls of each kind in one answer, those that go on and those that are over."""
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode_report = msgspec.msgpack.Decoder(Report).decode
+_decode_accounts = msgspec.msgpack.Decoder(list[Account]).decode
 
 
 def add_ops(blueprint: Blueprint, service: Signaling) -> None:
@@ -52,76 +58,85 @@ def add_ops(blueprint: Blueprint, service: Signaling) -> None:
     @blueprint.get("/ops/calls.json")
     def ops_calls() -> Response:
         refusal = guard.refusal(service.client_address())
-        return refusal or _json(calls(service.observer, request.args.get("user", "").strip()))
+        return refusal or _json(calls(service, request.args.get("user", "").strip()))
+
+
+def answers(service: Signaling) -> dict[str, Answer]:
+    """Return what other workers are answered that ask for their own pages."""
+    return {
+        "state": lambda _: _encode(Report.of(service)),
+        "calls": lambda question: _fitting(_found(service.observer, question.argument), question.most),
+    }
 
 
 def state(service: Signaling) -> dict[str, Any]:
-    """Return the figures of ``service``, as far as they are no call's own."""
-    observer = service.observer
-    kept, slow = service.connections.waiting()
-    certificate = tls.status()
+    """Return the figures, as far as they are no call's own: of ``service``, and of those that share its rooms."""
+    colleagues = service.colleagues
+    if colleagues is None:
+        return Report.of(service).shown()
+    told = colleagues.ask("state", _decode_report)
+    # Not before: it has what goes on changing.
+    own = Report.of(service)
+    nodes = [own.node.shown(own.now) | {"missing": False}]
+    # Who does not answer is there with what it told last.
+    nodes += [(there.node if there else node).shown(own.now) | {"missing": there is None} for node, there in told]
     return {
-        "version": __version__,
-        "now": time.time(),
-        "uptime": time.monotonic() - service.started,
-        "draining": service.connections.draining,
-        "connections": len(service.connections),
-        "maxConnections": service.settings.max_connections,
-        "calls": observer.calls.states(),
-        "joins": observer.joins,
-        "relayed": observer.relayed,
-        "errors": observer.errors,
-        "closes": observer.closes,
-        "refused": observer.refused,
-        "sendBufferBytes": kept,
-        "slowConnections": slow,
-        "answered": _spread(observer.answered),
-        "settled": _spread(observer.settled),
-        "roundTrip": _spread(observer.round_trip),
-        "certificate": {"notAfter": certificate.not_after, "refused": certificate.refused},
-        "history": [*service.history.samples, service.history.now()],
-        "refusals": [refusal._asdict() for refusal in reversed(observer.refusals)],
+        **total([own, *(there for _, there in told if there)]).shown(),
+        "node": own.node.name,
+        "redis": colleagues.redis,
+        "nodes": sorted(nodes, key=itemgetter("node")),
     }
 
 
-def calls(observer: Observer, user: str = "") -> dict[str, Any]:
+def calls(service: Signaling, user: str = "") -> dict[str, Any]:
     """Return the calls, the newest first; with ``user``, those of whom that is the id, its hash, or a part of these."""
-    return {
-        "open": _listed(observer, reversed(observer.calls.open.values()), user),
-        "recent": _listed(observer, observer.calls.recent, user),
-        "most": MOST_CALLS,
+    colleagues = service.colleagues
+    if colleagues is None:
+        return _shown(_found(service.observer, user))
+    told = colleagues.ask("calls", _decode_accounts, user)
+    here = Node.of(service).name
+    ends = [call.at(here) for call in _found(service.observer, user)]
+    ends += [call.at(node.name) for node, there in told for call in there or ()]
+    # What is over at one end may go on at the other.
+    united = unite(ends)
+    united.sort(key=lambda call: call.ended or call.began, reverse=True)
+    return _shown(united) | {"missing": [node.name for node, there in told if there is None]}
+
+
+def _found(observer: Observer, user: str) -> list[Account]:
+    """Return those that go on and those that are over, of both the newest, as many as are shown."""
+    return [
+        Account.of(call, observer.name)
+        for found in (reversed(observer.calls.open.values()), observer.calls.recent)
+        for call in islice(_of(observer, user, found), MOST_CALLS)
+    ]
+
+
+def _of(observer: Observer, user: str, found: Iterable[Call]) -> Iterable[Call]:
+    if not user:
+        return found
+    hashed, part = observer.name(user), user.casefold()
+    return (
+        call
+        for call in found
+        if any(name == hashed or part in name.casefold() for name in map(observer.name, call.pair))
+    )
+
+
+def _fitting(accounts: list[Account], most: int) -> bytes:
+    """Return as many of the first as ``most`` bytes hold, or about that."""
+    while len(encoded := _encode(accounts)) > most:
+        accounts = accounts[: len(accounts) // 2]
+    return encoded
+
+
+def _shown(found: list[Account]) -> dict[str, Any]:
+    kinds = {
+        "open": [call for call in found if call.ended is None],
+        "recent": [call for call in found if call.ended is not None],
     }
-
-
-def _listed(observer: Observer, found: Iterable[Call], user: str) -> list[dict[str, Any]]:
-    if user:
-        hashed, part = observer.name(user), user.casefold()
-        found = (
-            call
-            for call in found
-            if any(name == hashed or part in name.casefold() for name in map(observer.name, call.pair))
-        )
-    return [_described(observer, call) for call in islice(found, MOST_CALLS)]
-
-
-def _described(observer: Observer, call: Call) -> dict[str, Any]:
-    return {
-        "number": call.number,
-        "users": [observer.name(user) for user in call.pair],
-        "present": call.present,
-        "state": call.state,
-        "began": call.began,
-        "ended": call.ended,
-        "answeredIn": call.answered_in,
-        "settledIn": call.settled_in,
-        "diagnosis": diagnose(call, observer.name),
-        "steps": call.steps,
-        "skipped": call.skipped,
-    }
-
-
-def _spread(histogram: Histogram) -> dict[str, float | None]:
-    return {"count": histogram.count, "median": histogram.quantile(0.5), "p95": histogram.quantile(0.95)}
+    shown = {kind: [call.shown(diagnose(call)) for call in calls[:MOST_CALLS]] for kind, calls in kinds.items()}
+    return {**shown, "most": MOST_CALLS}
 
 
 def _json(content: dict[str, Any]) -> Response:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import secrets
 import time
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from flask import Blueprint, Response, request
 
-from . import __version__
 from .endpoint import refuse
 from .ice import ice_servers
+from .node import Node
 from .protocol import MessageError
 
 if TYPE_CHECKING:
@@ -70,11 +71,30 @@ def add_pages(blueprint: Blueprint, service: Signaling) -> None:
 
     @blueprint.get("/healthz")
     def healthz() -> tuple[dict[str, Any], int]:
-        draining = service.connections.draining
-        return {
-            "status": "draining" if draining else "ok",
-            "version": __version__,
-            "uptime": round(time.monotonic() - service.started, 3),
-            "connections": len(service.connections),
-            "rooms": len(service.registry),
-        }, 503 if draining else 200
+        return health(service)
+
+
+def health(service: Signaling) -> tuple[dict[str, Any], int]:
+    """Return how it is with the service, and the status that says whether to send anybody here."""
+    own = Node.of(service)
+    draining, colleagues = own.draining, service.colleagues
+    told: dict[str, Any] = {
+        "status": "draining" if draining else "ok",
+        "version": own.version,
+        "uptime": round(time.monotonic() - service.started, 3),
+        "connections": own.connections,
+        "rooms": own.rooms,
+    }
+    if colleagues is not None:
+        nodes = sorted([own, *colleagues.nodes().values()], key=attrgetter("name"))
+        told |= {
+            "connections": sum(node.connections for node in nodes),
+            "rooms": sum(node.rooms for node in nodes),
+            "redis": colleagues.redis,
+            "node": own.name,
+            "nodes": [node.shown(time.time()) for node in nodes],
+        }
+        if not draining and colleagues.redis == "down":
+            # A join would be refused.
+            told["status"] = "unavailable"
+    return told, 200 if told["status"] == "ok" else 503

@@ -64,6 +64,7 @@ class Links:
         worker: the name of this worker in Redis.
         lease: for how long it may be silent, in milliseconds.
         up: by partition, its link while all is in order; else None.
+        broken: how many that were up broke.
     """
 
     def __init__(self, settings: Settings, rooms: Rooms, describe: Callable[[], bytes]) -> None:
@@ -80,6 +81,7 @@ class Links:
         self._seconds = settings.redis_timeout
         self._most_bytes = settings.redis_buffer_bytes
         self.up: list[Link | None] = [None] * servers.partitions
+        self.broken = 0
         self._opening: list[Link | None] = [None] * servers.partitions
         self._epochs = [""] * servers.partitions
         self._workers: list[dict[str, bytes]] = [{}] * servers.partitions
@@ -225,6 +227,7 @@ class Links:
         return Link(sock, self._pushed, self._broke, self._scripts.publish, self._most_bytes)
 
     def _broke(self, link: Link) -> None:
+        self.broken += link in self.up
         for number in range(len(self.up)):
             if self.up[number] is link:
                 self.up[number] = None

@@ -10,7 +10,6 @@ in one go: this is what takes the place of a lock.
 
 from __future__ import annotations
 
-import struct
 from binascii import crc_hqx
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
@@ -19,6 +18,7 @@ from gevent.event import AsyncResult
 
 from . import protocol
 from .protocol import Pair, User
+from .redis_channels import MESSAGE, STATE, Channels, head
 from .redis_link import Link, LinkError, Then
 from .redis_links import MOST_AT_ONCE, Links
 from .redis_scripts import Seat, State, decode_place, decode_state, encode_seat
@@ -27,11 +27,9 @@ from .settings import Settings
 
 T = TypeVar("T")
 
-# What is published to a worker: a kind, the two connections, the length of what follows.
-_head = struct.Struct(">c32sI")
-_unpack_head = _head.unpack_from
-_MESSAGE = b"m"
-_STATE = b"s"
+_pack_head = head.pack
+_unpack_head = head.unpack_from
+_head_size = head.size
 
 
 class Room:
@@ -79,7 +77,7 @@ class Elsewhere:
         if link is None or link.congested:
             self._member.refuse(protocol.no_relay())
         else:
-            link.publish(self._channel, _head.pack(_MESSAGE, self._route, len(payload)) + payload)
+            link.publish(self._channel, _pack_head(MESSAGE, self._route, len(payload)) + payload)
 
 
 class RedisRegistry:
@@ -87,14 +85,16 @@ class RedisRegistry:
 
     Attributes:
         links: those to Redis.
+        channels: those to the other workers.
     """
 
     def __init__(self, settings: Settings, describe: Callable[[], bytes] = lambda: b"{}") -> None:
         """Begin at the first need; ``describe`` is what the worker tells the others of itself, as JSON."""
         self.links = Links(settings, self, describe)
+        self.channels = Channels(self.links)
         self._rooms: dict[Pair, Room] = {}
-        # By its route, who gets a message: from somebody who is not the peer any more it finds nobody.
-        self._routes: dict[bytes, Callable[..., None]] = {}
+        # A message from somebody who is not the peer any more finds nobody.
+        self._routes = self.channels.routes
 
     def __len__(self) -> int:
         """Return the number of rooms whose latest member is here: over all workers it is the number of rooms."""
@@ -259,13 +259,13 @@ class RedisRegistry:
 
     def published(self, data: bytes) -> None:
         """Take in what was published to this worker: how a room is, or messages."""
-        if data[:1] == _STATE:
+        if data[:1] == STATE:
             self._apply(decode_state(memoryview(data)[1:]))
             return
         at, size, routes = 0, len(data), self._routes
         while at < size:
             _, route, length = _unpack_head(data, at)
-            at += _head.size
+            at += _head_size
             deliver = routes.get(route)
             if deliver is not None:
                 deliver(data[at : at + length])

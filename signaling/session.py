@@ -162,7 +162,11 @@ class Session:
         """Tell the client that its peer came, and to start, or restart, the negotiation."""
         pair = self._present()
         if self._call is not None and self.peer is not None and self.peer.elsewhere:
-            self._call.follow()
+            if members[-1].id == self.id:
+                # The peer was taken for gone and is back: nobody came who would measure it.
+                self._call.ready(self.user.key, time.monotonic())
+            else:
+                self._call.follow()
         self.deliver(protocol.ready(pair.room), _info(pair, members))
 
     def miss(self, gone: Peer, reason: str) -> None:

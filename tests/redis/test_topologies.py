@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
+import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -10,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.driver import PATIENCE, Client, Server, meet
+from tests.integration.test_metrics import own_port
 from tests.redis.conftest import connected, host
 from tests.redis.people import meet_across, talk, types, wait_until
 from tests.redis_server import Redis, ask, free_port, redis_server
@@ -103,6 +106,15 @@ def test_the_rooms_are_spread_over_the_masters_of_a_cluster_and_a_replica_takes_
     talk(*inside)
     for client in (*inside, *(client for call in calls for client in call)):
         client.close()
+
+
+def test_workers_ask_each_other_over_a_cluster_as_well(stack: ExitStack):
+    url = cluster_url(cluster(stack, 3, replicas=0))
+    one, other = (stack.enter_context(host(url, SIGNALING_METRICS_BIND="127.0.0.1:0")) for _ in range(2))
+    for server in (one, other):
+        wait_until(lambda server=server: len(server.health()["nodes"]) == 2)
+        with urllib.request.urlopen(own_port(server), timeout=PATIENCE) as response:
+            assert len(re.findall(rb"^signaling_node_up.* 1.0$", response.read(), re.MULTILINE)) == 2
 
 
 def wait_for_all(server: Server) -> None:

@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 
 import pytest
+from flask import Flask
 
 from signaling import calls
+from signaling.account import Account
 from signaling.call import MOST_STEPS, Call, State
 from signaling.calls import Calls
 from signaling.diagnosis import diagnose
+from signaling.extension import Signaling
 from signaling.observer import Observer
+from signaling.ops import calls as shown
 from signaling.registry import MemoryRegistry
 from signaling.service import Service
 from signaling.settings import Settings
@@ -48,7 +52,7 @@ class Town:
         return [f"{call.pair[step.user]} {step.what}" for step in call.steps]
 
     def says(self) -> str:
-        return diagnose(self.call, self.service.observer.name)
+        return diagnose(Account.of(self.call, self.service.observer.name))
 
 
 @pytest.fixture
@@ -282,15 +286,15 @@ class TestWhyDidMyCallNotConnect:
 
 
 def test_hashed_ids_are_hashed_everywhere(monkeypatch: pytest.MonkeyPatch):
-    from signaling.ops import calls as shown
-
-    town = Town(monkeypatch, hash_ids=True)
-    alice, _ = town.meet()
-    alice.says(type="message", data=OFFER)
-    page = shown(town.service.observer)
+    app = Flask(__name__)
+    app.config |= {"SIGNALING_OPS_TOKEN": "ops", "SIGNALING_HASH_IDS": True}
+    service = Signaling(app, registry=MemoryRegistry())
+    monkeypatch.setattr(Service, "of", lambda *_: service.service)
+    Person(service.registry).joins("alice", "bob").says(type="message", data=OFFER)
+    page = shown(service)
     assert "alice" not in str({**page, "open": [{**call, "steps": []} for call in page["open"]]})
-    hashed = town.service.observer.name("alice")
+    hashed = service.observer.name("alice")
     assert hashed in json.dumps(page["open"][0]["users"])
     for asked in ("alice", hashed, hashed[:6].upper()):
-        assert len(shown(town.service.observer, asked)["open"]) == 1
-    assert shown(town.service.observer, "carol")["open"] == []
+        assert len(shown(service, asked)["open"]) == 1
+    assert shown(service, "carol")["open"] == []

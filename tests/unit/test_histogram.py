@@ -42,3 +42,11 @@ def test_an_empty_bucket_holds_no_quantile():
 
 def test_what_is_over_the_last_bound_is_taken_for_it():
     assert observed(100.0).quantile(0.95) == 4.0
+
+
+def test_two_together_have_observed_what_both_did():
+    assert observed(0.5, 3.0) + observed(1.5, 9.0) == observed(0.5, 1.5, 3.0, 9.0)
+
+
+def test_one_with_other_bounds_cannot_be_added():
+    assert observed(0.5) + Histogram((1.0,)) == observed(0.5)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import inspect
 import json
+import os
 import re
+import socket
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,6 +22,7 @@ from signaling.observer import REASONS
 from signaling.protocol import CloseCode, ErrorCode
 from signaling.registry import MemoryRegistry
 from signaling.settings import Settings
+from tests.redis_server import Redis
 
 ROOT = Path(__file__).parents[2]
 MONITORING = ROOT / "docs" / "monitoring.md"
@@ -34,6 +38,20 @@ def service(monkeypatch: pytest.MonkeyPatch) -> Signaling:
     app = Flask(__name__)
     app.config |= {"SIGNALING_WEBHOOK_URL": "https://app.example.org/hook", "SIGNALING_WEBHOOK_SECRET": "s" * 32}
     return Signaling(app, registry=MemoryRegistry())
+
+
+@pytest.fixture
+def shared(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> Iterator[Signaling]:
+    """One that shares its rooms, and is the only one at the moment."""
+    monkeypatch.setattr(tls, "status", lambda: tls.Status(1_800_000_000.0, refused=False))
+    redis.ask("FLUSHALL")
+    app = Flask(__name__)
+    app.config |= {"SIGNALING_WEBHOOK_URL": "https://app.example.org/hook", "SIGNALING_WEBHOOK_SECRET": "s" * 32}
+    app.config["SIGNALING_REDIS_URL"] = redis.url
+    made = Signaling(app)
+    made.shared.links.wait_for(0)
+    yield made
+    made.finish()
 
 
 def families(service: Signaling):
@@ -118,8 +136,19 @@ def test_metrics_without_a_token_are_served_nowhere_else(bind: str):
         Settings.load({"SIGNALING_METRICS_BIND": bind})
 
 
-def test_every_metric_has_its_row_and_no_other_has(service: Signaling):
-    known = {re.sub(r"_(bucket|count|sum)$", "", n) for n in sample_names(service) if n.startswith("signaling_")}
+def test_every_series_of_workers_that_share_the_rooms_says_whose_it_is(shared: Signaling):
+    samples = [sample for family in families(shared) for sample in family.samples]
+    assert {sample.labels["node"] for sample in samples} == {f"{socket.gethostname()}:{os.getpid()}"}
+
+
+def test_a_worker_by_itself_has_no_such_label(service: Signaling):
+    page, _ = service.metrics.page("")
+    assert b"node" not in page
+    assert b"\nsignaling_connections 0.0\n" in page
+
+
+def test_every_metric_has_its_row_and_no_other_has(shared: Signaling):
+    known = {re.sub(r"_(bucket|count|sum)$", "", n) for n in sample_names(shared) if n.startswith("signaling_")}
     rows = re.findall(r"^\| `(signaling_\w+)(?:\{\w+\})?` \|", MONITORING.read_text(), re.MULTILINE)
     assert sorted(rows) == sorted(known)
 
@@ -134,7 +163,7 @@ def test_every_label_is_in_its_row(service: Signaling):
 
 
 @pytest.mark.parametrize("document", [ALERTS, DASHBOARD, MONITORING], ids=lambda path: path.name)
-def test_no_metric_is_named_that_is_none(service: Signaling, document: Path):
+def test_no_metric_is_named_that_is_none(shared: Signaling, document: Path):
     """Those of the client library are asked of a real process, so that they are known here by name."""
     text = document.read_text()
     if document == DASHBOARD:
@@ -143,7 +172,7 @@ def test_no_metric_is_named_that_is_none(service: Signaling, document: Path):
         text = "\n".join(re.findall(r"expr: (.+)", text))
     named = {name for name in NAME.findall(text) if name not in {"python_gc_", "process_"}}
     assert named
-    assert named - sample_names(service) - {family.name for family in families(service)} == set()
+    assert named - sample_names(shared) - {family.name for family in families(shared)} == set()
 
 
 def test_the_dashboard_asks_one_datasource_that_can_be_chosen():

@@ -1,5 +1,6 @@
 /** The operator's page: asks the server every two seconds and shows what it says. */
 import { Calls } from './calls.js';
+import { Nodes } from './nodes.js';
 import { Side } from './side.js';
 import { Tiles } from './tiles.js';
 import { duration, time } from './words.js';
@@ -12,6 +13,7 @@ const TYPING = 250;
 const base = `${location.origin}${location.pathname}`;
 const tiles = new Tiles();
 const calls = new Calls();
+const nodes = new Nodes();
 const side = new Side();
 const search = document.querySelector('#user');
 const status = document.querySelector('#status');
@@ -45,15 +47,23 @@ async function refresh() {
     answered = state.now;
     tiles.show(state);
     calls.show(found, state.now, user !== '');
+    nodes.show(state);
     side.show(state);
     document.querySelector('#extras').textContent = `Version ${state.version}, up ${duration(state.uptime)}`;
-    say(...(state.draining ? ['Draining: the worker stops', 'trouble'] : ['Live', 'connected']));
+    say(...health(state));
   } catch (error) {
     if (turn !== latest) return;
     const words = error instanceof Refused ? error.message : 'No answer';
     say(answered ? `${words}, last one at ${time(answered)}` : words, 'trouble');
   }
   if (!document.hidden) timer = setTimeout(refresh, INTERVAL);
+}
+
+function health({ draining, redis, nodes = [] }) {
+  if (redis === 'down') return ['Redis is down: the figures of one node', 'trouble'];
+  if (draining) return [nodes.length > 1 ? 'Draining: all nodes stop' : 'Draining: the worker stops', 'trouble'];
+  const silent = nodes.filter(({ missing }) => missing).length;
+  return silent ? [`Live, without ${silent} of ${nodes.length} nodes`, 'trouble'] : ['Live', 'connected'];
 }
 
 function say(words, state) {

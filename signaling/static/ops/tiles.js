@@ -26,7 +26,7 @@ export class Tiles {
     this.#draw('connections', pick(history, 1), count, `of ${count(state.maxConnections)}`);
     this.#draw('rooms', pick(history, 2), count, `${calls.settled} settled, ${calls.negotiating} negotiating, ${calls.waiting} waiting`);
     this.#draw('relayed', rates(whole), count, `${count(state.relayed.message + state.relayed.candidate)} in all`);
-    this.#draw('lag', pick(whole, 4), short, 'on the average');
+    this.#draw('lag', pick(whole, 4), short, state.nodes?.length > 1 ? 'of the slowest node' : 'on the average');
     this.#write('answered', ...setUp(state));
     this.#write('certificate', ...certificate(state));
     this.#tiles.connections.tile.dataset.tone = state.connections > 0.8 * state.maxConnections ? 'bad' : '';
