@@ -28,6 +28,11 @@ class Side:
         guest = self.guest
         return guest if guest is not None and guest.joined and not guest.over else None
 
+    @property
+    def lost(self) -> bool:
+        """Whether its connection ended that was to go on."""
+        return self.guest is not None and self.guest.over
+
 
 class Couple:
     """A life of two users. After each step, each of them that is in the room must know who is there with it."""
@@ -48,7 +53,7 @@ class Couple:
             await self._pace.rest(self._dice)
             if self._pace.over.is_set():
                 return
-            one, other = self._dice.sample(self.sides, 2)
+            one, other = sorted(self._dice.sample(self.sides, 2), key=lambda side: not side.lost)
             if one.here is None:
                 await self._step("come", self._come(one))
             else:
