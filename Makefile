@@ -13,7 +13,7 @@ ROOT_TOOLS = crun:crun git:git ip:iproute2 mmdebstrap:mmdebstrap nft:nftables ns
 # What the tests in a browser take from npm.
 MODULES = tests/browser/node_modules/.done tests/benchmarks/node/node_modules/.done
 
-.PHONY: run test lint unit integration redis conformance browser browser-page browser-client browser-firefox proxies containers test-deployment client bench soak soak-minute versions tools requirements ansible-docs clean
+.PHONY: run test lint unit integration redis conformance browser browser-page browser-client browser-firefox proxies containers test-deployment client bench soak soak-crowd soak-minute versions tools requirements ansible-docs clean
 
 run: $(VENV)/.service
 	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" STATE="$(STATE)" exec sh .ci/serve
@@ -77,6 +77,10 @@ bench: $(VENV)/.tests
 MINUTES ?= 30
 soak: $(VENV)/.tests
 	$(VENV)/bin/python -m tests.soak --minutes $(MINUTES)
+
+# Ten thousand connections at two workers that share a Redis, while one of the workers is killed.
+soak-crowd: $(VENV)/.tests
+	$(VENV)/bin/python -m tests.soak.crowd $(CROWD)
 
 soak-minute: $(VENV)/.tests
 	$(VENV)/bin/pytest -q tests/soak

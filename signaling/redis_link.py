@@ -125,8 +125,12 @@ class Link:
         try:
             reply = answer.get(timeout=seconds)
         except gevent.Timeout:
-            reply = LinkError(f"no answer within {seconds:g} seconds")
-            self.end(str(reply))
+            # Where it is this process that stood still, the answer may have come in time, and is only to be read.
+            if not self.broken:
+                self._readable()
+            if not answer.ready():
+                self.end(f"no answer within {seconds:g} seconds")
+            reply = answer.get()
         if isinstance(reply, Exception):
             raise reply if isinstance(reply, LinkError) else LinkError(str(reply))
         return reply

@@ -40,7 +40,7 @@ def _compare(options: argparse.Namespace) -> str:
     results: report.Results = {name: {server: [] for server in scenario.servers} for name, scenario in wanted.items()}
     names = {server for scenario in wanted.values() for server in scenario.servers}
     with Servers.prepared(names, dict(options.env)) as servers:
-        saturation: dict[bool, float] = {}
+        saturation: dict[tuple[str, bool], float] = {}
         for number in range(options.rounds):
             for name, scenario in wanted.items():
                 job = _job(scenario, servers, saturation)
@@ -53,22 +53,23 @@ def _compare(options: argparse.Namespace) -> str:
     return f"{report.table(results, wanted)}\n\n{report.context(options.rounds)}"
 
 
-def _job(scenario: Scenario, servers: Servers, saturation: dict[bool, float]) -> dict[str, Any]:
-    """The scenario's job; shares of Node.js's saturation become rates, the same for every server and round."""
+def _job(scenario: Scenario, servers: Servers, saturation: dict[tuple[str, bool], float]) -> dict[str, Any]:
+    """The scenario's job; shares of a server's saturation become rates, the same for every server and round."""
     job = dict(scenario.job)
     if shares := job.pop("shares", None):
-        if scenario.tls not in saturation:
-            _say(f"how much Node.js can relay, {'TLS' if scenario.tls else 'plain'}")
-            with servers.running("node", scenario.tls) as server:
+        key = scenario.saturated, scenario.tls
+        if key not in saturation:
+            _say(f"how much {scenario.saturated} can relay, {'TLS' if scenario.tls else 'plain'}")
+            with servers.running(*key) as server:
                 step = _load({"kind": "relay"}, server)[0]
-            saturation[scenario.tls] = step["rate"] / min(1, step["server_busy"])
-        job["rates"] = [share * saturation[scenario.tls] for share in shares]
+            saturation[key] = step["rate"] / min(1, step["server_busy"])
+        job["rates"] = [share * saturation[key] for share in shares]
     return job
 
 
 def _elsewhere(options: argparse.Namespace) -> str:
     """Throughput and latency of the server at a URL; its CPU cannot be seen from here."""
-    target: dict[str, Any] = {"url": options.url, "verify": not options.insecure, "pairs": options.pairs}
+    target: dict[str, Any] = {"urls": options.url, "verify": not options.insecure, "pairs": options.pairs}
     _say(f"{options.pairs} pairs, one message in flight in each")
     [full] = _run({"kind": "relay"} | target)
     _say("latency at a quarter, a half and three quarters of that")
@@ -77,7 +78,7 @@ def _elsewhere(options: argparse.Namespace) -> str:
     rows += [(s["offered"], "paced", f"{s['p50_us'] / 1e3:.2f}", f"{s['p99_us'] / 1e3:.2f}", s) for s in paced]
     return "\n".join(
         (
-            f"{options.url}, {options.pairs} pairs, 250-byte candidates",
+            f"{' and '.join(options.url)}, {options.pairs} pairs, 250-byte candidates",
             "",
             "| messages/s | load | median latency, ms | p99, ms | |",
             "| ---: | --- | ---: | ---: | --- |",
@@ -90,7 +91,7 @@ def _elsewhere(options: argparse.Namespace) -> str:
 
 
 def _load(job: dict[str, Any], server: Server, joins: bool = True) -> list[Step]:
-    return _run(job | {"url": server.url, "pid": server.pid, "joins": joins})
+    return _run(job | {"urls": server.urls, "pids": server.pids, "redis": server.redis, "joins": joins})
 
 
 def _run(job: dict[str, Any]) -> list[Step]:
@@ -132,7 +133,12 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the table there as well")
     parser.add_argument("--figure", type=Path, metavar="FILE", help="draw cost and latency there (.svg, .png)")
-    parser.add_argument("--url", help="measure the server at this ws:// or wss:// URL in place of the comparison")
+    parser.add_argument(
+        "--url",
+        action="append",
+        help="measure the server at this ws:// or wss:// URL in place of the comparison; given twice, one end of each "
+        "pair is at the first and the other at the second",
+    )
     parser.add_argument("--pairs", type=int, default=50, help="with --url: how many pairs (50)")
     parser.add_argument("--insecure", action="store_true", help="with --url: do not verify its certificate")
     options = parser.parse_args()

@@ -8,7 +8,7 @@ import json
 import os
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -71,21 +71,29 @@ class Mark:
 
     at: float
     messages: int
-    server_cpu: float
+    server_cpu: float  # that of Redis included
+    redis_cpu: float
     client_cpu: float
 
 
 class Load:
-    """All connections of one job."""
+    """All connections of one job: one end of each pair is at the first URL, the other at the last."""
 
-    def __init__(self, url: str, pid: int | None = None, joins: bool = True, verify: bool = False) -> None:
-        self.url, self.pid, self.joins = url, pid, joins
+    def __init__(
+        self,
+        urls: Sequence[str],
+        pids: Sequence[int] = (),
+        redis: Sequence[int] = (),
+        joins: bool = True,
+        verify: bool = False,
+    ) -> None:
+        self.urls, self.pids, self.redis, self.joins = urls, pids, redis, joins
         self.loop = asyncio.get_running_loop()
         self.failure: asyncio.Future[None] = self.loop.create_future()
         self.messages = 0
         self._numbers = itertools.count()
         self._prefix = os.urandom(4).hex()
-        self._context = ssl.create_default_context() if url.startswith("wss:") else None
+        self._context = ssl.create_default_context() if urls[0].startswith("wss:") else None
         if self._context and not verify:
             self._context.check_hostname, self._context.verify_mode = False, ssl.CERT_NONE
 
@@ -113,7 +121,7 @@ class Load:
         return list(itertools.chain(*await lanes))
 
     async def _pair(self, number: int) -> tuple[Client, Client]:
-        pair = await self._connect(), await self._connect()
+        pair = await self._connect(self.urls[0]), await self._connect(self.urls[-1])
         names = f"{self._prefix}a{number}", f"{self._prefix}b{number}"
         for client, peer, name, other in zip(pair, pair[::-1], names, names[::-1], strict=True):
             client.peer = peer
@@ -123,11 +131,11 @@ class Load:
             await asyncio.gather(*(client.paired for client in pair))
         return pair
 
-    async def _connect(self) -> Client:
+    async def _connect(self, url: str) -> Client:
         client = Client(self)
         await ws_connect(
             lambda: client,
-            self.url,
+            url,
             ssl_context=self._context,
             read_buffer_init_size=8192,
             websocket_handshake_timeout=30,
@@ -135,8 +143,8 @@ class Load:
         return client
 
     def mark(self) -> Mark:
-        server_cpu = usage.cpu_seconds(self.pid) if self.pid else 0.0
-        return Mark(time.perf_counter(), self.messages, server_cpu, time.process_time())
+        server_cpu, redis_cpu = usage.cpu_seconds(self.pids), usage.cpu_seconds(self.redis)
+        return Mark(time.perf_counter(), self.messages, server_cpu + redis_cpu, redis_cpu, time.process_time())
 
     async def measured(self, seconds: float) -> dict[str, Any]:
         """Hold the load for some seconds: what a relayed message cost, and which side had its core full."""
@@ -154,8 +162,10 @@ def spent(before: Mark, after: Mark, count: int) -> dict[str, Any]:
         raise RuntimeError("nothing was relayed")
     wall = after.at - before.at
     server, client = after.server_cpu - before.server_cpu, after.client_cpu - before.client_cpu
+    redis = after.redis_cpu - before.redis_cpu
     return {
         "cost_us": server / count * MICROSECONDS,
+        "redis_cost_us": redis / count * MICROSECONDS,
         "client_cost_us": client / count * MICROSECONDS,
         "rate": count / wall,
         "server_busy": server / wall,

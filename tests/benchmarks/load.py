@@ -1,9 +1,9 @@
 """The load: one job in a process of its own, so that its CPU is not the server's.
 
 The job is JSON in the first argument; what it measured is printed as JSON. CPU and memory are those of the process
-tree under the job's `pid`, where it has one. For example:
+trees under the job's `pids` and `redis`, where it has them. For example:
 
-    python load.py '{"kind": "relay", "url": "ws://127.0.0.1:8443/", "pid": 4711, "seconds": 2}'
+    python load.py '{"kind": "relay", "urls": ["ws://127.0.0.1:8443/"], "pids": [4711], "seconds": 2}'
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ async def _settled_memory(load: Load) -> int:
     """The PSS in bytes once it holds still for a second, or after some seconds all the same."""
     now = 0
     for _ in range(SETTLE_SECONDS):
-        last, now = now, usage.memory_bytes(load.pid or os.getpid())
+        last, now = now, usage.memory_bytes([*load.pids, *load.redis])
         if abs(now - last) < 0.002 * now:
             break
         await load.hold(1)
@@ -167,9 +167,15 @@ KINDS: dict[str, Callable[..., Any]] = {"relay": relay, "connect": connect, "mem
 
 
 async def run(
-    kind: str, url: str, pid: int | None = None, joins: bool = True, verify: bool = False, **job: Any
+    kind: str,
+    urls: Sequence[str],
+    pids: Sequence[int] = (),
+    redis: Sequence[int] = (),
+    joins: bool = True,
+    verify: bool = False,
+    **job: Any,
 ) -> RESULT:
-    result: RESULT = await KINDS[kind](Load(url, pid, joins, verify), **job)
+    result: RESULT = await KINDS[kind](Load(urls, pids, redis, joins, verify), **job)
     return result
 
 

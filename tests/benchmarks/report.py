@@ -6,6 +6,7 @@ import json
 import os
 import platform
 import shlex
+import shutil
 import ssl
 import subprocess
 import sys
@@ -15,11 +16,17 @@ from importlib import metadata
 from pathlib import Path
 from statistics import median
 
-from scenarios import Scenario, Step
+from scenarios import Figure, Scenario, Step
 from servers import HERE, PROJECT
 
 Results = dict[str, dict[str, list[list[Step]]]]  # scenario, server, round, step
-OTHERS = {"node": "Node.js", "c": "C relay", "bare": "all off"}
+OTHERS = {
+    "node": "Node.js",
+    "c": "C relay",
+    "bare": "all off",
+    "inside": "inside a worker",
+    "ours": "no Redis",
+}
 NOTES = {
     "client": ("*", "the client, not the server, was the limit: the server could do more; its cost holds"),
     "neither": ("†", "neither had its core full: something else used the machine, so the row is not to be trusted"),
@@ -27,25 +34,27 @@ NOTES = {
 
 
 def table(results: Results, scenarios: dict[str, Scenario]) -> str:
-    """One row a figure: the median of the rounds, and in brackets the least and the greatest."""
-    others = [other for other in OTHERS if any(other in by_server for by_server in results.values())]
+    """One row a figure: the median of the rounds, and in brackets the least and the greatest.
+
+    The first server of a scenario is ours; the others have columns of their own, and how ours compares with them.
+    """
+    others = [other for other in OTHERS if any(other in list(by_server)[1:] for by_server in results.values())]
     head = ["figure", "unit", "ours"]
     for other in others:
         head += [OTHERS[other], f"ours / {OTHERS[other]}"]
     rows = [head, ["---"] * 2 + ["---:"] * (len(head) - 2)]
     marks: set[str] = set()
     for name, by_server in results.items():
+        first, *rest = by_server
         for figure in scenarios[name].figures:
             steps = {server: [steps[figure.step] for steps in rounds] for server, rounds in by_server.items()}
             values = {server: [step[figure.key] for step in series] for server, series in steps.items()}
             cells = {server: _spread(series) + _mark(steps[server], marks) for server, series in values.items()}
-            ratios = {
-                other: _spread([ours / theirs for ours, theirs in zip(values["ours"], values[other], strict=True)])
-                for other in values
-                if other != "ours" and "ours" in values and min(values[other]) > 0
-            }
-            row = [cells.get("ours"), *(cell for other in others for cell in (cells.get(other), ratios.get(other)))]
-            rows.append([figure.title, figure.unit, *(cell or "-" for cell in row)])
+            row = [cells[first]]
+            for other in others:
+                known = other in rest and all(values[other])
+                row += [cells[other], _compared(figure, values[first], values[other])] if known else ["-", "-"]
+            rows.append([figure.title, figure.unit, *row])
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [f"| {' | '.join(map(str.ljust, row, widths))} |" for row in rows]
     notes = [f"{sign} {text}." for sign, text in NOTES.values() if sign in marks]
@@ -58,6 +67,8 @@ def context(rounds: int) -> str:
     packages = ("gunicorn", "gevent", "flask", "flask-sock", "msgspec", "picows", "uvloop")
     software = [f"Python {platform.python_version()}", ssl.OPENSSL_VERSION.rsplit(" ", 3)[0]]
     software += [f"{name} {version}" for name in packages if (version := _version(name))]
+    if shutil.which("redis-server"):
+        software.append(f"Redis {_output('redis-server', '--version').split('v=')[1].split()[0]}")
     software += [f"Node.js {_output('node', '--version').lstrip('v')}"]
     software += [f"{name} {_node_version(name)}" for name in ("express", "ws")]
     how = "one round" if rounds == 1 else f"medians of {rounds} rounds, in brackets the least and the greatest"
@@ -71,13 +82,21 @@ def context(rounds: int) -> str:
     )
 
 
+def _compared(figure: Figure, ours: Sequence[float], theirs: Sequence[float]) -> str:
+    """What ours is of theirs, or more than theirs, round by round."""
+    pairs = list(zip(ours, theirs, strict=True))
+    if figure.added:
+        return f"{_spread([one - other for one, other in pairs])} more"
+    return _spread([one / other for one, other in pairs])
+
+
 def _spread(values: Sequence[float]) -> str:
     text = _number(median(values))
     return text if len(values) == 1 else f"{text} ({_number(min(values))} to {_number(max(values))})"
 
 
 def _number(value: float) -> str:
-    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
 
 
 def _mark(steps: list[Step], marks: set[str]) -> str:

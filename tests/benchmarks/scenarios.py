@@ -16,16 +16,21 @@ class Figure:
     unit: str
     key: str
     step: int = -1
+    added: bool = False  # compared by what it is more, not by how many times as much
 
 
 @dataclass(frozen=True)
 class Scenario:
-    """A job for load.py, the servers it is for, and its figures. A job's `shares` are of Node.js's saturation rate."""
+    """A job for load.py, the servers it is for, of which the first is compared with the others, and its figures.
+
+    A job's `shares` are of the rate at which the server `saturated` is.
+    """
 
     job: dict[str, Any]
     figures: tuple[Figure, ...]
     tls: bool = False
     servers: tuple[str, ...] = ("ours", "node")
+    saturated: str = "node"
 
 
 @dataclass(frozen=True)
@@ -95,6 +100,40 @@ def scenarios(sizes: Sizes) -> dict[str, Scenario]:
         {"kind": "relay"} | time,
         (Figure("relay of a candidate with every limit and gauge on, and off", "µs CPU", "cost_us"),),
         servers=("ours", "bare"),
+    )
+
+    # What Redis costs: between two workers, inside one, and at a join.
+    between = "between two workers"
+    made["across"] = Scenario(
+        {"kind": "relay"} | time,
+        (
+            Figure(f"relay of a candidate {between}, and inside one", "µs CPU", "cost_us"),
+            Figure(f"relay of a candidate {between}: of that Redis", "µs CPU", "redis_cost_us"),
+            Figure(f"relay of a candidate {between}, and inside one", "messages/s", "rate"),
+        ),
+        servers=("across", "inside", "ours"),
+    )
+    made["inside"] = Scenario(
+        {"kind": "relay"} | time,
+        (Figure("relay of a candidate inside a worker that has a Redis", "µs CPU", "cost_us"),),
+        servers=("inside", "ours"),
+    )
+    made["connect-across"] = Scenario(
+        {"kind": "connect", "pairs": sizes.connect_pairs},
+        (
+            Figure(f"connect and join {between}, and inside one", "µs CPU", "cost_us"),
+            Figure(f"connect and join {between}: of that Redis", "µs CPU", "redis_cost_us"),
+        ),
+        servers=("across", "inside", "ours"),
+    )
+    made["latency-across"] = Scenario(
+        {"kind": "paced", "shares": sizes.shares} | time,
+        (
+            Figure(f"median latency {between}, at half of their saturation", "µs", "p50_us", half, added=True),
+            Figure(f"p99 latency {between}, at half of their saturation", "µs", "p99_us", half, added=True),
+        ),
+        servers=("across", "inside"),
+        saturated="across",
     )
 
     beside = f"beside {sizes.idle[-1]:,} idle connections, plain"

@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -37,6 +37,9 @@ GUARDS = {
     "SIGNALING_METRICS_TOKEN": "benchmark",
     "SIGNALING_OPS_TOKEN": "benchmark",
 }
+# Ours with a Redis: how many hosts share it, each with one worker.
+HOSTS = {"inside": 1, "across": 2}
+
 NO_GUARDS = {"SIGNALING_JOIN_RATE": "0", "SIGNALING_MESSAGE_RATE": "0"}
 
 
@@ -57,10 +60,11 @@ class UnavailableError(Exception):
 
 @dataclass(frozen=True)
 class Server:
-    """A server that runs: the process at the root of its tree, and where it listens."""
+    """A server that runs, on one host or several: the processes at the roots of its trees, and where it listens."""
 
-    pid: int
-    url: str
+    pids: tuple[int, ...]
+    urls: tuple[str, ...]
+    redis: tuple[int, ...] = ()
 
 
 @dataclass
@@ -76,6 +80,8 @@ class Servers:
         with tempfile.TemporaryDirectory(prefix="signaling-bench-") as folder:
             servers = cls(Path(folder), environment)
             servers._make_certificate()
+            if HOSTS.keys() & names and not shutil.which("redis-server"):
+                raise UnavailableError("redis-server is not on the PATH")
             if "node" in names:
                 _install_node_modules()
             if "c" in names:
@@ -84,14 +90,27 @@ class Servers:
 
     @contextmanager
     def running(self, name: str, tls: bool) -> Iterator[Server]:
-        """Start a server, wait until it answers, and stop its whole process group afterwards."""
+        """Start a server, with the Redis that it needs, wait until it answers, and stop it afterwards."""
+        with ExitStack() as parts:
+            if hosts := HOSTS.get(name):
+                redis, port = parts.enter_context(self._process("redis", False))
+                environment = {"SIGNALING_REDIS_URL": f"redis://{HOST}:{port}", "WEB_CONCURRENCY": "1"}
+                processes = [parts.enter_context(self._process("ours", tls, environment)) for _ in range(hosts)]
+            else:
+                processes = [parts.enter_context(self._process(name, tls))]
+            urls = tuple(f"{'wss' if tls else 'ws'}://{HOST}:{port}/" for _, port in processes)
+            yield Server(tuple(pid for pid, _ in processes), urls, (redis,) if hosts else ())
+
+    @contextmanager
+    def _process(self, name: str, tls: bool, more: Mapping[str, str] | None = None) -> Iterator[tuple[int, int]]:
+        """Start a process, wait until it answers on its port, and stop its whole group afterwards."""
         port = free_port()
         command, folder, environment = getattr(self, f"_{name}")(port, tls)
-        with open(self.folder / f"{name}.log", "w+b") as log:
+        with open(self.folder / f"{name}-{port}.log", "w+b") as log:
             process = subprocess.Popen(
                 command,
                 cwd=folder,
-                env=os.environ | environment,
+                env=os.environ | environment | (more or {}),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -99,10 +118,11 @@ class Servers:
                 preexec_fn=leave_client_core,
             )
             try:
-                if not _answers(process, port, tls, path="/healthz" if name == "ours" else "/", plain_tcp=name == "c"):
+                path = "/healthz" if name == "ours" else "/"
+                if not _answers(process, port, tls, path, plain_tcp=name in ("c", "redis")):
                     log.seek(0)
                     raise UnavailableError(f"{name} did not start: {' '.join(command)}\n{log.read().decode()[-2000:]}")
-                yield Server(process.pid, f"{'wss' if tls else 'ws'}://{HOST}:{port}/")
+                yield process.pid, port
             finally:
                 _stop(process)
 
@@ -134,6 +154,9 @@ class Servers:
         if tls:
             raise UnavailableError("the C relay has no TLS")
         return [str(self.folder / "relay"), str(port)], self.folder, {}
+
+    def _redis(self, port: int, tls: bool) -> tuple[list[str], Path, dict[str, str]]:
+        return ["redis-server", "--port", str(port), "--bind", HOST, "--save", ""], self.folder, {}
 
     @property
     def _certificate(self) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 CPUCLOCK_SCHED = 2
@@ -17,18 +18,18 @@ def tree(pid: int) -> list[int]:
     return pids
 
 
-def cpu_seconds(pid: int) -> float:
-    """User and system CPU of the tree since its start, in seconds.
+def cpu_seconds(pids: Iterable[int]) -> float:
+    """User and system CPU of the trees since their start, in seconds.
 
     Read from each process's CPU clock, which counts all its threads, ended ones too, in nanoseconds where
     `/proc/PID/stat` counts in hundredths of a second. A descendant that has ended is not counted.
     """
-    return sum(time.clock_gettime(~process << 3 | CPUCLOCK_SCHED) for process in tree(pid))
+    return sum(time.clock_gettime(~process << 3 | CPUCLOCK_SCHED) for pid in pids for process in tree(pid))
 
 
-def memory_bytes(pid: int) -> int:
-    """The tree's proportional set size (PSS) in bytes: shared pages are divided among those who share them."""
-    return sum(_pss(process) for process in tree(pid))
+def memory_bytes(pids: Iterable[int]) -> int:
+    """The trees' proportional set size (PSS) in bytes: shared pages are divided among those who share them."""
+    return sum(_pss(process) for pid in pids for process in tree(pid))
 
 
 def _pss(pid: int) -> int:

@@ -65,7 +65,6 @@ class Churn:
         return number, random.Random(f"{self._seed} {number}")
 
     def _note(self, fault: str) -> None:
-        print(fault, flush=True)
-        self._town.tally.faults.append(fault)
+        self._town.tally.note(fault)
         if len(self._town.tally.faults) >= FAULTS_AT_MOST:
             self._town.pace.over.set()

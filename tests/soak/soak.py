@@ -102,11 +102,14 @@ class Soak:
         )
 
     def _read_log(self) -> None:
-        """Look for faults in what was logged since the last time, and forget it: it is much."""
-        log = self._server.log
-        lines = log[: len(log)]
-        del log[: len(lines)]
-        for number, line in enumerate(lines):
-            if any(sign in line for sign in ("Traceback", "A fault of this server", "ResourceWarning")):
-                self._town.tally.faults.append("\n".join(lines[max(0, number - 1) : number + LINES_OF_A_TRACEBACK]))
-                break
+        self._town.tally.faults += faults_in_log(self._server)
+
+
+def faults_in_log(server: Server) -> list[str]:
+    """Look for a fault in what was logged since the last time, and forget it: it is much."""
+    lines = server.log[: len(server.log)]
+    del server.log[: len(lines)]
+    for number, line in enumerate(lines):
+        if any(sign in line for sign in ("Traceback", "A fault of this server", "ResourceWarning")):
+            return ["\n".join(lines[max(0, number - 1) : number + LINES_OF_A_TRACEBACK])]
+    return []

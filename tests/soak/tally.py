@@ -20,6 +20,11 @@ class Tally(Counter[str]):
         self.started = time.monotonic()
         self.faults: list[str] = []
 
+    def note(self, fault: str) -> None:
+        """Keep a fault, and say it at once."""
+        print(fault, flush=True)
+        self.faults.append(fault)
+
     def line(self, **more: object) -> str:
         """Return one line of all the figures, and of `more`."""
         minutes = (time.monotonic() - self.started) / 60

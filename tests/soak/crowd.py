@@ -1,0 +1,230 @@
+"""Thousands of connections over two workers that share a Redis, while one of the workers is killed.
+
+``python -m tests.soak.crowd`` takes ten thousand for a minute; it exits with 1 when the server is at fault.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import gc
+import itertools
+import os
+import random
+import resource
+import signal
+import sys
+import time
+from collections import defaultdict
+
+import msgspec
+
+from signaling.redis_scripts import Seat
+from tests.driver import PATIENCE, Server
+from tests.redis_server import Redis, redis_server
+from tests.soak.couple import Couple
+from tests.soak.guest import Guest
+from tests.soak.pace import Pace
+from tests.soak.soak import faults_in_log
+from tests.soak.tally import Tally
+from tests.soak.vitals import children
+
+WORKERS = 2
+AT_THE_DOOR = 50
+"""How many couples meet at a time."""
+
+EXCUSED_SECONDS = 20.0
+"""For so long after a worker is killed its connections may end; thousands are not noticed at once."""
+
+FAULTS_AT_MOST = 20
+_LOOK_SECONDS = 0.2
+
+SETTINGS = {
+    "WEB_CONCURRENCY": WORKERS,
+    "SIGNALING_NODE_TIMEOUT": 10,
+    # All of them find room in the worker that lives.
+    "SIGNALING_MAX_CONNECTIONS": 15_000,
+}
+
+_decode_seat = msgspec.msgpack.Decoder(Seat).decode
+
+
+def crowd(connections: int, seconds: float, seed: int) -> list[str]:
+    """Run with so many for so long, printing figures, and return the faults of the server."""
+    print(f"seed {seed}, {connections} connections, {seconds:g} seconds", flush=True)
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    with redis_server() as redis, Server(SIGNALING_REDIS_URL=redis.url, **SETTINGS) as server:
+        return asyncio.run(Crowd(server, redis, connections // 2, seed).run(seconds))
+
+
+class Crowd:
+    """One run against a server and a Redis, which are nobody else's.
+
+    Attributes:
+        guests: all that there ever were, by their ids.
+        newest: of each user, who came last.
+    """
+
+    def __init__(self, server: Server, redis: Redis, couples: int, seed: int) -> None:
+        self.tally = Tally()
+        self.guests: dict[str, Guest] = {}
+        self.newest: dict[str, Guest] = {}
+        self._server, self._redis, self._count, self._seed = server, redis, couples, seed
+        # So many cannot be in a hurry.
+        self._pace = Pace(*children(server.process.pid), pause=min(20.0, couples / 200))
+        self._door = asyncio.Semaphore(AT_THE_DOOR)
+        self._numbers = itertools.count()
+        self._all_met = asyncio.Barrier(couples + 1)
+        self._excused = 0.0
+
+    def excuses(self) -> bool:
+        """Tell if a connection may end now that nobody closed."""
+        return time.monotonic() < self._excused
+
+    async def run(self, seconds: float) -> list[str]:
+        """Fill the house, let them live, kill a worker in the middle, and look who is left where."""
+        lives = [asyncio.create_task(self._live()) for _ in range(self._count)]
+        await self._all_met.wait()
+        self._print("all have met")
+        # To look through so many objects again and again would stop everybody for seconds.
+        gc.collect()
+        gc.disable()
+        regulator = asyncio.create_task(self._pace.regulate())
+        await self._go_on(seconds / 2)
+        await self._kill_one()
+        await self._go_on(seconds / 2)
+        self._pace.over.set()
+        couples = await asyncio.gather(*lives)
+        await regulator
+        self._print("all stand still")
+        await asyncio.gather(*(couple.settle() for couple in couples))
+        await self._agree("at the end")
+        await asyncio.gather(*(couple.part() for couple in couples))
+        await self._agree("when all are gone")
+        self._print("all are gone")
+        gc.enable()
+        self.tally.faults += faults_in_log(self._server)
+        return self.tally.faults
+
+    async def _live(self) -> Couple:
+        """One couple after the other; return the last, as it is when time is over."""
+        couple = await self._meet()
+        await self._all_met.wait()
+        while True:
+            try:
+                await couple.live()
+            except Exception as fault:
+                self.tally.note(f"couple {couple.number} after {couple.history}: {fault!r}")
+            if self._pace.over.is_set():
+                return couple
+            couple = await self._meet()
+
+    async def _meet(self) -> Couple:
+        number = next(self._numbers)
+        couple = Couple(self, self._server.port, self._pace, number, random.Random(f"{self._seed} {number}"))
+        try:
+            async with self._door:
+                await couple.meet()
+        except Exception as fault:
+            self.tally.note(f"couple {number} does not meet: {fault!r}")
+        return couple
+
+    async def _go_on(self, seconds: float) -> None:
+        """Let them live for so long, unless there are too many faults."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end and not self._pace.over.is_set():
+            await self._pace.wait(min(1.0, end - time.monotonic()))
+            if len(self.tally.faults) >= FAULTS_AT_MOST:
+                self._pace.over.set()
+
+    async def _kill_one(self) -> None:
+        before = children(self._server.process.pid)
+        self._excused = time.monotonic() + EXCUSED_SECONDS
+        os.kill(before[0], signal.SIGKILL)
+        self._print(f"worker {before[0]} is killed")
+        async with asyncio.timeout(PATIENCE):
+            while before[0] in (now := children(self._server.process.pid)) or len(now) < WORKERS:
+                await asyncio.sleep(_LOOK_SECONDS)
+        self._pace.workers = tuple(now)
+
+    async def _agree(self, when: str) -> None:
+        """Wait until Redis has in its rooms whoever is in one, and nobody else."""
+        here = {guest.id for guest in self.guests.values() if guest.joined and not guest.over}
+        limit = time.monotonic() + PATIENCE
+        while faults := await asyncio.to_thread(audit, self._redis, here):
+            if time.monotonic() > limit:
+                self.tally.faults += [f"{when}: {fault}" for fault in faults]
+                return
+            await asyncio.sleep(_LOOK_SECONDS)
+        print(f"{when}: {len(here)} in {len(rooms(self._redis))} rooms", flush=True)
+
+    def _print(self, what: str) -> None:
+        open_ = sum(not guest.over for guest in self.guests.values())
+        print(self.tally.line(open=open_, faults=len(self.tally.faults)), what, sep=": ", flush=True)
+
+
+def audit(redis: Redis, here: set[str]) -> list[str]:
+    """Hold what Redis has against who is in a room; return what is wrong."""
+    seats = {room: [_decode_seat(seat) for seat in found] for room, found in rooms(redis).items()}
+    workers = {name.decode() for name in _ask(redis, "HKEYS", "signaling:{0}:workers")} - {""}
+    indexes = {
+        key.rpartition(":")[2]: {id_.decode() for id_ in _ask(redis, "HKEYS", key)}
+        for key in _keys(redis, "connections")
+    }
+    by_worker = defaultdict[str, set[str]](set)
+    for seat in itertools.chain(*seats.values()):
+        by_worker[seat.worker].add(seat.id)
+    seated = set[str]().union(*by_worker.values())
+    return [
+        *(f"{room} has {len(found)} seats" for room, found in seats.items() if len(found) not in (1, 2)),
+        *_named("in a room in Redis and not connected", seated - here),
+        *_named("joined and in no room in Redis", here - seated),
+        *[f"there are the workers {workers}"] * (len(workers) != WORKERS),
+        *(f"seats of {worker}, which is not alive" for worker in by_worker.keys() - workers),
+        *(
+            f"the index of {worker} is not what the rooms say"
+            for worker in by_worker.keys() | indexes.keys()
+            if by_worker[worker] != indexes.get(worker, set())
+        ),
+    ]
+
+
+def _named(what: str, who: set[str]) -> list[str]:
+    return [f"{len(who)} are {what}, such as {min(who)}"] if who else []
+
+
+def rooms(redis: Redis) -> dict[str, list[bytes]]:
+    """Return the seats of each room in Redis."""
+    script = "local found = {} for _, key in ipairs(redis.call('KEYS', ARGV[1])) do "
+    script += "found[#found + 1] = {key, redis.call('HVALS', key)} end return found"
+    return {key.decode(): seats for key, seats in _ask(redis, "EVAL", script, "0", "signaling:{0}:room:*")}
+
+
+def _keys(redis: Redis, kind: str) -> list[str]:
+    return [key.decode() for key in _ask(redis, "KEYS", f"signaling:{{0}}:{kind}:*")]
+
+
+def _ask(redis: Redis, *command: str) -> list[bytes]:
+    found = redis.ask(*command)
+    assert isinstance(found, list)
+    return found
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.soak.crowd", description="Thousands come and go at two workers."
+    )
+    parser.add_argument("--connections", type=int, default=10_000, help="how many at a time (default: %(default)s)")
+    parser.add_argument("--seconds", type=float, default=60.0, help="how long (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=random.randrange(2**32), help="of all that is random in it")
+    options = parser.parse_args()
+    faults = crowd(options.connections, options.seconds, options.seed)
+    for fault in faults:
+        print(f"FAULT: {fault}")
+    print(f"{len(faults)} faults" if faults else "No fault: everybody is where they are.")
+    return 1 if faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
