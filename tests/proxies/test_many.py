@@ -214,6 +214,24 @@ def test_haproxy_finds_out_that_a_host_stands_still(redis: Redis, start_proxy: S
             os.kill(hosts[0].worker, signal.SIGCONT)
 
 
+def test_behind_nginx_who_comes_to_a_host_that_stands_still_waits_and_comes_to_another(
+    redis: Redis, start_proxy: StartProxy
+):
+    with two_hosts(redis) as hosts:
+        proxy = start_proxy(ManyBehindNginx, ports(hosts), {"proxy_read_timeout 120s;": "proxy_read_timeout 2s;"})
+        still, going = hosts
+        os.kill(still.worker, signal.SIGSTOP)
+        try:
+            begun = time.monotonic()
+            with Client(proxy.https) as alice, Client(proxy.https) as bob:
+                begin(alice, bob)
+                assert going.clients == 2
+            # One of the two was put there, or was the first to be.
+            assert time.monotonic() - begun > 2
+        finally:
+            os.kill(still.worker, signal.SIGCONT)
+
+
 def test_with_a_hash_of_the_pair_nothing_crosses_redis(
     kind: type[Proxy], hosts: tuple[Host, Host], redis: Redis, start_proxy: StartProxy
 ):
