@@ -166,9 +166,16 @@ class Client:
     """
 
     def __init__(
-        self, server: Server, path: str = "/", headers: Mapping[str, str] | None = None, **options: Any
+        self,
+        server: Server,
+        path: str = "/",
+        headers: Mapping[str, str] | None = None,
+        source: str | None = None,
+        **options: Any,
     ) -> None:
-        self._socket: socket.socket = socket.create_connection(("localhost", server.port), PATIENCE)
+        """Connect, from the address `source` of this machine if it is given."""
+        place = (source, 0) if source else None
+        self._socket: socket.socket = socket.create_connection(("localhost", server.port), PATIENCE, place)
         if server.tls:
             self._socket = server.tls.wrap_socket(self._socket, server_hostname="localhost")
         self._events: deque[Frame] = deque()

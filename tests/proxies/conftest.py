@@ -10,7 +10,7 @@ import pytest
 
 from tests.certificates import make_certificate
 from tests.driver import Server
-from tests.proxies.proxy import HAProxy, Nginx, Proxy, free_port
+from tests.proxies.proxy import HAProxy, Nginx, Proxy, Upstream, free_port
 
 StartProxy = Callable[..., Proxy]
 
@@ -31,7 +31,7 @@ def start_proxy(tmp_path: Path, certificate: Path) -> Iterator[StartProxy]:
     """Start a proxy that ends with the test."""
     with ExitStack() as running:
 
-        def start(kind: type[Proxy], upstream: int | Path, changes: Mapping[str, str] | None = None) -> Proxy:
+        def start(kind: type[Proxy], upstream: Upstream, changes: Mapping[str, str] | None = None) -> Proxy:
             return running.enter_context(kind(tmp_path, certificate, upstream, changes))
 
         yield start

@@ -7,17 +7,19 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Self
+from typing import ClassVar, Self
 
 from tests.address import Address
 from tests.driver import PATIENCE, ROOT
 
+Upstream = int | Path | Sequence[int]
+
 
 class Proxy:
-    """A proxy before `upstream`, a port or the path of a Unix socket.
+    """A proxy before `upstream`: a port, the path of a Unix socket, or the ports of several servers.
 
     Of the configuration only addresses and paths are other ones than the users', and what is in `changes`.
     """
@@ -25,7 +27,7 @@ class Proxy:
     configuration: Path
     reload_signal: signal.Signals
 
-    def __init__(self, folder: Path, certificate: Path, upstream: int | Path, changes: Mapping[str, str] | None = None):
+    def __init__(self, folder: Path, certificate: Path, upstream: Upstream, changes: Mapping[str, str] | None = None):
         self.folder = folder
         self.certificate = certificate
         self.upstream = upstream
@@ -89,7 +91,7 @@ class Nginx(Proxy):
             fastcgi_temp_path fastcgi;
             scgi_temp_path scgi;
             uwsgi_temp_path uwsgi;
-            include nginx.conf;
+            include INCLUDED;
         }
     """
 
@@ -104,9 +106,12 @@ class Nginx(Proxy):
             "listen [::]:80;": f"listen [::]:{self.http.port};" if has_ipv6() else "",
             "listen [::]:443 ssl;": f"listen [::]:{self.https.port} ssl;" if has_ipv6() else "",
         }
+        return changes | self.upstreams()
+
+    def upstreams(self) -> dict[str, str]:
         if isinstance(self.upstream, int):
-            return changes | {"server 127.0.0.1:8443;": f"server 127.0.0.1:{self.upstream};"}
-        return changes | {
+            return {"server 127.0.0.1:8443;": f"server 127.0.0.1:{self.upstream};"}
+        return {
             "server 127.0.0.1:8443;": "",
             "# server unix:/run/signaling/signaling.sock;": f"server unix:{self.upstream};",
         }
@@ -114,7 +119,7 @@ class Nginx(Proxy):
     def command(self) -> list[str | Path]:
         # Root's temporary folder is closed to everybody else.
         user = "user root;" if os.getuid() == 0 else ""
-        (self.folder / "main.conf").write_text(user + self.MAIN)
+        (self.folder / "main.conf").write_text(user + self.MAIN.replace("INCLUDED", self.configuration.name))
         return ["/usr/sbin/nginx", "-e", "stderr", "-p", self.folder, "-c", "main.conf"]
 
 
@@ -123,6 +128,7 @@ class HAProxy(Proxy):
 
     configuration = ROOT / "docs/proxies/haproxy.cfg"
     reload_signal = signal.SIGUSR2
+    maxconn = "maxconn 10500"
 
     def surroundings(self) -> dict[str, str]:
         changes = {
@@ -130,16 +136,19 @@ class HAProxy(Proxy):
             # Root's temporary folder is closed to everybody else.
             "    user haproxy\n    group haproxy\n": "",
             # A developer may open fewer files than a service.
-            "maxconn 10500": "maxconn 100",
+            self.maxconn: "maxconn 100",
             "crt /etc/haproxy/signaling.pem": f"crt {self.folder}/signaling.pem",
             "server certbot 127.0.0.1:8888": f"server certbot 127.0.0.1:{self.certbot}",
         }
         for port, address in (80, self.http), (443, self.https):
             ipv6 = f",[::]:{address.port} v6only" if has_ipv6() else ""
             changes[f"*:{port},[::]:{port} v6only"] = f"*:{address.port}{ipv6}"
+        return changes | self.upstreams()
+
+    def upstreams(self) -> dict[str, str]:
         if isinstance(self.upstream, int):
-            return changes | {"server signaling 127.0.0.1:8443": f"server signaling 127.0.0.1:{self.upstream}"}
-        return changes | {
+            return {"server signaling 127.0.0.1:8443": f"server signaling 127.0.0.1:{self.upstream}"}
+        return {
             "server signaling 127.0.0.1:8443": "",
             "# server signaling unix@/run/signaling/signaling.sock": f"server signaling unix@{self.upstream}",
         }
@@ -150,6 +159,37 @@ class HAProxy(Proxy):
 
     def command(self) -> list[str | Path]:
         return ["/usr/sbin/haproxy", "-W", "-db", "-f", self.folder / self.configuration.name]
+
+
+class ManyBehindNginx(Nginx):
+    """Our file for several hosts."""
+
+    configuration = ROOT / "docs/proxies/nginx-many.conf"
+    sharded: ClassVar = {"    least_conn;": "", "# hash $shard consistent;": "hash $shard consistent;"}
+
+    def upstreams(self) -> dict[str, str]:
+        return places(self.upstream)
+
+
+class ManyBehindHAProxy(HAProxy):
+    """Our haproxy-many.cfg."""
+
+    configuration = ROOT / "docs/proxies/haproxy-many.cfg"
+    maxconn = "maxconn 21000"
+    sharded: ClassVar = {
+        "balance leastconn": "",
+        "# balance url_param pair": "balance url_param pair",
+        "# hash-type consistent": "hash-type consistent",
+    }
+
+    def upstreams(self) -> dict[str, str]:
+        return places(self.upstream)
+
+
+def places(ports: Upstream) -> dict[str, str]:
+    """The addresses of the servers in the configurations for several, and where they are in this test."""
+    assert isinstance(ports, Sequence)
+    return {f" 10.0.0.{number}:8443": f" 127.0.0.1:{port}" for number, port in zip((11, 12), ports, strict=True)}
 
 
 def free_port() -> int:
