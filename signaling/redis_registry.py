@@ -112,8 +112,15 @@ class RedisRegistry:
             self._unseat(room, before)
             before.dismiss()
         *others, own = state.seats
-        room.here[member.user.key], room.seats, member.pair = member, state.seats, pair
+        # Whoever is here stays: where this worker was taken for dead, it is being put back.
+        others = [seat for seat in room.seats if room.has(seat) and seat.key != own.key] or others
+        seats = (*others, own)
+        room.here[member.user.key], room.seats, member.pair = member, seats, pair
+        gone = member.peer
         self._part(member)
+        if gone is not None and not others:
+            # It left while this worker was taken for dead, and was told nothing.
+            member.miss(gone, "lost")
         here = None
         for other in others:
             here = room.here.get(other.key)
@@ -122,9 +129,9 @@ class RedisRegistry:
             if here is not None or other.worker != self.links.worker:
                 self._meet(room, member, other)
         replaced = state.lost[0] if isinstance(state.lost, tuple) else None
-        entered(Entry(replaced, member.peer, state.seats))
+        entered(Entry(replaced, member.peer, seats))
         if here is not None:
-            here.greet(state.seats)
+            here.greet(seats)
 
     def _apply(self, state: State) -> None:
         """Take in how a room is now, and tell those who are here what that changes for them."""

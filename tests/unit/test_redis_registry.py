@@ -93,6 +93,58 @@ def test_a_late_word_that_a_replaced_connection_is_gone_takes_nobody_out(hosts):
     bob.drops()
 
 
+class Deaf:
+    """While a worker does not hear what Redis says, which takes it for dead."""
+
+    def __init__(self, registry: RedisRegistry) -> None:
+        [self._link] = registry.links.up
+
+    def __enter__(self) -> None:
+        self._link._watcher.stop()
+
+    def __exit__(self, *_: object) -> None:
+        self._link._watcher.start(self._link._readable)
+
+
+def test_who_joins_again_before_its_worker_hears_that_it_was_taken_for_dead_still_has_its_peer(hosts):
+    here, there = Workers(hosts[0]), Workers(hosts[1])
+    Person(there).joins("warm", "up").drops()
+    alice, bob = Person(here).joins("alice", "bob"), Person(here).joins("bob", "alice")
+    assert len(alice.hears() + bob.hears()) == 6
+    with Deaf(hosts[0]):
+        for person, name in ((alice, "alice"), (bob, "bob")):
+            hosts[1].take_out(Pair("alice", "bob"), person.session.id, name, hosts[0].links.worker)
+        there.settle()
+        joining = gevent.spawn(alice.joins, "alice", "bob")
+        gevent.sleep(0.1)
+    joining.get()
+    assert alice.hears_types() == ["joined", "roomInfo"]
+    assert bob.hears_types() == ["ready", "roomInfo"]
+    alice.says(type="message", data=1)
+    bob.says(type="message", data=2)
+    assert (alice.hears_types(), bob.hears_types()) == (["message"], ["message"])
+    carol = Person(there).joins("bob", "alice")
+    assert carol.hears_types() == ["joined", "roomInfo"], "they are back in Redis as well"
+    alice.drops()
+    carol.drops()
+
+
+def test_who_joins_again_before_its_worker_hears_that_it_was_taken_for_dead_hears_who_left_meanwhile(hosts):
+    here, there = Workers(hosts[0]), Workers(hosts[1])
+    alice, bob = Person(here).joins("alice", "bob"), Person(there).joins("bob", "alice")
+    here.settle()
+    assert len(alice.hears()) == 4
+    with Deaf(hosts[0]):
+        hosts[1].take_out(Pair("alice", "bob"), alice.session.id, "alice", hosts[0].links.worker)
+        bob.drops()
+        there.settle()
+        joining = gevent.spawn(alice.joins, "alice", "bob")
+        gevent.sleep(0.1)
+    joining.get()
+    assert alice.hears_types() == ["bye", "roomInfo", "created", "roomInfo"]
+    alice.drops()
+
+
 def test_nobody_is_taken_for_dead_because_redis_stood_still():
     with redis_server() as redis:
         # A lease of 0.7 seconds, and no hurry to take Redis for lost.
