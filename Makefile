@@ -68,7 +68,7 @@ test-deployment: tools $(VENV)/.tests .venv-ansible/.done
 client: tools
 	node --test tests/client/
 
-# What a message costs, beside Node.js and the C floor: some twenty minutes on a machine with nothing else to do.
+# What a message costs, beside Node.js and the C floor: some half an hour on a machine with nothing else to do.
 bench: $(VENV)/.tests
 	$(VENV)/bin/pip install -q -r tests/benchmarks/requirements.txt
 	$(VENV)/bin/python tests/benchmarks/bench.py --markdown docs/benchmark.md --figure docs/benchmark.svg $(BENCH)
