@@ -49,11 +49,12 @@ class Cluster:
 
     def tells(self, at: int) -> list[Account]:
         calls = self._services[at].observer.calls
-        return [Account.of(call, str).at(f"w:{at}") for call in (*calls.open.values(), *calls.recent)]
+        return [Account.of(call, str, f"w:{at}") for call in (*calls.open.values(), *calls.recent)]
 
     def united(self) -> list[Account]:
         self.workers.settle()
-        return unite(account for at in range(len(self._services)) for account in self.tells(at))
+        open_, over = unite((account for at in range(len(self._services)) for account in self.tells(at)), 100)
+        return open_ + over
 
 
 @pytest.fixture
