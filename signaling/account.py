@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from operator import attrgetter
 from typing import Any
 
@@ -35,10 +35,13 @@ class Account(msgspec.Struct, kw_only=True):
     """The workers that tell it, where there may be several."""
 
     @classmethod
-    def of(cls, call: Call, name: Callable[[str], str]) -> Account:
-        """Return what this worker tells of ``call``; ``name`` returns a user's id as it may be shown."""
+    def of(cls, call: Call, name: Callable[[str], str], node: str = "") -> Account:
+        """Return what this worker, ``node`` where there are others, tells of ``call``.
+
+        ``name`` returns a user's id as it may be shown.
+        """
         return cls(
-            number=call.number,
+            number=f"{node}/{call.number}" if node else call.number,
             users=(name(call.pair.first), name(call.pair.second)),
             present=call.present,
             state=call.state,
@@ -49,11 +52,8 @@ class Account(msgspec.Struct, kw_only=True):
             settled_in=call.settled_in,
             steps=call.steps,
             skipped=call.skipped,
+            nodes=[node] if node else [],
         )
-
-    def at(self, node: str) -> Account:
-        """Return it as told by ``node``, among those of others."""
-        return msgspec.structs.replace(self, number=f"{node}/{self.number}", nodes=[node])
 
     def shown(self, diagnosis: str) -> dict[str, Any]:
         """Return it as the page has it."""
@@ -73,19 +73,36 @@ class Account(msgspec.Struct, kw_only=True):
         return {**told, "nodes": self.nodes} if self.nodes else told
 
 
-def unite(accounts: Iterable[Account]) -> list[Account]:
-    """Return one account of each call: what several tell of the same two users at the same time is the same call."""
-    merged: list[Account] = []
-    parts: dict[tuple[str, str], list[Account]] = {}
+def unite(accounts: Iterable[Account], most: int) -> tuple[list[Account], list[Account]]:
+    """Return one account of each call: of those that go on, and of those that are over, the ``most`` newest each.
+
+    What several tell of the same two users at the same time is the same call.
+    """
+    open_: list[list[Account]] = []
+    over: list[list[Account]] = []
+    for parts in _groups(accounts):
+        (over if all(part.ended for part in parts) else open_).append(parts)
+    # Before what takes long, which is the timelines.
+    open_.sort(key=lambda parts: parts[0].began, reverse=True)
+    over.sort(key=_end, reverse=True)
+    return [_whole(parts) for parts in open_[:most]], [_whole(parts) for parts in over[:most]]
+
+
+def _groups(accounts: Iterable[Account]) -> Iterator[list[Account]]:
+    groups: dict[tuple[str, str], list[Account]] = {}
     for account in sorted(accounts, key=attrgetter("began")):
-        before = parts.get(account.users, [])
-        if any(part.ended is None or part.ended > account.began for part in before):
-            before.append(account)
+        parts = groups.get(account.users)
+        if parts and any(part.ended is None or part.ended > account.began for part in parts):
+            parts.append(account)
             continue
-        if before:
-            merged.append(_whole(before))
-        parts[account.users] = [account]
-    return [*merged, *map(_whole, parts.values())]
+        if parts:
+            yield parts
+        groups[account.users] = [account]
+    yield from groups.values()
+
+
+def _end(parts: list[Account]) -> float:
+    return max(part.ended or 0.0 for part in parts)
 
 
 def _whole(parts: list[Account]) -> Account:
@@ -103,7 +120,7 @@ def _whole(parts: list[Account]) -> Account:
         present=[any(present) for present in zip(*(part.present for part in parts), strict=True)],
         state=max((part.state for part in open_ or parts), key=_HOW_FAR.index),
         began=first.began,
-        ended=None if open_ else max(part.ended or 0.0 for part in parts),
+        ended=None if open_ else _end(parts),
         met=any(part.met for part in parts),
         answered_in=answered_in,
         settled_in=leader.settled_in,

@@ -12,6 +12,7 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
+import gevent
 import msgspec
 from gevent.event import Event
 from gevent.lock import BoundedSemaphore
@@ -93,7 +94,12 @@ class Colleagues:
             return []
         with self._turns:
             answers = self._gather(what, argument, list(nodes))
-        return [(node, _decoded(answers.get(worker), decode)) for worker, node in nodes.items()]
+        told = []
+        for worker, node in nodes.items():
+            told.append((node, _decoded(answers.get(worker), decode)))
+            # Others have their turn: there may be many, and long ones.
+            gevent.sleep(0)
+        return told
 
     def _gather(self, what: str, argument: str, workers: list[str]) -> dict[str, bytes]:
         channels, number = self._channels, secrets.token_hex(8)

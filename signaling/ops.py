@@ -65,7 +65,7 @@ def answers(service: Signaling) -> dict[str, Answer]:
     """Return what other workers are answered that ask for their own pages."""
     return {
         "state": lambda _: _encode(Report.of(service)),
-        "calls": lambda question: _fitting(_found(service.observer, question.argument), question.most),
+        "calls": lambda question: _fitting(_found(service, question.argument), question.most),
     }
 
 
@@ -91,22 +91,25 @@ def state(service: Signaling) -> dict[str, Any]:
 def calls(service: Signaling, user: str = "") -> dict[str, Any]:
     """Return the calls, the newest first; with ``user``, those of whom that is the id, its hash, or a part of these."""
     colleagues = service.colleagues
-    if colleagues is None:
-        return _shown(_found(service.observer, user))
-    told = colleagues.ask("calls", _decode_accounts, user)
-    here = Node.of(service).name
-    ends = [call.at(here) for call in _found(service.observer, user)]
-    ends += [call.at(node.name) for node, there in told for call in there or ()]
+    told = [] if colleagues is None else colleagues.ask("calls", _decode_accounts, user)
     # What is over at one end may go on at the other.
-    united = unite(ends)
-    united.sort(key=lambda call: call.ended or call.began, reverse=True)
-    return _shown(united) | {"missing": [node.name for node, there in told if there is None]}
+    open_, over = unite([*_found(service, user), *(call for _, there in told for call in there or ())], MOST_CALLS)
+    found = {
+        "open": [call.shown(diagnose(call)) for call in open_],
+        "recent": [call.shown(diagnose(call)) for call in over],
+        "most": MOST_CALLS,
+    }
+    if colleagues is None:
+        return found
+    return {**found, "missing": [node.name for node, there in told if there is None]}
 
 
-def _found(observer: Observer, user: str) -> list[Account]:
-    """Return those that go on and those that are over, of both the newest, as many as are shown."""
+def _found(service: Signaling, user: str) -> list[Account]:
+    """Return those that go on and those that are over here, of both the newest, as many as are shown."""
+    observer = service.observer
+    here = "" if service.colleagues is None else Node.of(service).name
     return [
-        Account.of(call, observer.name)
+        Account.of(call, observer.name, here)
         for found in (reversed(observer.calls.open.values()), observer.calls.recent)
         for call in islice(_of(observer, user, found), MOST_CALLS)
     ]
@@ -128,15 +131,6 @@ def _fitting(accounts: list[Account], most: int) -> bytes:
     while len(encoded := _encode(accounts)) > most:
         accounts = accounts[: len(accounts) // 2]
     return encoded
-
-
-def _shown(found: list[Account]) -> dict[str, Any]:
-    kinds = {
-        "open": [call for call in found if call.ended is None],
-        "recent": [call for call in found if call.ended is not None],
-    }
-    shown = {kind: [call.shown(diagnose(call)) for call in calls[:MOST_CALLS]] for kind, calls in kinds.items()}
-    return {**shown, "most": MOST_CALLS}
 
 
 def _json(content: dict[str, Any]) -> Response:

@@ -71,6 +71,9 @@ def add_pages(blueprint: Blueprint, service: Signaling) -> None:
 
     @blueprint.get("/healthz")
     def healthz() -> tuple[dict[str, Any], int]:
+        if service.shared is not None:
+            # Where gunicorn's configuration is somebody's own, nobody did; and nobody is sent here before it is up.
+            service.shared.links.start()
         return health(service)
 
 

@@ -1,9 +1,10 @@
-"""The metrics of several workers on one page: each series has the label ``node`` there. Pure."""
+"""The metrics of several workers on one page: each series has the label ``node`` there."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+import gevent
 import msgspec
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
@@ -53,4 +54,7 @@ class Page(Collector):
     def collect(self) -> Iterator[Metric]:
         """Yield each metric once, with the series of all workers."""
         yield self._up
-        yield from self._metrics.values()
+        for metric in self._metrics.values():
+            # Others have their turn: of many workers it is a long page.
+            gevent.sleep(0)
+            yield metric

@@ -16,7 +16,8 @@ ALICE, BOB = 0, 1
 def told(node: str, began: float, ended: float | None = None, *steps: tuple[float, int, str], **more: Any) -> Account:
     """What a node tells of the call of alice and bob."""
     fields: dict[str, Any] = {
-        "number": 1,
+        "number": f"{node}/1",
+        "nodes": [node],
         "users": ("alice", "bob"),
         "present": [False, False],
         "state": State.OVER if ended else State.NEGOTIATING,
@@ -25,8 +26,12 @@ def told(node: str, began: float, ended: float | None = None, *steps: tuple[floa
         "settled_in": None,
         "skipped": 0,
     }
-    account = Account(began=began, ended=ended, steps=[Step(*step) for step in steps], **(fields | more))
-    return account.at(node)
+    return Account(began=began, ended=ended, steps=[Step(*step) for step in steps], **(fields | more))
+
+
+def united(*accounts: Account) -> list[Account]:
+    open_, over = unite(accounts, 100)
+    return open_ + over
 
 
 def of_alice(**more: Any) -> Account:
@@ -42,7 +47,7 @@ def of_bob(**more: Any) -> Account:
 
 def test_both_ends_of_a_call_are_one_call_whoever_tells_first():
     for accounts in ([of_alice(), of_bob()], [of_bob(), of_alice()]):
-        [call] = unite(accounts)
+        [call] = united(*accounts)
         assert (call.state, call.present, call.began, call.ended) == (State.SETTLED, [True, True], 10.0, None)
         assert (call.answered_in, call.settled_in) == (0.5, 0.8)
         assert [step.what for step in call.steps] == ["created", "joined", "ready", "offer", "answer", "candidates"]
@@ -50,38 +55,38 @@ def test_both_ends_of_a_call_are_one_call_whoever_tells_first():
 
 
 def test_a_call_that_one_tells_is_as_it_was_told():
-    assert unite([of_bob()]) == [of_bob()]
+    assert united(of_bob()) == [of_bob()]
 
 
 def test_the_sentence_is_that_of_the_whole_call():
     assert diagnose(of_alice()) == "Waits for bob to answer the offer of alice."
-    [call] = unite([of_alice(), of_bob()])
+    [call] = united(of_alice(), of_bob())
     assert diagnose(call).startswith("Answered after 0.50 s")
 
 
 def test_a_call_goes_on_while_one_end_does():
-    [call] = unite([told("a:1", 10.0, 20.0), of_bob(state=State.WAITING)])
+    [call] = united(told("a:1", 10.0, 20.0), of_bob(state=State.WAITING))
     assert (call.state, call.ended, call.present) == (State.WAITING, None, [False, True])
 
 
 def test_a_call_is_over_when_its_last_end_is():
-    [call] = unite([told("a:1", 10.0, 20.0, skipped=3), told("b:2", 12.0, 25.0, skipped=4)])
+    [call] = united(told("a:1", 10.0, 20.0, skipped=3), told("b:2", 12.0, 25.0, skipped=4))
     assert (call.state, call.ended, call.skipped) == (State.OVER, 25.0, 7)
 
 
 def test_the_same_two_at_another_time_have_another_call():
     earlier, later = told("a:1", 10.0, 20.0), told("b:2", 20.0, 30.0)
-    assert unite([later, earlier]) == [earlier, later]
+    assert united(earlier, later) == [later, earlier]
 
 
 def test_other_users_at_the_same_time_have_another_call():
-    assert len(unite([of_alice(), of_bob(users=("alice", "carol"))])) == 2
+    assert len(united(of_alice(), of_bob(users=("alice", "carol")))) == 2
 
 
 def test_who_came_back_at_a_third_worker_is_in_the_same_call():
     """Alice was at a, then at c; bob was at b all the time."""
-    parts = [told("a:1", 10.0, 20.0, number=7), told("b:2", 12.0, None), told("c:3", 21.0, None)]
-    [call] = unite(parts)
+    parts = [told("a:1", 10.0, 20.0, number="a:1/7"), told("b:2", 12.0, None), told("c:3", 21.0, None)]
+    [call] = united(*parts)
     assert (call.number, call.nodes, call.ended) == ("a:1/7", ["a:1", "b:2", "c:3"], None)
 
 
@@ -89,12 +94,21 @@ def test_times_are_those_of_the_latest_negotiation():
     """Bob came anew, to another worker: what was measured when he came first is not his answer now."""
     before = told("b:2", 12.0, 20.0, (12.0, BOB, "joined"), (12.1, ALICE, "ready"), answered_in=0.5, settled_in=0.8)
     now = told("c:3", 19.0, None, (19.0, BOB, "replaced"), (19.1, ALICE, "ready"))
-    [call] = unite([of_alice(), before, now])
+    [call] = united(of_alice(), before, now)
     assert (call.answered_in, call.settled_in) == (None, None)
 
 
 def test_an_answer_that_another_worker_passed_on_is_one_all_the_same():
     alice = told("a:1", 10.0, None, (10.0, ALICE, "created"), (12.5, ALICE, "answer"), state=State.SETTLED)
     bob = told("b:2", 12.0, None, (12.0, BOB, "joined"), (12.0, ALICE, "ready"), (12.2, BOB, "offer"))
-    [call] = unite([alice, bob])
+    [call] = united(alice, bob)
     assert (call.state, call.answered_in) == (State.SETTLED, pytest.approx(0.5))
+
+
+def test_of_both_kinds_the_newest_are_there_the_newest_first():
+    """What goes on is as old as its beginning, what is over as its end."""
+    going_on = [told("a:1", at, users=(f"user {at}", "bob")) for at in (1.0, 3.0, 2.0)]
+    over = [told("b:1", 10 - at, 100 + at, users=(f"guest {at}", "bob")) for at in (1.0, 3.0, 2.0)]
+    newest = unite([*over, *going_on], 2)
+    names = [[call.users[0] for call in kind] for kind in newest]
+    assert names == [["user 3.0", "user 2.0"], ["guest 3.0", "guest 2.0"]]

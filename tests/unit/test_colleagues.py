@@ -137,6 +137,7 @@ def test_an_answer_takes_its_time_beside_the_event_loop(worker: Callable[..., Wo
     go_on.set()
     until(lambda: one.asks("word") == {2: b"hi"})
     assert len(begun) == MOST_ANSWERS
+    assert two.registry.links.broken == 0
 
 
 def test_what_is_no_question_is_no_fault(worker: Callable[..., Worker]):

@@ -47,13 +47,14 @@ class Cluster:
         assert sum(sum(count.values()) for count in counts) == len(self.workers)
         return [" ".join(state for state, number in count.items() if number) for count in counts]
 
+    def tells(self, at: int) -> list[Account]:
+        calls = self._services[at].observer.calls
+        return [Account.of(call, str, f"w:{at}") for call in (*calls.open.values(), *calls.recent)]
+
     def united(self) -> list[Account]:
         self.workers.settle()
-        found: list[Account] = []
-        for number, service in enumerate(self._services):
-            calls = service.observer.calls
-            found += [Account.of(call, str).at(f"w:{number}") for call in (*calls.open.values(), *calls.recent)]
-        return unite(found)
+        open_, over = unite((account for at in range(len(self._services)) for account in self.tells(at)), 100)
+        return open_ + over
 
 
 @pytest.fixture
@@ -130,6 +131,9 @@ def test_an_old_answer_is_not_taken_for_one_to_who_came_elsewhere(cluster: Calla
     town.joins(1, "bob", "alice")
     [call] = town.united()
     assert (call.answered_in, call.state) == (None, "negotiating")
+    # Nor where the other worker does not answer.
+    [own] = town.tells(0)
+    assert (own.answered_in, own.state) == (None, "negotiating")
 
 
 def test_each_worker_notes_its_own_end_and_together_they_have_the_call(cluster: Callable[[int], Cluster]):
