@@ -28,7 +28,7 @@ from signaling.redis_scripts import Scripts
 from signaling.redis_url import CLUSTER_PARTITIONS
 from tests.certificates import make_certificate
 from tests.driver import Server
-from tests.redis_server import Redis, redis_server
+from tests.redis_server import Redis, free_port, redis_server
 
 ROUNDS = 3
 CONNECTIONS = 400
@@ -190,7 +190,7 @@ def main() -> None:
                     with served(certificate, SIGNALING_PING_INTERVAL=1, **settings) as server:
                         found |= {what + kind: cost for what, cost in asyncio.run(of_worker(server)).items()}
                 found["worker, a heartbeat"] = of_heartbeats(certificate, redis.url, 1)
-            with redis_server("--cluster-enabled", "yes") as redis:
+            with redis_server("--cluster-enabled", "yes", "--cluster-port", str(free_port())) as redis:
                 redis.ask("CLUSTER", "ADDSLOTSRANGE", "0", "16383")
                 url = redis.url.replace("redis:", "redis+cluster:")
                 found["worker, a heartbeat for a partition"] = of_heartbeats(certificate, url, CLUSTER_PARTITIONS)
