@@ -40,35 +40,39 @@ PATIENCE_SECONDS = 15
 class Costs:
     """What was measured; µs of CPU unless it says otherwise. See docs/scaling.md for where each is from."""
 
-    connect: float = 969.0
+    connect: float = 2790.0
     """A TLS handshake, a WebSocket handshake, a join."""
-    leave: float = 250.0
+    leave: float = 943.0
     """A departure, and the end of its connection."""
-    join_shared: float = 150.0
+    join_shared: float = 612.0
     """What a join and a departure are more where the rooms are in Redis."""
-    candidate: float = 9.85
-    offer: float = 14.6
-    crossed: float = 15.0
+    candidate: float = 66.0
+    offer: float = 88.8
+    crossed: float = 16.4
     """What passing a message on to another worker is more than inside one, both workers together."""
-    ping: float = 20.0
+    ping: float = 62.0
     """A WebSocket ping and its pong."""
-    ask: float = 20.0
+    ask: float = 43.5
     """A ``ping`` of the browser client and its answer."""
-    beat: float = 60.0
-    """A worker's own part of a heartbeat to Redis."""
-    redis_join: float = 60.0
+    beat: float = 412.0
+    """A worker's own part of a heartbeat to Redis, for which it wakes up."""
+    beat_more: float = 25.0
+    """The same for each further partition."""
+    redis_join: float = 112.0
     """Of Redis, for a join and a departure."""
-    redis_news: float = 10.0
-    """Of Redis, for telling one worker what another one changed."""
-    redis_crossed: float = 10.0
-    """Of Redis, for a message to another worker."""
-    redis_beat: float = 20.0
-    redis_beat_each: float = 1.0
+    redis_published: float = 22.4
+    """Of Redis, for what it passes on to another worker: a message, or news of a room."""
+    redis_beat: float = 50.0
+    redis_beat_each: float = 2.2
     """What a heartbeat is more for each worker there is."""
     connection_kib: float = 27.4
-    worker_mib: float = 65.0
-    seat_bytes: float = 500.0
+    worker_mib: float = 64.9
+    seat_bytes: float = 418.0
     """Of Redis, for a user in a room."""
+
+    def beats(self, partitions: int) -> float:
+        """Return what a worker spends when it tells so many partitions that it is there."""
+        return self.beat + (partitions - 1) * self.beat_more
 
 
 @dataclass(frozen=True)
@@ -139,7 +143,7 @@ class Plan:
 
     @property
     def beats(self) -> float:
-        """Heartbeats to Redis in a second."""
+        """Heartbeats to Redis in a second, one for each partition."""
         return self.workers * self.partitions * BEATS / self.node_timeout if self.shared else 0.0
 
 
@@ -187,15 +191,14 @@ class Needs:
             joins_cpu=calls * 2 * join * MICRO,
             messages_cpu=calls * passing * MICRO,
             pings_cpu=load.users * (costs.ping / PING_SECONDS + costs.ask / ASK_SECONDS) * MICRO,
-            beats_cpu=plan.beats * costs.beat * MICRO,
+            beats_cpu=plan.beats / plan.partitions * costs.beats(plan.partitions) * MICRO,
             scripts=shared * calls * 4,
             published=crossed + news,
             beats=plan.beats,
             redis_cpu=MICRO
             * (
                 shared * calls * 2 * costs.redis_join
-                + news * costs.redis_news
-                + crossed * costs.redis_crossed
+                + (crossed + news) * costs.redis_published
                 + plan.beats * redis_beat
             ),
             memory_gib=load.users * costs.connection_kib / 1024**2 + plan.workers * costs.worker_mib / 1024,
@@ -284,10 +287,11 @@ def table(cases: Sequence[tuple[str, Load, Plan]], costs: Costs) -> str:
 
 def usual_cases(costs: Costs) -> list[tuple[str, Load, Plan]]:
     """Return those that docs/scaling.md shows."""
-    few, some, many = (Load(users=users) for users in (5_000, 50_000, 1_000_000))
+    few, some, more, many = (Load(users=users) for users in (5_000, 50_000, 80_000, 1_000_000))
     return [
         ("one worker", few, planned(few, costs, workers_each=1)),
         ("one host", some, planned(some, costs)),
+        ("two hosts", more, replace(planned(more, costs), hosts=2)),
         ("many hosts", many, planned(many, costs)),
         ("by pair", many, planned(many, costs, sharded=True)),
         ("by pair, cluster", many, planned(many, costs, sharded=True, partitions=PARTITIONS)),

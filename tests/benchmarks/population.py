@@ -96,8 +96,7 @@ class Population:
         for number in range(idle):
             self._stay(number % self.plan.workers, self._chance.uniform(-PING_SECONDS, 0), self._end)
         for worker in range(self.plan.workers if self.plan.shared else 0):
-            for _ in range(self.plan.partitions):
-                self._clock.at(self._chance.uniform(0, self.plan.node_timeout / BEATS), partial(self._beat, worker))
+            self._clock.at(self._chance.uniform(0, self.plan.node_timeout / BEATS), partial(self._beat, worker))
         self._clock.run(self._end)
         return self._tally
 
@@ -110,8 +109,8 @@ class Population:
         if self._clock.now >= 0:
             self._tally.redis += micros * MICRO
 
-    def _publish(self, micros: float) -> None:
-        self._ask_redis(micros)
+    def _publish(self) -> None:
+        self._ask_redis(self.costs.redis_published)
         self._tally.published += self._clock.now >= 0
 
     def _next_call(self) -> None:
@@ -136,7 +135,7 @@ class Population:
         self._join(other)
         self._stay(other, now, over)
         if one != other:
-            self._publish(costs.redis_news)
+            self._publish()
         # Those of calls from before all began are none.
         for number in range(self.load.messages if now >= -SETUP_SECONDS else 0):
             cost = costs.offer if number < self.load.offers else costs.candidate
@@ -160,7 +159,7 @@ class Population:
         self._spend(worker, self.costs.leave)
         self._script(worker)
         if worker != peers and not last:
-            self._publish(self.costs.redis_news)
+            self._publish()
 
     def _relay(self, sender: int, receiver: int, cost: float) -> None:
         if sender == receiver:
@@ -169,7 +168,7 @@ class Population:
             # Each does its half.
             for worker in (sender, receiver):
                 self._spend(worker, (cost + self.costs.crossed) / 2)
-            self._publish(self.costs.redis_crossed)
+            self._publish()
 
     def _stay(self, worker: int, since: float, until: float) -> None:
         """A connection is there, and is pinged."""
@@ -190,9 +189,10 @@ class Population:
         self._ping(worker, self._clock.now + interval, interval, cost, until)
 
     def _beat(self, worker: int) -> None:
-        self._tally.beats += 1
-        self._spend(worker, self.costs.beat)
-        self._ask_redis(self.costs.redis_beat + self.costs.redis_beat_each * self.plan.workers)
+        costs, partitions = self.costs, self.plan.partitions
+        self._tally.beats += partitions
+        self._spend(worker, costs.beats(partitions))
+        self._ask_redis(partitions * (costs.redis_beat + costs.redis_beat_each * self.plan.workers))
         self._clock.at(self._clock.now + self.plan.node_timeout / BEATS, partial(self._beat, worker))
 
 

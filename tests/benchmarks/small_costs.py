@@ -3,7 +3,8 @@
     python -m tests.benchmarks.small_costs
 
 Of Redis: a join, a departure, a heartbeat by the number of workers, the memory of a seat. Of a worker, over TLS: a
-ping, an application's ``ping``, the end of a connection. CPU is the system's account of the process, in µs.
+ping, a ``ping`` of the browser client, the end of a connection, a heartbeat.
+CPU is the system's account of the process, in µs.
 """
 
 from __future__ import annotations
@@ -22,10 +23,12 @@ from pathlib import Path
 import hiredis
 from websockets.asyncio.client import ClientConnection, connect
 
+from signaling import redis_links
 from signaling.redis_scripts import Scripts
+from signaling.redis_url import CLUSTER_PARTITIONS
 from tests.certificates import make_certificate
 from tests.driver import Server
-from tests.redis_server import Redis, redis_server
+from tests.redis_server import Redis, free_port, redis_server
 
 ROUNDS = 3
 CONNECTIONS = 400
@@ -99,6 +102,12 @@ def of_redis(server: Redis) -> dict[str, float]:
     found = {"Redis, a join": redis.cost([redis.of_rooms("enter", *end) for end in ends])}
     found["Redis, bytes of a seat"] = (redis.memory() - before) / len(ends)
     found["Redis, a departure"] = redis.cost([redis.of_rooms("leave", *end) for end in ends])
+    with socket.create_connection(("127.0.0.1", server.port)) as listener:
+        listener.sendall(hiredis.pack_command(("SUBSCRIBE", "signaling:{0}:worker:somebody")))
+        listener.recv(1_024)
+        message = "PUBLISH", "signaling:{0}:worker:somebody", 300 * "x"
+        # What it hears is less than what the kernel keeps for it.
+        found["Redis, a message to another worker"] = redis.cost([message] * 2_000)
     words = json.dumps({"connections": 10_000, "rooms": 5_000})
     known = 1
     for workers in (2, 10, 50, 100, 200):
@@ -155,6 +164,18 @@ async def of_worker(server: Server) -> dict[str, float]:
     }
 
 
+def of_heartbeats(certificate: Path, url: str, partitions: int) -> float:
+    """What a worker that nobody is connected to spends on a heartbeat to so many partitions."""
+    spent = []
+    for timeout in (1, 3_600):
+        with served(certificate, SIGNALING_REDIS_URL=url, SIGNALING_NODE_TIMEOUT=timeout) as server:
+            server.wait_for_log("Connected to Redis")
+            before, begun = cpu(server.worker), time.monotonic()
+            time.sleep(10)
+            spent.append((cpu(server.worker) - before) / (time.monotonic() - begun))
+    return (spent[0] - spent[1]) / redis_links.BEATS / partitions * MICRO
+
+
 def main() -> None:
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
@@ -168,6 +189,11 @@ def main() -> None:
                 for kind, settings in ("", {}), (", with Redis", {"SIGNALING_REDIS_URL": redis.url}):
                     with served(certificate, SIGNALING_PING_INTERVAL=1, **settings) as server:
                         found |= {what + kind: cost for what, cost in asyncio.run(of_worker(server)).items()}
+                found["worker, a heartbeat"] = of_heartbeats(certificate, redis.url, 1)
+            with redis_server("--cluster-enabled", "yes", "--cluster-port", str(free_port())) as redis:
+                redis.ask("CLUSTER", "ADDSLOTSRANGE", "0", "16383")
+                url = redis.url.replace("redis:", "redis+cluster:")
+                found["worker, a heartbeat for a partition"] = of_heartbeats(certificate, url, CLUSTER_PARTITIONS)
             rounds.append(found)
     for what in rounds[0]:
         values = sorted(found[what] for found in rounds)
