@@ -25,6 +25,8 @@ COMMANDS = ("git", "ip", "mmdebstrap", "nft", "openssl", "pebble", "pebble-chall
 
 DOMAIN = "call.example.org"  # the example inventory's
 
+LOCK = Path("/run/signaling-deployment.lock")
+
 _ENDS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -50,8 +52,8 @@ def rig(suite: str) -> Iterator[Rig]:
     assert not missing, f"missing on this machine: {', '.join(missing)}; make test-deployment installs them"
     CACHE.mkdir(parents=True, exist_ok=True)
     with ExitStack() as undo:
-        # Two at once would each restore what the other one needs.
-        lock = undo.enter_context((CACHE / "lock").open("w"))
+        # Two at once on this machine, whoever's, would each restore what the other one needs.
+        lock = undo.enter_context(LOCK.open("w"))
         fcntl.flock(lock, fcntl.LOCK_EX)
         for number in _ENDS:
             undo.callback(signal.signal, number, signal.signal(number, _end))

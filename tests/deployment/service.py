@@ -15,7 +15,7 @@ from typing import Any
 
 from cryptography import x509
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, WebSocketException
 
 PATIENCE = 20.0
 
@@ -57,6 +57,12 @@ class Service:
     def call(self, other: Service | None = None) -> Call:
         """Let two users meet; the second one is at another server, where one is given."""
         return Call(self, other or self)
+
+    def lets_meet(self, other: Service | None = None) -> bool:
+        """Tell if two users can meet now, and talk."""
+        with suppress(OSError, WebSocketException), self.call(other) as call:
+            return call.goes_on()
+        return False
 
 
 class Call:

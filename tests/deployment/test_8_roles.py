@@ -108,9 +108,21 @@ def signaling_works(vm: VM) -> bool:
         return call.goes_on()
 
 
+def redis_works(vm: VM) -> bool:
+    """Its group may use it, for what a server needs; there is no port."""
+    ask = "sudo runuser -u {} -- redis-cli -s /run/redis/redis-server.sock {} 2>&1"
+    assert vm.ssh(ask.format("redis", "ping")) == "PONG\n"
+    assert "Permission denied" in vm.ssh(ask.format("nobody", "ping"), check=False)
+    assert "NOPERM" in vm.ssh(ask.format("redis", "config get dir"))
+    assert ":6379" not in vm.ssh("ss --listening --tcp --numeric")
+    exposure = vm.ssh("systemd-analyze security --no-pager redis-server.service").splitlines()[-1]
+    return float(exposure.split(":")[1].split()[0]) <= 2.0
+
+
 WORKS: dict[str, Callable[[VM], bool]] = {
     "certbot": certbot_works,
     "coturn": coturn_works,
     "firewall": firewall_works,
+    "redis": redis_works,
     "signaling": signaling_works,
 }
