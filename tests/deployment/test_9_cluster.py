@@ -73,7 +73,7 @@ def test_users_of_one_server_meet_users_of_the_other(cluster: Cluster):
     assert cluster.first.ok, cluster.first.output
     one, other = cluster.services
     for service in cluster.services:
-        assert service.health().get("redis", "up") == "up"
+        assert service.health()["redis"] == "up"
     with one.call(other) as call:
         assert call.goes_on()
 
