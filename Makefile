@@ -24,7 +24,7 @@ CHECKS = lint test-deployment browser-page versions browser-client browser-firef
 # Three at a time, on two cores as well: one of them always waits for something, the deployment most of all. They begin in
 # this order, since none has to wait for the tools any more.
 test: tools $(VENV)/.tests .venv-ansible/.done $(MODULES)
-	@$(MAKE) --no-print-directory --jobs=3 --output-sync --old-file=tools $(CHECKS)
+	+@sh .ci/checks $(MAKE) --no-print-directory --jobs=3 --output-sync --old-file=tools $(CHECKS)
 
 lint: $(VENV)/.tests .venv-ansible/.done
 	$(VENV)/bin/ruff check .

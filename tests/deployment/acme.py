@@ -1,4 +1,4 @@
-"""The ACME server: pebble, Let's Encrypt's own for tests, and its name server, to which every name is the VM."""
+"""The ACME server: pebble, Let's Encrypt's own for tests, and its name server, which is told where a name leads."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from tests.deployment.command import run, wait_until
-from tests.deployment.network import Network, reaches
+from tests.deployment.network import reaches
 
 _PATIENCE = 20.0
 _VALIDITY = 90 * 86_400  # as Let's Encrypt's
@@ -24,37 +24,37 @@ _NO_CHANCE = {"PEBBLE_VA_NOSLEEP": "1", "PEBBLE_WFE_NONCEREJECT": "0", "PEBBLE_A
 class Acme:
     """Where it is, and whom to trust: ``api_authority`` for its own API, ``root`` for what it issues."""
 
-    def __init__(self, api: str, management: str, api_authority: str) -> None:
+    def __init__(self, api: str, management: str, names: str, api_authority: str) -> None:
         self.url = f"https://{api}/dir"
+        self._names = f"http://{names}"
         self.api_authority = api_authority
         trust = ssl.create_default_context(cadata=api_authority)
         with urllib.request.urlopen(f"https://{management}/roots/0", context=trust) as response:
             self.root: str = response.read().decode()
 
+    def lead(self, domain: str, address: str) -> None:
+        """Have a name lead to an address from now on."""
+        record = json.dumps({"host": domain, "addresses": [address]}).encode()
+        urllib.request.urlopen(f"{self._names}/add-a", record).close()
 
-@contextmanager
-def acme(folder: Path, network: Network) -> Iterator[Acme]:
-    """Start it on the host's end of the cable, and end it."""
-    certificate, key, configuration = (folder / name for name in ("pebble.crt", "pebble.key", "pebble.json"))
+
+def self_signed(certificate: Path, key: Path, name: str) -> None:
+    """Make a certificate for a name that is its own authority."""
     run(
-        *(
-            "openssl",
-            "req",
-            "-x509",
-            "-newkey",
-            "ec",
-            "-pkeyopt",
-            "ec_paramgen_curve:prime256v1",
-            "-nodes",
-            "-days",
-            "2",
-        ),
-        *("-subj", "/CN=The API of the ACME server", "-keyout", key, "-out", certificate),
-        *("-addext", f"subjectAltName=IP:{network.host}"),
+        *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"),
+        *("-days", "2", "-subj", "/CN=tests", "-addext", f"subjectAltName={name}"),
         # Python 3.13 refuses an authority without it.
         *("-addext", "keyUsage=critical,digitalSignature,keyCertSign"),
+        *("-keyout", key, "-out", certificate),
     )
-    api, management, names, names_management = (f"{network.host}:{port}" for port in _free_ports(network.host, 4))
+
+
+@contextmanager
+def acme(folder: Path, host: str) -> Iterator[Acme]:
+    """Start it at an address of the host, and end it."""
+    certificate, key, configuration = (folder / name for name in ("pebble.crt", "pebble.key", "pebble.json"))
+    self_signed(certificate, key, f"IP:{host}")
+    api, management, names, names_management = (f"{host}:{port}" for port in _free_ports(host, 4))
     settings = {
         "listenAddress": api,
         "managementListenAddress": management,
@@ -81,12 +81,12 @@ def acme(folder: Path, network: Network) -> Iterator[Acme]:
             wait_until(lambda: _answers(process, answers))
 
         start(
-            *("pebble-challtestsrv", "-defaultIPv4", network.vm, "-defaultIPv6", "", "-dns01", names),
+            *("pebble-challtestsrv", "-defaultIPv4", "", "-defaultIPv6", "", "-dns01", names),
             *("-management", names_management, "-http01", "", "-https01", "", "-tlsalpn01", ""),
             answers=names_management,
         )
         start("pebble", "-config", str(configuration), "-dnsserver", names, answers=management)
-        yield Acme(api, management, certificate.read_text())
+        yield Acme(api, management, names_management, certificate.read_text())
 
 
 def _free_ports(host: str, count: int) -> list[int]:

@@ -1,4 +1,4 @@
-"""The network of one VM: a namespace, a cable to the host, and the way from there to the package registries."""
+"""The networks of the VMs: each a namespace, a cable to the host, and the way to the others and to the registries."""
 
 from __future__ import annotations
 
@@ -13,16 +13,20 @@ from tests.deployment.command import attempt, run
 FORWARD = Path("/proc/sys/net/ipv4/ip_forward")
 
 
+NAME = f"signaling-{os.getpid()}"
+CABLE = f"sig{os.getpid()}"
+# 198.18.0.0/15 is for tests of networks, so nobody's own is there.
+NEIGHBOURS = f"198.18.{os.getpid() % 256}"
+
+
 class Network:
     """The names and addresses: ``host`` is the end of the cable that the host has, ``vm`` the other one."""
 
-    def __init__(self) -> None:
-        number = os.getpid()
-        self.name = f"signaling-{number}"
-        self.cable = f"sig{number}"
-        # 198.18.0.0/15 is for tests of networks, so nobody's own is there.
-        self.host, self.vm = (f"198.18.{number % 256}.{end}" for end in (1, 2))
-        self.host6, self.vm6 = (f"fd51:6e61:{number % 65_536:x}::{end}" for end in (1, 2))
+    def __init__(self, number: int) -> None:
+        self.name = f"{NAME}-{number}"
+        self.cable = f"{CABLE}n{number}"
+        self.host, self.vm = (f"{NEIGHBOURS}.{4 * number + end}" for end in (1, 2))
+        self.host6, self.vm6 = (f"fd51:6e61:{os.getpid() % 65_536:x}:{number:x}::{end}" for end in (1, 2))
 
 
 def reaches(address: str, port: int) -> bool:
@@ -33,9 +37,9 @@ def reaches(address: str, port: int) -> bool:
 
 
 @contextmanager
-def network() -> Iterator[Network]:
+def network(number: int) -> Iterator[Network]:
     """Lay the cable, and take everything away again."""
-    net = Network()
+    net = Network(number)
     with ExitStack() as undo:
         undo.callback(attempt, "ip", "netns", "delete", net.name)
         run("ip", "netns", "add", net.name)
@@ -54,7 +58,8 @@ def network() -> Iterator[Network]:
         undo.callback(attempt, "nft", f"delete table ip {net.name}")
         run("nft", f"add table ip {net.name}")
         run("nft", f"add chain ip {net.name} out {{ type nat hook postrouting priority srcnat; }}")
-        run("nft", f"add rule ip {net.name} out ip saddr {net.vm} oifname != {net.cable} masquerade")
+        # To each other the VMs have addresses of their own.
+        run("nft", f"add rule ip {net.name} out ip saddr {net.vm} ip daddr != {NEIGHBOURS}.0/24 masquerade")
         undo.callback(FORWARD.write_text, FORWARD.read_text())
         FORWARD.write_text("1")
         yield net

@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import fcntl
+import itertools
 import shutil
 import signal
 import tempfile
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
 from tests.deployment.acme import Acme, acme
 from tests.deployment.command import run
-from tests.deployment.controller import Controller, controller
+from tests.deployment.controller import PRODUCTION, Controller, controller
 from tests.deployment.image import CACHE, image
-from tests.deployment.network import FORWARD, Network, network
+from tests.deployment.network import CABLE, FORWARD, NAME, Network, network
 from tests.deployment.service import Service
-from tests.deployment.vm import DOMAIN, VM, vm
+from tests.deployment.vm import VM, vm
 
 COMMANDS = ("git", "ip", "mmdebstrap", "nft", "openssl", "pebble", "pebble-challtestsrv", "ssh", "systemd-nspawn")
+
+DOMAIN = "call.example.org"  # the example inventory's
+
+LOCK = Path("/run/signaling-deployment.lock")
 
 _ENDS = (signal.SIGINT, signal.SIGTERM)
 
@@ -32,6 +37,8 @@ class Rig:
     vm: VM
     acme: Acme
     controller: Controller
+    beside: Callable[[str], AbstractContextManager[VM]]
+    """Boots another fresh VM, which the name leads to."""
 
     def service(self, port: int = 8443) -> Service:
         """Return what users see at a port of the VM."""
@@ -45,22 +52,37 @@ def rig(suite: str) -> Iterator[Rig]:
     assert not missing, f"missing on this machine: {', '.join(missing)}; make test-deployment installs them"
     CACHE.mkdir(parents=True, exist_ok=True)
     with ExitStack() as undo:
-        # Two at once would each restore what the other one needs.
-        lock = undo.enter_context((CACHE / "lock").open("w"))
+        # Two at once on this machine, whoever's, would each restore what the other one needs.
+        lock = undo.enter_context(LOCK.open("w"))
         fcntl.flock(lock, fcntl.LOCK_EX)
         for number in _ENDS:
             undo.callback(signal.signal, number, signal.signal(number, _end))
         folder = Path(tempfile.mkdtemp(prefix="signaling-"))
         undo.callback(_assert_nothing_is_left, folder, FORWARD.read_text())
         undo.callback(shutil.rmtree, folder)
-        net = undo.enter_context(network())
-        authority = undo.enter_context(acme(folder, net))
-        machine = undo.enter_context(vm(image(suite), folder, net))
-        machine.power_on()
-        machine.trust(authority.api_authority)
-        operator = undo.enter_context(controller(folder, machine, authority))
+        numbers = itertools.count()
+        base = image(suite)
+        net = undo.enter_context(network(next(numbers)))
+        authority = undo.enter_context(acme(folder, net.host))
+
+        @contextmanager
+        def boot(domain: str, net: Network) -> Iterator[VM]:
+            with vm(domain, base, folder / domain, net) as machine:
+                machine.power_on()
+                machine.trust(authority.api_authority)
+                authority.lead(domain, machine.address)
+                yield machine
+
+        @contextmanager
+        def beside(domain: str) -> Iterator[VM]:
+            with network(next(numbers)) as own, boot(domain, own) as machine:
+                yield machine
+
+        machine = undo.enter_context(boot(DOMAIN, net))
+        operator = undo.enter_context(controller(folder, authority))
+        operator.follow("example", PRODUCTION, {DOMAIN: machine})
         try:
-            yield Rig(machine, authority, operator)
+            yield Rig(machine, authority, operator, beside)
         finally:
             _ignore_ends()
 
@@ -85,7 +107,6 @@ def _assert_nothing_is_left(folder: Path, forward: str) -> None:
 
 def traces(folder: Path) -> list[str]:
     """Return what there still is of a rig: interfaces, namespaces, rules, mounts, control groups, processes."""
-    net = Network()
     listings = [
         run("ip", "-brief", "link"),
         run("ip", "netns"),
@@ -94,5 +115,5 @@ def traces(folder: Path) -> list[str]:
         "\n".join(map(str, Path("/sys/fs/cgroup").glob("**/signaling-*"))),
         run("ps", "-e", "-o", "args", "-ww"),
     ]
-    marks = (net.name, net.cable, str(folder))
+    marks = (NAME, CABLE, str(folder))
     return [line for listing in listings for line in listing.splitlines() if any(mark in line for mark in marks)]

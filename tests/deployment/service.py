@@ -15,7 +15,7 @@ from typing import Any
 
 from cryptography import x509
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, WebSocketException
 
 PATIENCE = 20.0
 
@@ -54,16 +54,22 @@ class Service:
                 return dict(json.loads(answer))
         return {}
 
-    def call(self) -> Call:
-        """Let two users meet."""
-        return Call(self)
+    def call(self, other: Service | None = None) -> Call:
+        """Let two users meet; the second one is at another server, where one is given."""
+        return Call(self, other or self)
+
+    def lets_meet(self, other: Service | None = None) -> bool:
+        """Tell if two users can meet now, and talk."""
+        with suppress(OSError, WebSocketException), self.call(other) as call:
+            return call.goes_on()
+        return False
 
 
 class Call:
     """Two users who stay connected; a thread of their own answers the server's pings, whatever the test waits for."""
 
-    def __init__(self, service: Service) -> None:
-        self._service = service
+    def __init__(self, *services: Service) -> None:
+        self._services = services
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever)
 
@@ -102,9 +108,9 @@ class Call:
     async def _meet(self) -> None:
         one, other = secrets.token_hex(4), secrets.token_hex(4)
         async with AsyncExitStack() as users:
-            connection = {"host": self._service.address, "ssl": self._service.trust}
-            self._alice = await users.enter_async_context(connect(self._service.url, **connection))
-            self._bob = await users.enter_async_context(connect(self._service.url, **connection))
+            self._alice, self._bob = [
+                await users.enter_async_context(connect(at.url, host=at.address, ssl=at.trust)) for at in self._services
+            ]
             await _send(self._alice, type="join", userId=one, remoteId=other)
             await _hear(self._alice, "created")
             await _send(self._bob, type="join", userId=other, remoteId=one)

@@ -1,4 +1,4 @@
-"""What else an operator may want: the port of HTTPS and a TURN server on the same host; then tokens instead of both."""
+"""What else an operator may want: port 443, a TURN server and Redis on the same host; then tokens instead of them."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import ssl
 import subprocess
 import sys
 import urllib.request
+from contextlib import ExitStack
 from pathlib import Path
 
 import jwt
@@ -26,7 +27,7 @@ from tests.driver import ROOT
 
 pytestmark = pytest.mark.timeout(600)
 
-WANTED = {"signaling_port": 443, "coturn_enabled": True}
+WANTED = {"signaling_port": 443, "coturn_enabled": True, "redis_enabled": True, "signaling_workers": 2}
 TLS_PORT = 5349
 CAP_NET_BIND_SERVICE = 1 << 10
 # The users' name server knows the domain; here a namespace with its own hosts file does.
@@ -65,9 +66,25 @@ def test_a_port_below_1024_takes_one_right(service: Service, turn: Service, unit
     with turn.call() as call:
         assert call.goes_on()
     assert not reaches(service.address, service.port)
-    status = dict(line.split(":\t") for line in vm.ssh(f"sudo cat /proc/{unit.worker}/status").splitlines())
+    status = dict(line.split(":\t") for line in vm.ssh(f"sudo cat /proc/{unit.workers[0]}/status").splitlines())
     assert int(status["CapBnd"], 16) == int(status["CapEff"], 16) == CAP_NET_BIND_SERVICE
     assert "0" not in status["Uid"].split()
+
+
+def test_users_of_one_process_meet_users_of_the_other(turn: Service, unit: Unit, vm: VM):
+    """By Redis, and it may restart meanwhile: the processes stay."""
+    workers = unit.workers
+    assert len(workers) == 2
+    # Which process has whom is chance: that all have both of theirs in one is one in a thousand.
+    with ExitStack() as calls:
+        assert all(calls.enter_context(turn.call()).goes_on() for _ in range(10))
+    vm.root("systemctl restart redis-server.service")
+    wait_until(turn.lets_meet)
+    with ExitStack() as calls:
+        assert all(calls.enter_context(turn.call()).goes_on() for _ in range(10))
+    assert unit.workers == workers
+    assert "redis" in unit.show("After")
+    assert "redis" not in unit.show("Requires")
 
 
 def test_a_call_by_the_relay_alone(turn: Service, controller: Controller, tmp_path: Path):
@@ -116,7 +133,7 @@ def secret() -> str:
 
 
 def test_undone_again_nothing_of_it_is_left_open(
-    service: Service, turn: Service, controller: Controller, vm: VM, secret: str
+    service: Service, turn: Service, controller: Controller, vm: VM, unit: Unit, secret: str
 ):
     """The play proves the service by a call as ever, now with tokens of its own."""
     assert reaches(turn.address, TLS_PORT)
@@ -128,7 +145,8 @@ def test_undone_again_nothing_of_it_is_left_open(
     assert "udp" not in vm.ssh("sudo ufw status")
     token = jwt.encode({"sub": "alice", "exp": 2**31}, secret)
     assert ice_servers(service, controller, token) == []
-    assert vm.ssh("systemctl is-active coturn.service", check=False) == "inactive\n"
+    assert vm.ssh("systemctl is-active coturn.service redis-server.service", check=False) == "inactive\ninactive\n"
+    assert unit.worker
 
 
 def test_nobody_joins_without_a_token_then(service: Service, controller: Controller, vm: VM, secret: str):

@@ -19,7 +19,13 @@ class Unit:
 
     @property
     def worker(self) -> int:
-        return int(self._vm.ssh(f"cat /proc/{self.master}/task/{self.master}/children"))
+        """The only one."""
+        [worker] = self.workers
+        return worker
+
+    @property
+    def workers(self) -> list[int]:
+        return [int(pid) for pid in self._vm.ssh(f"cat /proc/{self.master}/task/{self.master}/children").split()]
 
     @property
     def log(self) -> list[str]:

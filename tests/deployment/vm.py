@@ -13,7 +13,6 @@ from tests.deployment.command import attempt, run, wait_until
 from tests.deployment.image import AUTHORITIES, USER
 from tests.deployment.network import Network
 
-DOMAIN = "call.example.org"  # the example inventory's
 PATIENCE = 60.0
 
 _START = """
@@ -28,7 +27,8 @@ _REBOOT = 133  # what systemd-nspawn --keep-unit ends with when the VM wants to 
 class VM:
     """The machine. Its disk is an overlay over the image, and outlives the power."""
 
-    def __init__(self, folder: Path, root: Path, network: Network) -> None:
+    def __init__(self, domain: str, folder: Path, root: Path, network: Network) -> None:
+        self.domain = domain
         self.network = network
         self.address = network.vm
         self.key = folder / "ssh-key"
@@ -42,7 +42,7 @@ class VM:
         authorized.parent.mkdir()
         authorized.write_text(self.key.with_suffix(".pub").read_text())
         self.known_hosts.write_text(
-            f"{DOMAIN},{self.address} {(root / 'etc/ssh/ssh_host_ed25519_key.pub').read_text()}"
+            f"{domain},{self.address} {(root / 'etc/ssh/ssh_host_ed25519_key.pub').read_text()}"
         )
 
     def trust(self, certificate: str) -> None:
@@ -114,15 +114,15 @@ class VM:
 
 
 @contextmanager
-def vm(image: Path, folder: Path, network: Network) -> Iterator[VM]:
+def vm(domain: str, image: Path, folder: Path, network: Network) -> Iterator[VM]:
     """A VM that is off, on a disk of its own over `image`."""
     upper, work, root = (folder / name for name in ("upper", "work", "root"))
-    for path in (upper, work, root):
+    for path in (folder, upper, work, root):
         path.mkdir()
     with ExitStack() as undo:
         undo.callback(attempt, "umount", root)
         run("mount", "-t", "overlay", "overlay", "-o", f"lowerdir={image},upperdir={upper},workdir={work}", root)
-        machine = VM(folder, root, network)
+        machine = VM(domain, folder, root, network)
         undo.callback(machine.power_off)
         yield machine
 

@@ -25,7 +25,7 @@ def test_a_written_file_is_what_it_is_written_from(path: Path, text: str):
 
 def test_every_role_is_documented():
     written = {path.relative_to(document.ROLES).parts[0] for path in document.files() if path.name == "README.md"}
-    assert written == {"certbot", "coturn", "firewall", "signaling"}
+    assert written == {"certbot", "coturn", "firewall", "redis", "signaling"}
 
 
 def test_a_variable_begins_with_the_name_of_its_role():

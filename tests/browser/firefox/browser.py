@@ -13,7 +13,7 @@ from typing import Any
 from websockets.sync.client import connect
 
 FIREFOX = "firefox-esr"
-PATIENCE = 30  # seconds; a first start takes about five
+PATIENCE = 60  # seconds; a first start takes about five, on a machine that is not busy
 PREFERENCES = {
     # A camera and a microphone that are none, for whatever page asks.
     "media.navigator.streams.fake": True,

@@ -1,0 +1,152 @@
+"""Two signaling servers that are one by a Redis: the inventory example-three. The first ran alone until now."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import shlex
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from tests.deployment.command import wait_until
+from tests.deployment.controller import Controller, Play
+from tests.deployment.network import reaches
+from tests.deployment.rig import Rig
+from tests.deployment.service import Service
+from tests.deployment.vm import VM
+
+pytestmark = pytest.mark.timeout(900)
+
+INVENTORY = "inventories/three"
+SIGNALING, REDIS = ("s1.example.org", "s2.example.org"), "redis.example.org"
+PORT = 6380
+
+# What a signaling server gets to hear that knows the authority, and the password it gives.
+PING = """
+import socket, ssl, sys
+address, port, password = sys.argv[1:]
+trust = ssl.create_default_context(cafile="/etc/signaling/redis-ca.pem")
+with trust.wrap_socket(socket.create_connection((address, int(port)), 5), server_hostname=address) as redis:
+    commands = redis.makefile("rw", newline="\\r\\n")
+    if password:
+        print("AUTH", password, file=commands, flush=True)
+        print(commands.readline().strip())
+    print("PING", file=commands, flush=True)
+    print(commands.readline().strip())
+"""
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """The machines, what users see of the two servers, and how the first play went."""
+
+    vms: dict[str, VM]
+    services: list[Service]
+    password: str
+    first: Play
+
+    def processes(self) -> list[str]:
+        show = "systemctl show signaling.service --property=MainPID --value"
+        return [self.vms[name].ssh(show) for name in SIGNALING]
+
+    def ask_redis(self, name: str, password: str) -> str:
+        """Return what Redis answers a host that connects to it as a signaling server does."""
+        return self.vms[name].root(shlex.join(["python3", "-c", PING, self.vms[REDIS].address, str(PORT), password]))
+
+
+@pytest.fixture(scope="module")
+def cluster(rig: Rig, vm: VM, controller: Controller) -> Iterator[Cluster]:
+    with rig.beside(SIGNALING[1]) as second, rig.beside(REDIS) as redis:
+        vms = {SIGNALING[0]: vm, SIGNALING[1]: second, REDIS: redis}
+        rig.acme.lead(SIGNALING[0], vm.address)
+        controller.follow("example-three", INVENTORY, vms)
+        password = secrets.token_hex(32)
+        controller.lock_away(f"{INVENTORY}/group_vars/all/vault.yml", vault_redis_password=password)
+        services = [Service(name, vms[name].address, 8443, rig.acme.root) for name in SIGNALING]
+        yield Cluster(vms, services, password, controller.play("site.yml", INVENTORY))
+
+
+def test_users_of_one_server_meet_users_of_the_other(cluster: Cluster):
+    assert cluster.first.ok, cluster.first.output
+    one, other = cluster.services
+    for service in cluster.services:
+        assert service.health()["redis"] == "up"
+    with one.call(other) as call:
+        assert call.goes_on()
+
+
+def test_a_second_play_changes_nothing_and_no_output_has_the_password(cluster: Cluster, controller: Controller):
+    play = controller.play("site.yml", INVENTORY, "-vvv", "--diff")
+    assert play.ok, play.output
+    assert play.changed == 0, play.output
+    assert cluster.password not in cluster.first.output + play.output
+    # Before sudo notes what this test itself does.
+    for vm in cluster.vms.values():
+        assert cluster.password not in vm.root("journalctl --namespace='*'; ps -ef")
+    holders = f"grep --recursive --files-with-matches {cluster.password} /etc /opt/signaling || true"
+    for name, vm in cluster.vms.items():
+        files = vm.root(holders).split()
+        assert files == (["/etc/signaling/settings.d/30-redis.env"] if name in SIGNALING else [])
+
+
+def test_only_the_signaling_servers_reach_redis_and_only_with_the_password(cluster: Cluster):
+    redis = cluster.vms[REDIS]
+    assert not reaches(redis.address, PORT)
+    for name in SIGNALING:
+        assert cluster.ask_redis(name, cluster.password).split() == ["+OK", "+PONG"]
+        assert "NOAUTH" in cluster.ask_redis(name, "")
+        assert "WRONGPASS" in cluster.ask_redis(name, "guessed")
+    ports = {line.split()[3].rpartition(":")[2] for line in redis.ssh("ss -H --listening --tcp --numeric").splitlines()}
+    assert ports == {"22", str(PORT)}
+
+
+def test_redis_restarts_and_the_servers_do_not(cluster: Cluster):
+    one, other = cluster.services
+    processes = cluster.processes()
+    cluster.vms[REDIS].root("systemctl restart redis-server.service")
+    wait_until(lambda: one.lets_meet(other))
+    assert cluster.processes() == processes
+
+
+def test_a_rolling_upgrade_during_which_one_of_them_always_serves(cluster: Cluster, controller: Controller):
+    controller.commit("signaling/__init__.py", '__version__ = "', '__version__ = "78.')
+    outages: list[str] = []
+    done = threading.Event()
+
+    def watch() -> None:
+        while not done.is_set():
+            if not any(service.health() for service in cluster.services):
+                outages.append("none of them")
+
+    watcher = threading.Thread(target=watch)
+    one, other = cluster.services
+    with one.call(other) as call:
+        watcher.start()
+        try:
+            play = controller.play("upgrade.yml", INVENTORY)
+        finally:
+            done.set()
+            watcher.join()
+        assert play.ok, play.output
+        assert call.close_codes() == [1012, 1012]
+    assert outages == []
+    assert all(service.health()["version"].startswith("78.") for service in cluster.services)
+    with one.call(other) as call:
+        assert call.goes_on()
+
+
+def test_a_release_that_fails_is_taken_back_and_goes_no_further(cluster: Cluster, controller: Controller):
+    processes = cluster.processes()
+    controller.commit("wsgi.py", "create_app()", "create_app()\n\napp.before_request(lambda: ('broken', 500))")
+    play = controller.play("upgrade.yml", INVENTORY)
+    controller.take_back()
+    assert not play.ok
+    assert play.says(f"fails on {SIGNALING[0]}")
+    assert re.search(r"Release 78\.\S+ runs again", play.output)
+    assert cluster.processes()[1] == processes[1]
+    assert all(service.health()["version"].startswith("78.") for service in cluster.services)
+    one, other = cluster.services
+    assert one.lets_meet(other)
