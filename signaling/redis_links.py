@@ -84,6 +84,8 @@ class Links:
         self.broken = 0
         self._opening: list[Link | None] = [None] * servers.partitions
         self._epochs = [""] * servers.partitions
+        # Workers that are dead, and whose connections this one takes out.
+        self._burying: set[tuple[int, bytes]] = set()
         self._workers: list[dict[str, bytes]] = [{}] * servers.partitions
         self._ready = [Event() for _ in self.up]
         self._news = Event()
@@ -264,7 +266,10 @@ class Links:
             told, over = reply
             self._workers[number] = dict(zip(map(bytes.decode, told[::2]), told[1::2], strict=True))
             for worker in over:
-                self._bury(link, number, worker.decode())
+                # At the next beat it may be under way still.
+                if (number, worker) not in self._burying:
+                    self._burying.add((number, worker))
+                    self._bury(link, number, worker)
 
         link.send(
             partial(self._checked, link, then),
@@ -272,21 +277,23 @@ class Links:
             *(self.worker, self._epochs[number], self.lease, self._describe()),
         )
 
-    def _bury(self, link: Link, number: int, worker: str) -> None:
+    def _bury(self, link: Link, number: int, worker: bytes) -> None:
         """Take out the connections of a worker that is dead, some at a time. Does not wait."""
-        index = self.key(number, f"connections:{worker}")
+        index = self.key(number, f"connections:{worker.decode()}")
 
         def then(reply: Any) -> None:
             if isinstance(reply, Exception):
+                self._burying.discard((number, worker))
                 return
             for id_, place in reply:
                 first, second, key = decode_place(place)
-                self._rooms.take_out(Pair(first, second), id_.decode(), key, worker)
+                self._rooms.take_out(Pair(first, second), id_.decode(), key, worker.decode())
             if len(reply) == MOST_AT_ONCE:
                 self._bury(link, number, worker)
             else:
                 digest = self._scripts.digests["bury"]
                 link.send(None, "EVALSHA", digest, "2", self.key(number, "workers"), index, worker)
+                self._burying.discard((number, worker))
 
         # At random: each of the workers that find it begins with others.
         link.send(partial(self._checked, link, then), "HRANDFIELD", index, str(MOST_AT_ONCE), "WITHVALUES")
