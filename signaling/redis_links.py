@@ -250,9 +250,13 @@ class Links:
 
     def _beat(self) -> None:
         while True:
-            for number, link in enumerate(self.up):
-                if link is not None:
-                    self._tell(link, number)
+            try:
+                for number, link in enumerate(self.up):
+                    if link is not None:
+                        self._tell(link, number)
+            except Exception:
+                # Without a beat the others would take this worker for dead.
+                log.exception("A fault of this server lost a beat")
             for link in {link for link in self.up if link is not None}:
                 # One that does not answer is of no use to anybody.
                 with suppress(LinkError):

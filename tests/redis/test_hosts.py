@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import os
 import re
@@ -169,31 +170,43 @@ def test_workers_of_one_host_restart_one_after_another_and_the_others_calls_go_o
 def test_a_worker_that_restarts_leaves_the_others_calls_alone(redis: Redis):
     with host(redis.url, WEB_CONCURRENCY=2, SIGNALING_NODE_TIMEOUT=60) as server:
         server.wait_for_log("Connected to Redis", 1 + server.log.index(server.wait_for_log("Connected to Redis")))
-        clients = [Client(server) for _ in range(40)]
-        pairs = list(zip(clients[::2], clients[1::2], strict=True))
-        for number, (first, second) in enumerate(pairs):
-            first.join(f"a{number}", f"b{number}")
-            second.join(f"b{number}", f"a{number}")
-            assert types(first, 2) == ["ready", "roomInfo"]
+        groups = by_worker(server, redis, 40)
+        assert len(groups) == 2
+        pairs = {worker: list(zip(clients[::2], clients[1::2], strict=False)) for worker, clients in groups.items()}
+        for worker, calls in pairs.items():
+            for number, (first, second) in enumerate(calls):
+                first.join(f"{worker}-a{number}", f"{worker}-b{number}")
+                second.join(f"{worker}-b{number}", f"{worker}-a{number}")
+                assert types(first, 2) == ["ready", "roomInfo"]
+                talk(first, second)
         before = len(server.log)
         # gunicorn's master starts another in its place.
         os.kill(server.worker, signal.SIGTERM)
         server.wait_for_log("Worker exiting", before)
         server.wait_for_log("Connected to Redis", before)
-        survived = [pair for pair in pairs if all(map(is_open, pair))]
-        assert survived, "those whose both ends are at the other worker"
-        assert len(survived) < 20
-        for pair in survived:
-            talk(*pair)
-        for client in clients:
+        [stays] = [worker for worker in groups if f"signaling:{{0}}:connections:{worker}" in redis.names()]
+        [goes] = groups.keys() - {stays}
+        for first, second in pairs[stays]:
+            talk(first, second)
+        assert {client.closed()[0] for client in groups[goes]} == {1012}
+        for client in groups[stays]:
             client.vanish()
 
 
-def is_open(client: Client) -> bool:
-    try:
-        return client.ping()
-    except OSError:
-        return False
+def by_worker(server: Server, redis: Redis, count: int) -> dict[str, list[Client]]:
+    """Return that many clients by the worker that each came to, each in a room of its own."""
+    clients = {}
+    for number in range(count):
+        client = Client(server)
+        _, info = client.join(f"by-{number}", "nobody")
+        clients[info["users"][0]["id"]] = client
+    groups: dict[str, list[Client]] = {}
+    for key in redis.names():
+        if ":connections:" in key:
+            ids = redis.ask("HKEYS", key)
+            assert isinstance(ids, list)
+            groups[key.rpartition(":")[2]] = [clients[id_.decode()] for id_ in ids]
+    return groups
 
 
 def test_there_is_a_worker_for_each_core_and_connections_are_spread_over_them(redis: Redis):
@@ -201,13 +214,10 @@ def test_there_is_a_worker_for_each_core_and_connections_are_spread_over_them(re
     with Server(SIGNALING_REDIS_URL=redis.url) as server:
         pids = {int(pid) for pid in re.findall(r"Booting worker with pid: (\d+)", "\n".join(server.log))}
         assert len(pids) == cores
-        clients = [Client(server) for _ in range(60 * cores)]
-        for number, client in enumerate(clients):
-            client.join(f"spread-{number}", "nobody")
-        keys = [key for key in redis.names() if ":connections:" in key]
-        counts = [redis.ask("HLEN", key) for key in keys]
-        assert sum(map(int, counts)) == len(clients)  # type: ignore[call-overload]
-        assert len(counts) == cores
-        assert min(map(int, counts)) >= 10, counts  # type: ignore[call-overload]
-        for client in clients:
+        since = 0
+        for _ in range(cores):
+            since = 1 + server.log.index(server.wait_for_log("Connected to Redis", since), since)
+        groups = by_worker(server, redis, 60 * cores)
+        assert len(groups) == cores, "each has some; how many is the kernel's affair"
+        for client in itertools.chain(*groups.values()):
             client.vanish()
