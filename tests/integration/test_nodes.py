@@ -193,7 +193,7 @@ def test_who_does_not_answer_is_named_and_nobody_waits_longer(redis: Redis, cert
             begin = time.monotonic()
             state = get(one, "/ops/state.json")
             took = time.monotonic() - begin
-            assert PATIENCE_SECONDS <= took < PATIENCE_SECONDS + 1
+            assert PATIENCE_SECONDS <= took < PATIENCE
             missing = {node["node"]: node["missing"] for node in state["nodes"]}
             assert (missing[name(one)], missing[name(other)]) == (False, True)
             assert name(other) in get(one, "/ops/calls.json")["missing"]

@@ -147,7 +147,7 @@ def test_the_document_shows_every_cost_that_is_reckoned_with():
 
 
 def test_the_program_shows_arithmetic_beside_events(capsys: pytest.CaptureFixture[str]):
-    capacity.main(["--users", "2000", "--workers", "2", "--simulate"])
+    capacity.main(["--users", "500", "--workers", "2", "--simulate"])
     printed = capsys.readouterr().out
     assert "| users connected" in printed
-    assert compared(Load(users=2_000), planned(Load(users=2_000), COSTS, workers_each=2), COSTS) in printed
+    assert compared(Load(users=500), planned(Load(users=500), COSTS, workers_each=2), COSTS) in printed

@@ -140,7 +140,7 @@ class Rooms(RuleBasedStateMachine):
                 assert set(client.members) == {client.session.id} | ({peer.id} if peer else set())
 
 
-Rooms.TestCase.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+Rooms.TestCase.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
 TestRooms = Rooms.TestCase
 
 
@@ -157,4 +157,4 @@ def test_every_order_keeps_the_rules_where_several_workers_share_the_rooms(redis
             assert redis.names() == ["signaling:{0}:workers"], "nothing is left when everybody left"
             super().teardown()
 
-    run_state_machine_as_test(Shared, settings=settings(max_examples=40, stateful_step_count=30, deadline=None))
+    run_state_machine_as_test(Shared, settings=settings(max_examples=15, stateful_step_count=30, deadline=None))
