@@ -186,6 +186,9 @@ class Link:
             while not self.broken and (reply := self._replies.gets()) is not False:
                 if isinstance(reply, hiredis.PushNotification):
                     self._pushed(reply)
+                elif not self._waiting:
+                    # A command that is answered by a push was refused.
+                    self.end(str(reply))
                 elif (then := self._waiting.popleft()) is not None:
                     then(reply)
                 elif isinstance(reply, hiredis.ReplyError):

@@ -38,3 +38,12 @@ def test_a_server_that_does_not_answer_breaks_the_link(ends):
     with pytest.raises(LinkError, match=r"^no answer within 0\.2 seconds$"):
         link.ask("PING", seconds=PATIENCE)
     assert link.broken
+
+
+def test_a_subscription_that_is_refused_breaks_the_link(ends):
+    link, redis = ends
+    link.push("SUBSCRIBE", "forbidden")
+    assert redis.recv(100)
+    redis.send(b"-NOPERM no channel\r\n")
+    gevent.sleep(0.05)
+    assert link.broken == "NOPERM no channel"
