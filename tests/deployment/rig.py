@@ -67,7 +67,8 @@ def rig(suite: str) -> Iterator[Rig]:
 
         @contextmanager
         def boot(domain: str, net: Network) -> Iterator[VM]:
-            with vm(domain, base, folder / domain, net) as machine:
+            # Not by its domain, which a later one may have.
+            with vm(domain, base, folder / net.name, net) as machine:
                 machine.power_on()
                 machine.trust(authority.api_authority)
                 authority.lead(domain, machine.address)

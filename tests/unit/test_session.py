@@ -402,6 +402,7 @@ def test_no_credential_is_in_the_log(registry, caplog):
 def test_the_log_tells_the_story_without_what_was_said(registry, caplog):
     caplog.set_level("DEBUG")
     alice, bob = Person(registry).joins("alice", "bob"), Person(registry).joins("bob", "alice")
+    registry.settle()
     alice.says(type="message", data="v=0 SECRET").says(type="candidate", candidate="192.0.2.1").drops()
     registry.settle()
     bob.says("nonsense SECRET").drops()

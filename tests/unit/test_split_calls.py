@@ -31,7 +31,9 @@ class Cluster:
         return next(service for service in self._services if service.registry is registry)
 
     def joins(self, at: int, user: str, remote: str) -> Person:
-        return Person(self._services[at].registry).joins(user, remote)
+        person = Person(self._services[at].registry).joins(user, remote)
+        self.workers.settle()
+        return person
 
     def takes_out(self, at: int, session: Session) -> None:
         """A worker takes the connection of another one for gone."""
