@@ -48,7 +48,7 @@ async def relay(
     for count in idle:
         await load.open((count - beside) // 2)
         beside = count
-        _quiet_collector()
+        quiet_collector()
         for client in itertools.chain(*opened):
             client.expect(len(data), partial(client.send, data))
         for first, _ in opened:
@@ -56,14 +56,14 @@ async def relay(
         await load.hold(warm)
         step = await load.measured(seconds)
         for client in itertools.chain(*opened):
-            client.expect(len(data), _nothing)
+            client.expect(len(data), nothing)
         # The cost of a server elsewhere is not seen: it is 0.
         alone = (steps or [step])[0]["cost_us"]
         steps.append(step | {"idle": count, "growth": step["cost_us"] / alone if alone else 1.0})
     return {"steps": steps}
 
 
-def _nothing() -> None:
+def nothing() -> None:
     """What a client does that is to fall silent."""
 
 
@@ -136,7 +136,7 @@ async def paced(
         if rate:
             load.loop.call_soon(spin)
 
-    _quiet_collector()
+    quiet_collector()
     steps = []
     for offered in rates:
         rate, upcoming = offered, clock()
@@ -157,7 +157,7 @@ def _quantile(seconds: list[float], share: float) -> float:
     return sorted(seconds)[int(share * len(seconds))] * MICROSECONDS
 
 
-def _quiet_collector() -> None:
+def quiet_collector() -> None:
     """Keep the client's own garbage collector out of what is measured."""
     gc.collect()
     gc.disable()
