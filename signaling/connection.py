@@ -1,7 +1,7 @@
 """One WebSocket on a gevent socket, behind flask-sock's interface: ``receive``, ``send``, ``close``.
 
 Reading waits in the greenlet of the request. What needs no waiting can be dealt with in the event loop before it comes
-to that: to switch to a greenlet and back costs more than to pass on a message.
+to that: to switch to a greenlet and back costs more than to pass on a message. See :mod:`signaling.turn` for when.
 
 Writing never waits: see :mod:`signaling.outbound`.
 """
@@ -27,6 +27,7 @@ from . import frames
 from .inbound import Inbound
 from .outbound import WOULD_BLOCK, Outbound
 from .protocol import CloseCode
+from .turn import Turn
 
 # At least a TLS record: then nothing is ever left decrypted inside OpenSSL, where waiting on the socket misses it.
 _READ_BYTES = 65_536
@@ -53,7 +54,9 @@ class Connection:
 
     __slots__ = (
         "__weakref__",
+        "_arrived",
         "_close_timeout",
+        "_gone",
         "_hub",
         "_inbound",
         "_outbound",
@@ -62,6 +65,7 @@ class Connection:
         "_reader",
         "_sock",
         "_transmit",
+        "_turn",
         "_watcher",
         "at_once",
         "close_code",
@@ -90,6 +94,9 @@ class Connection:
         self._pinged = 0.0
         self._sock = sock
         self._hub = gevent.get_hub()
+        self._turn = Turn.of(self._hub)
+        # Whether something was read that is not dealt with, and whether nothing more can be read.
+        self._arrived = self._gone = False
         # The greenlet that waits to read, while it does.
         self._reader: greenlet | None = None
         self._watcher: Any = self._hub.loop.io(sock.fileno(), _READABLE)
@@ -121,47 +128,63 @@ class Connection:
                 self._wait()
 
     def _wait(self) -> None:
-        """Wait until there is something for the reader: a message, an end, or, after the end, bytes to read.
+        """Wait until there is something for the reader: a message, an end, or, after the end, whatever came.
 
         The watcher goes on from one wait to the next: to start and stop it each time, as ``hub.wait`` does, costs
         half a microsecond a message.
         """
         self._reader = getcurrent()
         if not self._watcher.active:
-            self._watcher.start(self._wake)
+            self._watcher.start(self._readable)
         try:
             self._hub.switch()
         finally:
             self._reader = None
 
-    def _wake(self) -> None:
-        # In the event loop. While nobody waits, what there is to read would call this again and again.
-        reader = self._reader
-        if reader is None:
+    def _readable(self) -> None:
+        if self._reader is None:
+            # While nobody waits, what there is to read would call this again and again.
             self._watcher.stop()
             return
+        if self._arrived:
+            return
+        # A call by the attribute itself takes the slow way of a method that is not found.
+        read = self._read
         try:
-            if self.close_code is None and self._read_at_once():
-                return
-        except Exception as error:
-            reader.throw(error)
-        else:
-            reader.switch()
-
-    def _read_at_once(self) -> bool:
-        """Read once, and deal with what came; False when something is left to the reader."""
-        try:
-            data = self._read(_READ_BYTES)
+            data = read(_READ_BYTES)
         except WOULD_BLOCK:
-            return True
+            return
         except ssl.SSLEOFError:
             data = b""
         except OSError as error:
-            self._end(CloseCode.ABNORMAL, str(error))
-            return False
-        if not data:
-            self._end(CloseCode.ABNORMAL, "the TCP connection ended")
-            return False
+            self._lose(str(error))
+            return
+        if data:
+            self._arrived = True
+            self._turn.arrived(self, data)
+        else:
+            self._lose("the TCP connection ended")
+
+    def take(self, data: bytes) -> None:
+        """Deal with what was read, in the event loop; what is left is the reader's."""
+        self._arrived = False
+        reader = self._reader
+        if self.close_code is not None:
+            # All that still counts is the answer to our close.
+            self._inbound.feed(data)
+            self._inbound.messages.clear()
+            self._resume()
+        elif reader is not None:
+            try:
+                if self._deal_with(data):
+                    return
+            except Exception as error:
+                reader.throw(error)
+            else:
+                reader.switch()
+
+    def _deal_with(self, data: bytes) -> bool:
+        """Deal with what needs no waiting; False when something is left to the reader."""
         self.heard = True
         inbound = self._inbound
         inbound.feed(data)
@@ -173,12 +196,25 @@ class Connection:
         messages = inbound.messages
         if len(messages) > 1:
             messages.reverse()
-        while messages and self.at_once(messages[-1]):
+        at_once = self.at_once
+        while messages and at_once(messages[-1]):
             messages.pop()
         if inbound.replies:
             self._transmit(b"".join(inbound.replies))
             inbound.replies.clear()
         return not messages and inbound.close_code is None and self.close_code is None
+
+    def _lose(self, reason: str) -> None:
+        self._gone = True
+        self._watcher.stop()
+        if self.close_code is None:
+            self._end(CloseCode.ABNORMAL, reason)
+        else:
+            self._resume()
+
+    def _resume(self) -> None:
+        if self._reader is not None:
+            self._reader.switch()
 
     def _take_pong(self) -> None:
         self._inbound.pong = False
@@ -223,7 +259,7 @@ class Connection:
             return
         self.close_code, self.close_reason = code, reason
         if self._reader is not None:
-            self._hub.loop.run_callback(self._wake)
+            self._hub.loop.run_callback(self._resume)
 
     def _abort(self, reason: str) -> None:
         self._outbound.drop()
@@ -265,18 +301,8 @@ class Connection:
             # We failed the connection (RFC 6455, section 7.1.7): the client learns of the end even if it does not
             # answer, and what it already sent must be read, or the kernel resets the connection under our frame.
             gevent.socket.socket.shutdown(self._sock, socket.SHUT_WR)
-        while not inbound.answered:
+        while not inbound.answered and not self._gone:
             self._wait()
-            try:
-                data = self._read(_READ_BYTES)
-            except WOULD_BLOCK:
-                continue
-            except OSError:
-                return
-            if not data:
-                return
-            inbound.feed(data)
-            inbound.messages.clear()
 
 
 def _never(_: str | bytes) -> bool:

@@ -1,4 +1,4 @@
-"""What is sent to one client: at once what its socket takes, the rest from a bounded buffer.
+"""What is sent to one client: at the end of the loop's turn what its socket takes, the rest from a bounded buffer.
 
 Sending never waits. What does not fit is kept, and a greenlet empties it; while there is something kept, everything
 queues behind it. So a slow or dead reader costs its own call, nobody else's.
@@ -15,6 +15,8 @@ from typing import Any, NoReturn
 import gevent
 import gevent.socket
 
+from .turn import Turn
+
 WOULD_BLOCK = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 """What a socket that never waits says where it would have to."""
 
@@ -24,18 +26,24 @@ _WRITE_BYTES = 65_536
 
 _WRITABLE = 2
 
+_MOST_QUEUED = 64
+"""Messages that wait for the end of a turn; whoever sends more without ever waiting is not to fill the memory."""
+
 
 class Outbound:
     """The bytes on their way to one client."""
 
-    __slots__ = ("_broke", "_hub", "_kept", "_most", "_sock", "_write", "_writer")
+    __slots__ = ("_broke", "_hub", "_kept", "_most", "_queue", "_sock", "_turn", "_write", "_writer")
 
     def __init__(self, sock: gevent.socket.socket, most: int, broke: Callable[[str], None]) -> None:
         """Keep up to ``most`` bytes; ``broke`` is called, with the reason, when no more can be sent."""
         self._sock = sock
         self._hub = gevent.get_hub()
+        self._turn = Turn.of(self._hub)
         self._most = most
         self._broke = broke
+        # What this turn of the loop is to send, and what the socket did not take.
+        self._queue: list[bytes] = []
         self._kept = bytearray()
         self._writer: gevent.Greenlet[[], None] | None = None
         # gevent's sockets are non-blocking underneath. Its Python layers would wait.
@@ -43,17 +51,33 @@ class Outbound:
         self._write: Any = tls.write if tls else partial(os.write, sock.fileno())
 
     def __len__(self) -> int:
-        """The number of bytes that are kept."""
-        return len(self._kept)
+        """The number of bytes that are not sent yet."""
+        return len(self._kept) + sum(map(len, self._queue))
 
     def transmit(self, data: bytes) -> None:
-        """Send ``data``. Neither waits nor raises."""
+        """Send ``data`` at the end of this turn of the loop. Neither waits nor raises."""
+        queue = self._queue
+        if not queue:
+            self._turn.produced(self)
+        queue.append(data)
+        if len(queue) >= _MOST_QUEUED:
+            self.flush()
+
+    def flush(self) -> None:
+        """Send now what there is to send. Neither waits nor raises."""
+        queue = self._queue
+        if not queue:
+            return
+        data = queue[0] if len(queue) == 1 else b"".join(queue)
+        queue.clear()
         sent = 0
         if not self._kept:
+            # A call by the attribute itself takes the slow way of a method that is not found.
+            write = self._write
             try:
-                sent = self._write(data if len(data) <= _WRITE_BYTES else data[:_WRITE_BYTES])
+                sent = write(data if len(data) <= _WRITE_BYTES else data[:_WRITE_BYTES])
                 while sent < len(data):
-                    sent += self._write(data[sent : sent + _WRITE_BYTES])
+                    sent += write(data[sent : sent + _WRITE_BYTES])
                 return
             except WOULD_BLOCK:
                 pass
@@ -64,9 +88,9 @@ class Outbound:
         if len(self._kept) > self._most:
             self._broke(f"it reads too slowly: {len(self._kept)} bytes were waiting for it")
         elif self._writer is None:
-            self._writer = gevent.spawn(self._flush)
+            self._writer = gevent.spawn(self._empty)
 
-    def _flush(self) -> None:
+    def _empty(self) -> None:
         watcher = self._hub.loop.io(self._sock.fileno(), _WRITABLE)
         try:
             while self._kept:
@@ -84,16 +108,19 @@ class Outbound:
             self._writer = None
 
     def drop(self) -> None:
-        """Forget what is kept."""
+        """Forget what is not sent yet."""
+        self._queue.clear()
         self._kept.clear()
 
     def finish(self) -> None:
         """Wait until all of it is sent."""
+        self.flush()
         if self._writer is not None:
             self._writer.join()
 
     def release(self) -> None:
         """Send no more, and let go of the socket."""
+        self._queue.clear()
         if self._writer is not None:
             self._writer.kill()
         self._write = self._broke = _released
