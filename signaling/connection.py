@@ -148,7 +148,6 @@ class Connection:
             return
         if self._arrived:
             return
-        # A call by the attribute itself takes the slow way of a method that is not found.
         read = self._read
         try:
             data = read(_READ_BYTES)
@@ -233,7 +232,10 @@ class Connection:
     def send_text(self, payload: bytes, *more: bytes) -> None:
         """Send text messages of UTF-8 payloads in one go; nothing happens when the connection is closed."""
         if self.close_code is None:
-            self._transmit(frames.text(payload) + b"".join(map(frames.text, more)) if more else frames.text(payload))
+            transmit = self._transmit
+            transmit(frames.text(payload))
+            for payload in more:
+                transmit(frames.text(payload))
 
     def ping(self) -> None:
         """Send a ping; whatever arrives next sets :attr:`heard`."""

@@ -72,7 +72,6 @@ class Outbound:
         queue.clear()
         sent = 0
         if not self._kept:
-            # A call by the attribute itself takes the slow way of a method that is not found.
             write = self._write
             try:
                 sent = write(data if len(data) <= _WRITE_BYTES else data[:_WRITE_BYTES])

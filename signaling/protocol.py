@@ -99,7 +99,7 @@ class Message(msgspec.Struct, frozen=True, gc=False):
     apiKey: Raw = _ABSENT
 
 
-class User(NamedTuple):
+class User(msgspec.Struct, frozen=True, gc=False):
     """A user's id: ``key`` tells users apart, ``json`` is the id as the client wrote it."""
 
     key: str
