@@ -20,6 +20,7 @@ import hiredis
 from gevent.event import AsyncResult
 
 from .outbound import WOULD_BLOCK, Outbound
+from .turn import Turn
 
 log = logging.getLogger(__name__)
 
@@ -75,16 +76,17 @@ class Link:
         self._told = broke
         self._publish = publish
         self._most = most_bytes
-        self._loop = gevent.get_hub().loop
+        hub = gevent.get_hub()
+        self._turn = Turn.of(hub)
         self._replies = hiredis.Reader()
         self._waiting: deque[Then | None] = deque()
-        # What is to be published when the loop has seen to all that arrived.
+        # What is to be published at the end of this turn of the loop.
         self._batches: dict[bytes, list[bytes]] = {}
         self._batched = 0
         self._outbound = Outbound(sock, most_bytes, self.end)
         tls = getattr(sock, "_sslobj", None)
         self._read: Any = tls.read if tls else partial(os.read, sock.fileno())
-        self._watcher: Any = self._loop.io(sock.fileno(), _READABLE)
+        self._watcher: Any = hub.loop.io(sock.fileno(), _READABLE)
         self._watcher.start(self._readable)
 
     @property
@@ -104,14 +106,14 @@ class Link:
             if then is not None:
                 then(LinkError(self.broken))
             return
-        self._flush()
+        self.flush()
         self._waiting.append(then)
         self._outbound.transmit(_pack(command))
 
     def push(self, *command: str | bytes) -> None:
         """Send a command that is answered by a push, such as ``SUBSCRIBE``. Neither waits nor raises."""
         if not self.broken:
-            self._flush()
+            self.flush()
             self._outbound.transmit(_pack(command))
 
     def ask(self, *command: str | bytes, seconds: float) -> Any:
@@ -138,16 +140,17 @@ class Link:
     def publish(self, channel: bytes, record: bytes) -> None:
         """Publish ``record`` with all that goes to ``channel`` in this turn of the loop. Neither waits nor raises."""
         if not self._batches:
-            self._loop.run_callback(self._flush)
+            self._turn.produced(self)
         batch = self._batches.get(channel)
         if batch is None:
             batch = self._batches[channel] = []
         batch.append(record)
         self._batched += len(record)
         if self._batched > MOST_BATCH_BYTES:
-            self._flush()
+            self.flush()
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
+        """Send now what there is to publish. Neither waits nor raises."""
         if not self._batches or self.broken:
             return
         batches, self._batches, self._batched = self._batches, {}, 0
