@@ -7,6 +7,9 @@ import json
 import resource
 import subprocess
 import sys
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -44,10 +47,14 @@ def _compare(options: argparse.Namespace) -> str:
         for number in range(options.rounds):
             for name, scenario in wanted.items():
                 job = _job(scenario, servers, saturation)
-                for kind in scenario.servers[:: -1 if number % 2 else 1]:
-                    _say(f"round {number + 1} of {options.rounds}: {name}, {kind}")
-                    with servers.running(kind, scenario.tls) as server:
-                        results[name][kind].append(_load(job, server, joins=kind != "c"))
+                order = scenario.servers[:: -1 if number % 2 else 1]
+                for kinds in [order] if scenario.together else [(kind,) for kind in order]:
+                    _say(f"round {number + 1} of {options.rounds}: {name}, {' and '.join(kinds)}")
+                    with ExitStack() as running:
+                        started = [running.enter_context(servers.running(kind, scenario.tls)) for kind in kinds]
+                        steps = _load(job, started, joins="c" not in kinds)
+                    for at, kind in enumerate(kinds):
+                        results[name][kind].append([steps[at]] if scenario.together else steps)
     if options.figure:
         figure.draw(results, options.figure)
     return f"{report.table(results, wanted)}\n\n{report.context(options.rounds)}"
@@ -61,7 +68,7 @@ def _job(scenario: Scenario, servers: Servers, saturation: dict[tuple[str, bool]
         if key not in saturation:
             _say(f"how much {scenario.saturated} can relay, {'TLS' if scenario.tls else 'plain'}")
             with servers.running(*key) as server:
-                step = _load({"kind": "relay"}, server)[0]
+                step = _load({"kind": "relay"}, [server])[0]
             saturation[key] = step["rate"] / min(1, step["server_busy"])
         job["rates"] = [share * saturation[key] for share in shares]
     return job
@@ -69,7 +76,8 @@ def _job(scenario: Scenario, servers: Servers, saturation: dict[tuple[str, bool]
 
 def _elsewhere(options: argparse.Namespace) -> str:
     """Throughput and latency of the server at a URL; its CPU cannot be seen from here."""
-    target: dict[str, Any] = {"urls": options.url, "verify": not options.insecure, "pairs": options.pairs}
+    server = {"urls": options.url, "verify": not options.insecure}
+    target: dict[str, Any] = {"servers": [server], "pairs": options.pairs}
     _say(f"{options.pairs} pairs, one message in flight in each")
     [full] = _run({"kind": "relay"} | target)
     _say("latency at a quarter, a half and three quarters of that")
@@ -90,8 +98,8 @@ def _elsewhere(options: argparse.Namespace) -> str:
     )
 
 
-def _load(job: dict[str, Any], server: Server, joins: bool = True) -> list[Step]:
-    return _run(job | {"urls": server.urls, "pids": server.pids, "redis": server.redis, "joins": joins})
+def _load(job: dict[str, Any], servers: Sequence[Server], joins: bool = True) -> list[Step]:
+    return _run(job | {"servers": [asdict(server) | {"joins": joins} for server in servers]})
 
 
 def _run(job: dict[str, Any]) -> list[Step]:

@@ -1,9 +1,9 @@
 """The load: one job in a process of its own, so that its CPU is not the server's.
 
 The job is JSON in the first argument; what it measured is printed as JSON. CPU and memory are those of the process
-trees under the job's `pids` and `redis`, where it has them. For example:
+trees under the `pids` and `redis` of a server, where it has them. For example:
 
-    python load.py '{"kind": "relay", "urls": ["ws://127.0.0.1:8443/"], "pids": [4711], "seconds": 2}'
+    python load.py '{"kind": "relay", "servers": [{"urls": ["ws://127.0.0.1:8443/"], "pids": [4711]}], "seconds": 2}'
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ import resource
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from statistics import mean
 from typing import Any
 
 import usage
@@ -29,6 +30,7 @@ from picows import WSError
 from servers import client_core
 
 SETTLE_SECONDS = 6
+QUIET_SECONDS = 0.05
 RESULT = dict[str, Any]
 
 
@@ -49,22 +51,65 @@ async def relay(
         await load.open((count - beside) // 2)
         beside = count
         quiet_collector()
-        for client in itertools.chain(*opened):
-            client.expect(len(data), partial(client.send, data))
-        for first, _ in opened:
-            first.send(data)
+        _begin(opened, data)
         await load.hold(warm)
         step = await load.measured(seconds)
-        for client in itertools.chain(*opened):
-            client.expect(len(data), nothing)
+        _cease(opened)
         # The cost of a server elsewhere is not seen: it is 0.
         alone = (steps or [step])[0]["cost_us"]
         steps.append(step | {"idle": count, "growth": step["cost_us"] / alone if alone else 1.0})
     return {"steps": steps}
 
 
-def nothing() -> None:
-    """What a client does that is to fall silent."""
+async def alternate(
+    *loads: Load, pairs: int = 50, payload: str = "candidate", turns: int = 15, seconds: float = 0.4
+) -> RESULT:
+    """Ping-pong at several servers in turns, each shorter than the speed of a shared machine holds still.
+
+    One step for each server: its cost over all its turns.
+    """
+    data = PAYLOADS[payload]
+    opened = [await load.open(pairs) for load in loads]
+    quiet_collector()
+    measured: list[list[RESULT]] = [[] for _ in loads]
+    for turn in range(turns + 1):
+        # Each is as often the first as it is the last.
+        for at in range(len(loads))[:: -1 if turn % 2 else 1]:
+            load = loads[at]
+            _begin(opened[at], data)
+            await load.hold(QUIET_SECONDS)
+            step = await load.measured(seconds)
+            _cease(opened[at])
+            await load.hold(QUIET_SECONDS)
+            # The first turn warms up.
+            if turn:
+                measured[at].append(step)
+    return {"steps": [_together(steps) for steps in measured]}
+
+
+def _together(steps: list[RESULT]) -> RESULT:
+    """Several turns, all equally long, as one."""
+    rate, busy = mean(step["rate"] for step in steps), mean(step["server_busy"] for step in steps)
+    limits = [step["limit"] for step in steps]
+    return {"cost_us": busy / rate * MICROSECONDS, "rate": rate, "limit": max(set(limits), key=limits.count)}
+
+
+def _begin(pairs: Iterable[tuple[Client, Client]], data: bytes) -> None:
+    """Let one message go to and fro in each pair."""
+    for pair in pairs:
+        for client in pair:
+            client.expect(len(data), partial(client.send, data))
+        pair[0].send(data)
+
+
+def _cease(pairs: Iterable[tuple[Client, Client]]) -> None:
+    """Let all clients fall silent."""
+    for client in itertools.chain(*pairs):
+        client.expect(0, _nothing)
+
+
+def _nothing() -> None:
+    pass
 
 
 async def connect(load: Load, pairs: int = 500, warm_pairs: int = 100) -> RESULT:
@@ -163,19 +208,17 @@ def quiet_collector() -> None:
     gc.disable()
 
 
-KINDS: dict[str, Callable[..., Any]] = {"relay": relay, "connect": connect, "memory": memory, "paced": paced}
+KINDS: dict[str, Callable[..., Any]] = {
+    "relay": relay,
+    "alternate": alternate,
+    "connect": connect,
+    "memory": memory,
+    "paced": paced,
+}
 
 
-async def run(
-    kind: str,
-    urls: Sequence[str],
-    pids: Sequence[int] = (),
-    redis: Sequence[int] = (),
-    joins: bool = True,
-    verify: bool = False,
-    **job: Any,
-) -> RESULT:
-    result: RESULT = await KINDS[kind](Load(urls, pids, redis, joins, verify), **job)
+async def run(kind: str, servers: Sequence[dict[str, Any]], **job: Any) -> RESULT:
+    result: RESULT = await KINDS[kind](*(Load(**server) for server in servers), **job)
     return result
 
 

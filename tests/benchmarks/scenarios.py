@@ -23,7 +23,8 @@ class Figure:
 class Scenario:
     """A job for load.py, the servers it is for, of which the first is compared with the others, and its figures.
 
-    A job's `shares` are of the rate at which the server `saturated` is.
+    A job's `shares` are of the rate at which the server `saturated` is. Where servers differ by little they run
+    `together`, and a job that goes to and fro between them has one step for each.
     """
 
     job: dict[str, Any]
@@ -31,6 +32,7 @@ class Scenario:
     tls: bool = False
     servers: tuple[str, ...] = ("ours", "node")
     saturated: str = "node"
+    together: bool = False
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,7 @@ class Sizes:
 
     warm: float = 1.0
     seconds: float = 3.0
+    turns: int = 15
     idle: tuple[int, ...] = (0, 1000, 3000, 10000)
     connect_pairs: int = 500
     memory: int = 10000
@@ -47,7 +50,7 @@ class Sizes:
 
 
 FULL = Sizes()
-QUICK = Sizes(0.7, 0.8, (0, 2000), 150, 2000, 1000, (0.25, 0.5, 0.75))
+QUICK = Sizes(0.7, 0.8, 4, (0, 2000), 150, 2000, 1000, (0.25, 0.5, 0.75))
 
 
 def scenarios(sizes: Sizes) -> dict[str, Scenario]:
@@ -97,9 +100,10 @@ def scenarios(sizes: Sizes) -> dict[str, Scenario]:
         )
 
     made["guards"] = Scenario(
-        {"kind": "relay"} | time,
+        {"kind": "alternate", "turns": sizes.turns},
         (Figure("relay of a candidate with every limit and gauge on, and off", "µs CPU", "cost_us"),),
         servers=("ours", "bare"),
+        together=True,
     )
 
     # What Redis costs: between two workers, inside one, and at a join.
@@ -114,9 +118,10 @@ def scenarios(sizes: Sizes) -> dict[str, Scenario]:
         servers=("across", "inside", "ours"),
     )
     made["inside"] = Scenario(
-        {"kind": "relay"} | time,
+        {"kind": "alternate", "turns": sizes.turns},
         (Figure("relay of a candidate inside a worker that has a Redis", "µs CPU", "cost_us"),),
         servers=("inside", "ours"),
+        together=True,
     )
     made["connect-across"] = Scenario(
         {"kind": "connect", "pairs": sizes.connect_pairs},
