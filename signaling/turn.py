@@ -1,8 +1,7 @@
 """The turns of an event loop, in three parts: it reads from all who sent, deals with all of that, writes all it led to.
 
-To read, deal with and write one message after the other costs half as much again: all three would always find in the
-processor's caches what the other two need, and each write may wake who waits for it. What goes to one client in a turn
-goes in one write.
+To do the three for one message after the other costs half as much again. What goes to one client in a turn goes in one
+write.
 """
 
 from __future__ import annotations
