@@ -13,7 +13,7 @@ ROOT_TOOLS = crun:crun git:git ip:iproute2 mmdebstrap:mmdebstrap nft:nftables ns
 # What the tests in a browser take from npm.
 MODULES = tests/browser/node_modules/.done tests/benchmarks/node/node_modules/.done
 
-.PHONY: run test lint unit integration redis conformance browser browser-page browser-client browser-firefox proxies containers test-deployment client bench soak soak-crowd soak-minute versions tools requirements ansible-docs clean
+.PHONY: run test lint unit fuzz integration redis conformance browser browser-page browser-client browser-firefox proxies containers test-deployment client bench soak soak-crowd soak-minute versions tools requirements ansible-docs clean
 
 run: $(VENV)/.service
 	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" STATE="$(STATE)" exec sh .ci/serve
@@ -34,6 +34,10 @@ lint: $(VENV)/.tests .venv-ansible/.done
 
 unit: tools $(VENV)/.tests
 	$(VENV)/bin/pytest -q tests/unit
+
+# Ten times as many examples of the properties that anybody's bytes and any order of events must have.
+fuzz: tools $(VENV)/.tests
+	$(VENV)/bin/pytest -q --hypothesis-profile=thorough tests/unit/test_inbound.py tests/unit/test_protocol_fuzz.py tests/unit/test_session_machine.py
 
 integration: $(VENV)/.tests
 	$(VENV)/bin/pytest -q tests/integration $(INTEGRATION)

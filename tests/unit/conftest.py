@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+import hypothesis
 import pytest
 
 from signaling.redis_registry import RedisRegistry
@@ -9,6 +10,11 @@ from signaling.registry import MemoryRegistry
 from signaling.settings import Settings
 from tests.redis_server import Redis, redis_server
 from tests.unit.people import Workers
+
+# `make fuzz` takes the thorough one; the quick one is for who waits for the result.
+hypothesis.settings.register_profile("thorough", max_examples=1_000, deadline=None)
+hypothesis.settings.register_profile("quick", max_examples=100, deadline=None)
+hypothesis.settings.load_profile("quick")
 
 
 @pytest.fixture(scope="session")

@@ -210,7 +210,7 @@ def test_nothing_is_left_of_a_released_connection(connection, wires):
 
 
 def test_a_released_connection_is_gone_without_the_collector(wires):
-    connection = Connection(wires[0])
+    connection = Connection(wires[0], close_timeout=0.1)
     connection.at_once = partial(isinstance, connection)
     gone = weakref.ref(connection)
     connection.close()

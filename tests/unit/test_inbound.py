@@ -6,7 +6,7 @@ import itertools
 import struct
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from websockets.frames import CloseCode, Frame, Opcode
 from websockets.protocol import CLIENT, Protocol
@@ -259,7 +259,6 @@ STREAMS = st.lists(st.one_of(FRAMES, FRAMES, FRAMES, MUTATED), max_size=6).map(b
 @given(stream=STREAMS, cuts=st.lists(st.integers(0, 400), max_size=6))
 @example(stream=frame(0x81, b"a") + frame(0x89) + frame(0x81, b"b"), cuts=[3, 9])
 @example(stream=frame(0x01, b"a" * 19) + frame(0x88, b"b" * 182), cuts=[])
-@settings(max_examples=600, deadline=None)
 def test_both_lanes_agree_on_every_input(stream, cuts):
     """Whatever is sent, and however it is cut, our lanes say what the library alone says of it."""
     ours, judge = Inbound(MAX), Library()

@@ -12,7 +12,7 @@ import re
 from typing import Any
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 
 from signaling.registry import MemoryRegistry, Registry
 from tests.unit.near_json import ANYTHING
@@ -133,7 +133,6 @@ def room() -> tuple[Registry, Witness, Witness]:
 @example('{"type":1,"type":"bye"}')
 @example('{"type":1,"data":01}')
 @example('{"type":"join","userId":"bob","remoteId":"alice"}')
-@settings(max_examples=600, deadline=None)
 def test_every_text_has_the_answer_of_the_protocol(text: str | bytes):
     registry, alice, bob = room()
     alice.says(text)

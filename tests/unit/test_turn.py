@@ -53,9 +53,9 @@ def users() -> Iterator[list[tuple[Connection, gevent.socket.socket]]]:
         yield [(connection, theirs) for connection, (_, theirs) in zip(connections, pairs, strict=True)]
         gevent.killall(readers)
     for connection, (ours, theirs) in zip(connections, pairs, strict=True):
+        theirs.close()
         connection.release()
         ours.close()
-        theirs.close()
 
 
 def test_all_is_dealt_with_before_anything_is_written():
