@@ -19,7 +19,7 @@ run: $(VENV)/.service
 	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" STATE="$(STATE)" exec sh .ci/serve
 
 # The linters first, then what takes longest, so that nothing long is left over for the end.
-CHECKS = lint test-deployment browser-page versions browser-client browser-firefox integration redis soak-minute conformance containers proxies unit client
+CHECKS = lint test-deployment browser-page integration browser-client browser-firefox versions redis conformance proxies soak-minute containers fuzz unit client
 
 # Three at a time, on two cores as well: one of them always waits for something, the deployment most of all. They begin in
 # this order, since none has to wait for the tools any more.
@@ -39,8 +39,9 @@ unit: tools $(VENV)/.tests
 fuzz: tools $(VENV)/.tests
 	$(VENV)/bin/pytest -q --hypothesis-profile=thorough tests/unit/test_inbound.py tests/unit/test_protocol_fuzz.py tests/unit/test_session_machine.py
 
+INTEGRATION ?= tests/integration
 integration: $(VENV)/.tests
-	$(VENV)/bin/pytest -q tests/integration $(INTEGRATION)
+	$(VENV)/bin/pytest -q $(INTEGRATION)
 
 redis: tools $(VENV)/.tests
 	$(VENV)/bin/pytest -q tests/redis
