@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 
 from tests.deployment.controller import Controller
-from tests.deployment.rig import Rig, rig
+from tests.deployment.rig import OPTIONS, Rig, rig
+from tests.deployment.roles import ROLES, playbooks, use
 from tests.deployment.service import Service
 from tests.deployment.unit import Unit
 from tests.deployment.vm import VM
@@ -44,6 +46,32 @@ def service(rig: Rig, controller: Controller) -> Service:
     play = controller.play("site.yml")
     assert play.ok, play.output
     return rig.service()
+
+
+@pytest.fixture(scope="session")
+def turn(service: Service, rig: Rig, controller: Controller) -> Service:
+    """The service with a TURN server and a Redis beside it, until there are more VMs."""
+    play = controller.play("site.yml", **OPTIONS)
+    assert play.ok, play.output
+    return rig.service(port=443)
+
+
+@pytest.fixture(autouse=True)
+def _meanwhile(request: pytest.FixtureRequest) -> None:
+    """Begin at the very first test what a later one waits for."""
+    if any("alone" in item.fixturenames for item in request.session.items):
+        request.getfixturevalue("alone")
+
+
+@pytest.fixture(scope="session")
+def alone(rig: Rig, controller: Controller) -> Iterator[dict[str, Future[None]]]:
+    """Each role alone on a VM of its own, one after the other, while this machine's other core is idle."""
+    folder = playbooks(controller)
+    threads = ThreadPoolExecutor(max_workers=1)
+    try:
+        yield {role: threads.submit(use, role, rig, controller, folder) for role in ROLES}
+    finally:
+        threads.shutdown(cancel_futures=True)
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""The image of a fresh VM, as a provider would hand it over: systemd, sshd, and a user who may use sudo."""
+"""The image of a fresh VM, as providers hand it over: systemd, sshd, python3-apt, and a user who may use sudo."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "signal
 USER = "admin"
 AUTHORITIES = Path("usr/local/share/ca-certificates")
 
-_PACKAGES = "systemd,systemd-sysv,dbus,python3,ca-certificates,iproute2,sudo,openssh-server"
+_PACKAGES = "systemd,systemd-sysv,dbus,python3,ca-certificates,iproute2,sudo,openssh-server,python3-apt"
 _PIP_OPTIONS = ("index-url", "extra-index-url", "trusted-host", "proxy", "cert", "timeout", "default-timeout")
 
 
@@ -41,7 +41,9 @@ def _make(suite: str, root: Path) -> None:
     apt = [f"--aptopt={line}" for line in _apt_options()]
     # When it is interrupted, all that it started ends with it, and all that it mounted is gone.
     alone = ("unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc")
-    run(*alone, "mmdebstrap", "--quiet", "--variant=minbase", f"--include={_PACKAGES}", *apt, suite, root, *_mirror())
+    # With the package lists: those of a stable release are seldom others, and each VM would fetch and read them all.
+    options = ("--quiet", "--variant=minbase", "--skip=cleanup/apt/lists", f"--include={_PACKAGES}")
+    run(*alone, "mmdebstrap", *options, *apt, suite, root, *_mirror())
     for name, text in _machine_files().items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(text)

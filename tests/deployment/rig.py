@@ -24,6 +24,8 @@ from tests.deployment.vm import VM, vm
 COMMANDS = ("git", "ip", "mmdebstrap", "nft", "openssl", "pebble", "pebble-challtestsrv", "ssh", "systemd-nspawn")
 
 DOMAIN = "call.example.org"  # the example inventory's
+# All that an operator may want of one VM.
+OPTIONS = {"signaling_port": 443, "signaling_workers": 2, "coturn_enabled": True, "redis_enabled": True}
 
 LOCK = Path("/run/signaling-deployment.lock")
 

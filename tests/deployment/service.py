@@ -13,22 +13,29 @@ from contextlib import AsyncExitStack, suppress
 from http.client import HTTPSConnection
 from typing import Any
 
+import jwt
 from cryptography import x509
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, WebSocketException
 
 PATIENCE = 20.0
+TURN_TLS_PORT = 5349
 
 
 class Service:
-    """Where it is, and which authority its users trust."""
+    """Where it is, which authority its users trust, and what signs their tokens, where it asks for them."""
 
-    def __init__(self, domain: str, address: str, port: int, root: str) -> None:
+    def __init__(self, domain: str, address: str, port: int, root: str, key: str = "") -> None:
         self.url = f"wss://{domain}:{port}/"
         self.domain = domain
         self.address = address
         self.port = port
         self.trust = ssl.create_default_context(cadata=root)
+        self._key = key
+
+    def token(self, user: str) -> dict[str, str]:
+        """Return what a user shows, for a message; empty where no token is asked for."""
+        return {"token": jwt.encode({"sub": user, "exp": 2**31}, self._key)} if self._key else {}
 
     def _handshake(self) -> ssl.SSLSocket:
         tcp = socket.create_connection((self.address, self.port), PATIENCE)
@@ -43,16 +50,26 @@ class Service:
 
     def health(self) -> dict[str, Any]:
         """Return what ``/healthz`` answers; empty while nobody answers, or not with 200."""
-        connection = HTTPSConnection(self.domain, self.port)
         with suppress(OSError):
-            connection.sock = self._handshake()
-            connection.request("GET", "/healthz")
-            response = connection.getresponse()
-            answer = response.read()
-            connection.close()
-            if response.status == 200:
+            status, answer = self._get("/healthz")
+            if status == 200:
                 return dict(json.loads(answer))
         return {}
+
+    def ice_servers(self) -> list[dict[str, Any]]:
+        """Return what ``/ice-servers`` gives a user."""
+        status, answer = self._get("/ice-servers", Authorization=f"Bearer {self.token('alice').get('token', '')}")
+        assert status == 200, answer
+        return list(json.loads(answer)["iceServers"])
+
+    def _get(self, path: str, **headers: str) -> tuple[int, bytes]:
+        connection = HTTPSConnection(self.domain, self.port)
+        connection.sock = self._handshake()
+        connection.request("GET", path, headers=headers)
+        response = connection.getresponse()
+        answer = response.read()
+        connection.close()
+        return response.status, answer
 
     def call(self, other: Service | None = None) -> Call:
         """Let two users meet; the second one is at another server, where one is given."""
@@ -68,8 +85,8 @@ class Service:
 class Call:
     """Two users who stay connected; a thread of their own answers the server's pings, whatever the test waits for."""
 
-    def __init__(self, *services: Service) -> None:
-        self._services = services
+    def __init__(self, one: Service, other: Service) -> None:
+        self._services = (one, other)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever)
 
@@ -111,9 +128,10 @@ class Call:
             self._alice, self._bob = [
                 await users.enter_async_context(connect(at.url, host=at.address, ssl=at.trust)) for at in self._services
             ]
-            await _send(self._alice, type="join", userId=one, remoteId=other)
+            first, second = self._services
+            await _send(self._alice, type="join", userId=one, remoteId=other, **first.token(one))
             await _hear(self._alice, "created")
-            await _send(self._bob, type="join", userId=other, remoteId=one)
+            await _send(self._bob, type="join", userId=other, remoteId=one, **second.token(other))
             await _hear(self._alice, "ready")
             self._users = users.pop_all()
 

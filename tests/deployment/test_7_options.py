@@ -1,65 +1,41 @@
-"""What else an operator may want: port 443, a TURN server and Redis on the same host; then tokens instead of them."""
+"""What else an operator may want: port 443, a TURN server and Redis on the same host."""
 
 from __future__ import annotations
 
-import json
-import secrets
 import socket
-import ssl
 import subprocess
 import sys
-import urllib.request
 from contextlib import ExitStack
 from pathlib import Path
 
-import jwt
 import pytest
 from cryptography import x509
 
 from tests.deployment.command import wait_until
 from tests.deployment.controller import Controller
 from tests.deployment.network import reaches
-from tests.deployment.rig import Rig
-from tests.deployment.service import Service
+from tests.deployment.rig import OPTIONS
+from tests.deployment.service import TURN_TLS_PORT, Service
 from tests.deployment.unit import Unit
 from tests.deployment.vm import VM
 from tests.driver import ROOT
 
 pytestmark = pytest.mark.timeout(600)
 
-WANTED = {"signaling_port": 443, "coturn_enabled": True, "redis_enabled": True, "signaling_workers": 2}
-TLS_PORT = 5349
 CAP_NET_BIND_SERVICE = 1 << 10
 # The users' name server knows the domain; here a namespace with its own hosts file does.
 WITH_HOSTS = 'mount --bind "$0" /etc/hosts && exec "$@"'
 
 
-@pytest.fixture(scope="module")
-def turn(service: Service, rig: Rig, controller: Controller) -> Service:
-    """The service as it is then."""
-    play = controller.play("site.yml", **WANTED)
-    assert play.ok, play.output
-    return rig.service(port=443)
-
-
 def certificate(service: Service) -> x509.Certificate:
     """What the TURN server shows; one that is not good for the domain is an error."""
     with (
-        socket.create_connection((service.address, TLS_PORT), 20) as tcp,
+        socket.create_connection((service.address, TURN_TLS_PORT), 20) as tcp,
         service.trust.wrap_socket(tcp, server_hostname=service.domain) as tls,
     ):
         shown = tls.getpeercert(binary_form=True)
     assert shown
     return x509.load_der_x509_certificate(shown)
-
-
-def ice_servers(service: Service, controller: Controller, token: str = "") -> list[dict[str, object]]:
-    trust = ssl.create_default_context(cafile=str(controller.authority))
-    trust.check_hostname = False
-    url = f"https://{service.address}:{service.port}/ice-servers"
-    request = urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"} if token else {})
-    with urllib.request.urlopen(request, context=trust) as answer:
-        return list(json.load(answer)["iceServers"])
 
 
 def test_a_port_below_1024_takes_one_right(service: Service, turn: Service, unit: Unit, vm: VM):
@@ -97,12 +73,12 @@ def test_a_call_by_the_relay_alone(turn: Service, controller: Controller, tmp_pa
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert "a call through TURN: connected" in done.stdout
-    _, relay = ice_servers(turn, controller)
+    _, relay = turn.ice_servers()
     assert len(relay["urls"]) == 3
 
 
 def test_a_second_play_changes_nothing(turn: Service, controller: Controller):
-    play = controller.play("site.yml", **WANTED)
+    play = controller.play("site.yml", **OPTIONS)
     assert play.ok, play.output
     assert play.changed == 0, play.output
 
@@ -125,45 +101,3 @@ def test_a_renewed_certificate_is_taken_up(turn: Service, vm: VM):
     wait_until(lambda: certificate(turn).serial_number != first)
     wait_until(lambda: certificate(turn).serial_number == turn.certificate().serial_number)
     assert vm.ssh("systemctl show coturn.service --property=MainPID") == process
-
-
-@pytest.fixture(scope="module")
-def secret() -> str:
-    return secrets.token_hex(32)
-
-
-def test_undone_again_nothing_of_it_is_left_open(
-    service: Service, turn: Service, controller: Controller, vm: VM, unit: Unit, secret: str
-):
-    """The play proves the service by a call as ever, now with tokens of its own."""
-    assert reaches(turn.address, TLS_PORT)
-    play = controller.play("site.yml", signaling_settings={"SIGNALING_JWT_KEY": secret})
-    assert play.ok, play.output
-    assert secret not in play.output
-    assert not reaches(turn.address, TLS_PORT)
-    assert not reaches(turn.address, turn.port)
-    assert "udp" not in vm.ssh("sudo ufw status")
-    token = jwt.encode({"sub": "alice", "exp": 2**31}, secret)
-    assert ice_servers(service, controller, token) == []
-    assert vm.ssh("systemctl is-active coturn.service redis-server.service", check=False) == "inactive\ninactive\n"
-    assert unit.worker
-
-
-def test_nobody_joins_without_a_token_then(service: Service, controller: Controller, vm: VM, secret: str):
-    check = [
-        sys.executable,
-        "-m",
-        "signaling.check",
-        service.url,
-        "--ca",
-        controller.authority,
-        "--connect",
-        service.address,
-    ]
-    done = subprocess.run([*check, "--refused"], cwd=ROOT, capture_output=True, text=True)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert subprocess.run(check, cwd=ROOT, capture_output=True).returncode == 1
-    assert (
-        vm.root(f"grep --recursive --files-with-matches {secret} /etc")
-        == "/etc/signaling/settings.d/10-signaling.env\n"
-    )

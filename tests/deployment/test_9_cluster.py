@@ -1,4 +1,7 @@
-"""Two signaling servers that are one by a Redis: the inventory example-three. The first ran alone until now."""
+"""Two signaling servers that are one by a Redis: the inventory example-three.
+
+The first one was all by itself until now, with a TURN server and a Redis of its own.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +14,12 @@ from dataclasses import dataclass
 
 import pytest
 
+from signaling import __version__
 from tests.deployment.command import wait_until
 from tests.deployment.controller import Controller, Play
 from tests.deployment.network import reaches
 from tests.deployment.rig import Rig
-from tests.deployment.service import Service
+from tests.deployment.service import TURN_TLS_PORT, Service
 from tests.deployment.vm import VM
 
 pytestmark = pytest.mark.timeout(900)
@@ -58,7 +62,7 @@ class Cluster:
 
 
 @pytest.fixture(scope="module")
-def cluster(rig: Rig, vm: VM, controller: Controller) -> Iterator[Cluster]:
+def cluster(rig: Rig, turn: Service, vm: VM, controller: Controller) -> Iterator[Cluster]:
     with rig.beside(SIGNALING[1]) as second, rig.beside(REDIS) as redis:
         vms = {SIGNALING[0]: vm, SIGNALING[1]: second, REDIS: redis}
         rig.acme.lead(SIGNALING[0], vm.address)
@@ -76,6 +80,16 @@ def test_users_of_one_server_meet_users_of_the_other(cluster: Cluster):
         assert service.health()["redis"] == "up"
     with one.call(other) as call:
         assert call.goes_on()
+
+
+def test_of_what_the_first_had_by_itself_nothing_is_left_open(cluster: Cluster, turn: Service):
+    assert cluster.first.ok, cluster.first.output
+    for port in (turn.port, TURN_TLS_PORT):
+        assert not reaches(turn.address, port)
+    vm = cluster.vms[SIGNALING[0]]
+    assert "udp" not in vm.ssh("sudo ufw status")
+    assert vm.ssh("systemctl is-active coturn.service redis-server.service", check=False) == "inactive\ninactive\n"
+    assert cluster.services[0].ice_servers() == []
 
 
 def test_a_second_play_changes_nothing_and_no_output_has_the_password(cluster: Cluster, controller: Controller):
@@ -117,7 +131,8 @@ def test_a_rolling_upgrade_during_which_one_of_them_always_serves(cluster: Clust
     done = threading.Event()
 
     def watch() -> None:
-        while not done.is_set():
+        # A server is away for longer, and handshakes without a pause would slow the upgrade down.
+        while not done.wait(0.1):
             if not any(service.health() for service in cluster.services):
                 outages.append("none of them")
 
@@ -148,5 +163,13 @@ def test_a_release_that_fails_is_taken_back_and_goes_no_further(cluster: Cluster
     assert re.search(r"Release 78\.\S+ runs again", play.output)
     assert cluster.processes()[1] == processes[1]
     assert all(service.health()["version"].startswith("78.") for service in cluster.services)
+    one, other = cluster.services
+    assert one.lets_meet(other)
+
+
+def test_a_rollback(cluster: Cluster, controller: Controller):
+    play = controller.play("rollback.yml", INVENTORY)
+    assert play.ok, play.output
+    assert [service.health()["version"] for service in cluster.services] == [__version__, __version__]
     one, other = cluster.services
     assert one.lets_meet(other)

@@ -25,7 +25,7 @@ _REBOOT = 133  # what systemd-nspawn --keep-unit ends with when the VM wants to 
 
 
 class VM:
-    """The machine. Its disk is an overlay over the image, and outlives the power."""
+    """The machine. Its disk is an overlay over the image, and outlives the power, though not that of the host."""
 
     def __init__(self, domain: str, folder: Path, root: Path, network: Network) -> None:
         self.domain = domain
@@ -121,7 +121,9 @@ def vm(domain: str, image: Path, folder: Path, network: Network) -> Iterator[VM]
         path.mkdir()
     with ExitStack() as undo:
         undo.callback(attempt, "umount", root)
-        run("mount", "-t", "overlay", "overlay", "-o", f"lowerdir={image},upperdir={upper},workdir={work}", root)
+        layers = f"lowerdir={image},upperdir={upper},workdir={work}"
+        # Volatile: it is thrown away in the end, so what is synced need not be written.
+        run("mount", "-t", "overlay", "overlay", "-o", f"{layers},volatile", root)
         machine = VM(domain, folder, root, network)
         undo.callback(machine.power_off)
         yield machine
