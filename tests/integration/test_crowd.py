@@ -12,7 +12,7 @@ from pathlib import Path
 
 from websockets.asyncio.client import ClientConnection, connect
 
-from tests.driver import Server
+from tests.driver import PATIENCE, Server
 
 CROWD = 2_000
 
@@ -27,11 +27,12 @@ def descriptors(pid: int) -> int:
 
 
 async def join_all(server: Server, count: int) -> list[ClientConnection]:
-    gate = asyncio.Semaphore(100)
+    gate = asyncio.Semaphore(20)
 
     async def join(number: int) -> ClientConnection:
         async with gate:
-            socket = await connect(server.ws_url, ssl=server.tls, compression=None, ping_interval=None)
+            options = {"compression": None, "ping_interval": None, "open_timeout": 2 * PATIENCE}
+            socket = await connect(server.ws_url, ssl=server.tls, **options)
             pair, side = divmod(number, 2)
             ids = [f"crowd-{pair}-{side}", f"crowd-{pair}-{1 - side}"]
             await socket.send(json.dumps({"type": "join", "userId": ids[0], "remoteId": ids[1]}))
