@@ -35,7 +35,7 @@ class Writer(Protocol):
 class Turn:
     """What is put off in a turn of one event loop."""
 
-    __slots__ = ("__weakref__", "_arrivals", "_loop", "_scheduled", "_writers")
+    __slots__ = ("_arrivals", "_loop", "_scheduled", "_writers")
 
     def __init__(self, loop: Any) -> None:
         self._loop = loop
