@@ -148,6 +148,7 @@ class Connection:
             return
         if self._arrived:
             return
+        # In two steps, as it is not a method: to look for one first takes longer.
         read = self._read
         try:
             data = read(_READ_BYTES)

@@ -108,7 +108,7 @@ class Session:
         self._leave(LEFT if code in _DELIBERATE else LOST, code)
 
     def _pass_on(self, peer: Peer, message: Message, text: str | bytes, reply: bytes, now: float) -> None:
-        # Called as the attribute itself it would be looked for among the methods first, at each message.
+        # In two steps: `peer.deliver(reply)` looks for a method first, at each message.
         deliver = peer.deliver
         deliver(reply)
         if self._call is not None:
