@@ -38,6 +38,12 @@ class Worker:
     def asks(self, what: str, argument: str = "") -> dict[int, bytes | None]:
         return {node.pid: answer for node, answer in self.colleagues.ask(what, bytes, argument)}
 
+    def asks_in_vain(self, what: str, argument: str = "") -> dict[int, bytes | None]:
+        """Ask what nobody answers, with less patience, since there is nothing to wait for."""
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(colleagues, "PATIENCE_SECONDS", 0.1)
+            return self.asks(what, argument)
+
 
 def until(so: Callable[[], bool]) -> None:
     deadline = time.monotonic() + PATIENCE
@@ -86,7 +92,7 @@ def test_an_answer_that_is_too_long_is_none(worker: Callable[..., Worker]):
     )
     one.knows(two)
     assert one.asks("word") == {2: bytes(MOST_ANSWER_BYTES)}
-    assert one.asks("more") == {2: None}
+    assert one.asks_in_vain("more") == {2: None}
 
 
 def test_the_more_there_are_the_shorter_are_their_answers(
@@ -111,7 +117,7 @@ def test_a_late_answer_finds_nobody_and_is_no_answer_to_the_next_question(worker
         return question.argument.encode()
 
     one, two = worker(), worker(word=late)
-    assert one.knows(two).asks("word", "first") == {2: None}
+    assert one.knows(two).asks_in_vain("word", "first") == {2: None}
     go_on.set()
     assert one.asks("word", "second") == {2: b"second"}
     assert list(one.registry.channels.routes) == [colleagues._QUESTIONS]
@@ -133,7 +139,7 @@ def test_an_answer_takes_its_time_beside_the_event_loop(worker: Callable[..., Wo
         question = colleagues.Question(one.registry.channels.worker, f"{number:016}", "slow", "", 100)
         one.registry.channels.tell(name, colleagues._QUESTIONS, ask(question))
     until(lambda: len(begun) == MOST_ANSWERS)
-    assert one.asks("word") == {2: None}
+    assert one.asks_in_vain("word") == {2: None}
     go_on.set()
     until(lambda: one.asks("word") == {2: b"hi"})
     assert len(begun) == MOST_ANSWERS
