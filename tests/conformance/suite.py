@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import os
 import shutil
@@ -24,8 +25,10 @@ wstest.run()
 
 def find_python() -> str | None:
     """Return a Python 2.7 that has pip, the only one the suite runs on; None when this machine has none."""
-    installed = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")).glob("versions/2.7.*/bin/python")
-    for candidate in ("python2.7", "python2", *map(str, sorted(installed, reverse=True))):
+    pyenv = os.environ.get("PYENV_ROOT") or str(Path.home() / ".pyenv")
+    # Unlike Path.glob, it finds nothing in a folder that is somebody else's.
+    installed = glob.glob("versions/2.7.*/bin/python", root_dir=pyenv)
+    for candidate in ("python2.7", "python2", *(f"{pyenv}/{path}" for path in sorted(installed, reverse=True))):
         program = shutil.which(candidate)
         # What is on the PATH may be a shim of a version that is not active.
         if program and _run(program, "-c", "import pip, sys; assert sys.version_info[:2] == (2, 7)").returncode == 0:
