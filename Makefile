@@ -110,11 +110,11 @@ $(VENV)/.tests: requirements-dev.txt
 	@touch $@
 
 tests/browser/node_modules/.done: tests/browser/package-lock.json | tools
-	@npm ci --prefix $(<D) --silent --no-audit --no-fund
+	@npm ci --prefix $(<D) --loglevel=error --no-audit --no-fund
 	@touch $@
 
 tests/benchmarks/node/node_modules/.done: tests/benchmarks/node/package.json | tools
-	@npm install --prefix $(<D) --silent --no-package-lock --no-audit --no-fund
+	@npm install --prefix $(<D) --loglevel=error --no-package-lock --no-audit --no-fund
 	@touch $@
 
 requirements: $(VENV)/.tests
