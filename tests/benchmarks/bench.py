@@ -7,7 +7,7 @@ import json
 import resource
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
@@ -51,10 +51,9 @@ def _compare(options: argparse.Namespace) -> str:
                 for kinds in [order] if scenario.together else [(kind,) for kind in order]:
                     _say(f"round {number + 1} of {options.rounds}: {name}, {' and '.join(kinds)}")
                     with ExitStack() as running:
-                        started = [running.enter_context(servers.running(kind, scenario.tls)) for kind in kinds]
-                        steps = _load(job, started, joins="c" not in kinds)
-                    for at, kind in enumerate(kinds):
-                        results[name][kind].append([steps[at]] if scenario.together else steps)
+                        started = {kind: running.enter_context(servers.running(kind, scenario.tls)) for kind in kinds}
+                        for kind, steps in zip(kinds, _load(job, started), strict=True):
+                            results[name][kind].append(steps)
     if options.figure:
         figure.draw(results, options.figure)
     return f"{report.table(results, wanted)}\n\n{report.context(options.rounds)}"
@@ -68,7 +67,7 @@ def _job(scenario: Scenario, servers: Servers, saturation: dict[tuple[str, bool]
         if key not in saturation:
             _say(f"how much {scenario.saturated} can relay, {'TLS' if scenario.tls else 'plain'}")
             with servers.running(*key) as server:
-                step = _load({"kind": "relay"}, [server])[0]
+                step = _load({"kind": "relay"}, {key[0]: server})[0][0]
             saturation[key] = step["rate"] / min(1, step["server_busy"])
         job["rates"] = [share * saturation[key] for share in shares]
     return job
@@ -79,9 +78,9 @@ def _elsewhere(options: argparse.Namespace) -> str:
     server = {"urls": options.url, "verify": not options.insecure}
     target: dict[str, Any] = {"servers": [server], "pairs": options.pairs}
     _say(f"{options.pairs} pairs, one message in flight in each")
-    [full] = _run({"kind": "relay"} | target)
+    [[full]] = _run({"kind": "relay"} | target)
     _say("latency at a quarter, a half and three quarters of that")
-    paced = _run({"kind": "paced", "rates": [full["rate"] * share for share in (0.25, 0.5, 0.75)]} | target)
+    [paced] = _run({"kind": "paced", "rates": [full["rate"] * share for share in (0.25, 0.5, 0.75)]} | target)
     rows = [(full["rate"], "one in flight in each pair", f"{options.pairs / full['rate'] * 1e3:.2f} (mean)", "-", full)]
     rows += [(s["offered"], "paced", f"{s['p50_us'] / 1e3:.2f}", f"{s['p99_us'] / 1e3:.2f}", s) for s in paced]
     return "\n".join(
@@ -98,17 +97,18 @@ def _elsewhere(options: argparse.Namespace) -> str:
     )
 
 
-def _load(job: dict[str, Any], servers: Sequence[Server], joins: bool = True) -> list[Step]:
-    return _run(job | {"servers": [asdict(server) | {"joins": joins} for server in servers]})
+def _load(job: dict[str, Any], servers: Mapping[str, Server]) -> list[list[Step]]:
+    """Run one job against the servers: the steps of each."""
+    return _run(job | {"servers": [asdict(server) | {"joins": kind != "c"} for kind, server in servers.items()]})
 
 
-def _run(job: dict[str, Any]) -> list[Step]:
-    """Run one job of the load in a process of its own: its steps."""
+def _run(job: dict[str, Any]) -> list[list[Step]]:
+    """Run one job of the load in a process of its own: its steps, for each server."""
     command = [sys.executable, str(HERE / "load.py"), json.dumps(job)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=LOAD_SECONDS)
     if done.returncode:
         raise RuntimeError(f"the load failed: {done.stderr.strip()[-2000:]}")
-    steps: list[Step] = json.loads(done.stdout)["steps"]
+    steps: list[list[Step]] = json.loads(done.stdout)
     return steps
 
 

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import usage
 from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
@@ -146,23 +146,39 @@ class Load:
         server_cpu, redis_cpu = usage.cpu_seconds(self.pids), usage.cpu_seconds(self.redis)
         return Mark(time.perf_counter(), self.messages, server_cpu + redis_cpu, redis_cpu, time.process_time())
 
-    async def measured(self, seconds: float) -> dict[str, Any]:
-        """Hold the load for some seconds: what a relayed message cost, and which side had its core full."""
+    async def span(self, seconds: float) -> Span:
+        """Hold the load for some seconds."""
         before = self.mark()
         await self.hold(seconds)
-        after = self.mark()
-        spending = spent(before, after, after.messages - before.messages)
-        full = "server" if spending["server_busy"] > 0.90 else "client" if spending["client_busy"] > 0.95 else "neither"
-        return spending | {"limit": full}
+        return Span(before, self.mark())
 
 
-def spent(before: Mark, after: Mark, count: int) -> dict[str, Any]:
+class Span(NamedTuple):
+    """From one moment to another."""
+
+    before: Mark
+    after: Mark
+
+    def of(self, field: str) -> float:
+        """Return how much more there is of that field of a mark."""
+        more: float = getattr(self.after, field) - getattr(self.before, field)
+        return more
+
+
+def relayed(spans: Sequence[Span]) -> dict[str, Any]:
+    """Return what a relayed message cost, and which side had its core full."""
+    spending = spent(spans, int(sum(span.of("messages") for span in spans)))
+    full = "server" if spending["server_busy"] > 0.90 else "client" if spending["client_busy"] > 0.95 else "neither"
+    return spending | {"limit": full}
+
+
+def spent(spans: Sequence[Span], count: int) -> dict[str, Any]:
     """CPU for each of `count` things in microseconds, their rate a second, and the CPU of both sides in cores."""
     if not count:
         raise RuntimeError("nothing was relayed")
-    wall = after.at - before.at
-    server, client = after.server_cpu - before.server_cpu, after.client_cpu - before.client_cpu
-    redis = after.redis_cpu - before.redis_cpu
+    wall, server, redis, client = (
+        sum(span.of(field) for span in spans) for field in ("at", "server_cpu", "redis_cpu", "client_cpu")
+    )
     return {
         "cost_us": server / count * MICROSECONDS,
         "redis_cost_us": redis / count * MICROSECONDS,

@@ -23,8 +23,8 @@ class Figure:
 class Scenario:
     """A job for load.py, the servers it is for, of which the first is compared with the others, and its figures.
 
-    A job's `shares` are of the rate at which the server `saturated` is. Where servers differ by little they run
-    `together`, and a job that goes to and fro between them has one step for each.
+    A job's `shares` are of the rate at which the server `saturated` is. The servers run `together`, and the load goes
+    to and fro between them, unless all their connections are too many for it.
     """
 
     job: dict[str, Any]
@@ -32,7 +32,7 @@ class Scenario:
     tls: bool = False
     servers: tuple[str, ...] = ("ours", "node")
     saturated: str = "node"
-    together: bool = False
+    together: bool = True
 
 
 @dataclass(frozen=True)
@@ -40,8 +40,8 @@ class Sizes:
     """How much of everything: seconds, connections, and shares of the saturation rate."""
 
     warm: float = 1.0
-    seconds: float = 3.0
-    turns: int = 15
+    seconds: float = 0.3
+    turns: int = 12
     idle: tuple[int, ...] = (0, 1000, 3000, 10000)
     connect_pairs: int = 500
     memory: int = 10000
@@ -50,12 +50,12 @@ class Sizes:
 
 
 FULL = Sizes()
-QUICK = Sizes(0.7, 0.8, 4, (0, 2000), 150, 2000, 1000, (0.25, 0.5, 0.75))
+QUICK = Sizes(0.7, 0.2, 4, (0, 2000), 150, 2000, 1000, (0.25, 0.5, 0.75))
 
 
 def scenarios(sizes: Sizes) -> dict[str, Scenario]:
     """All scenarios by name."""
-    time = {"warm": sizes.warm, "seconds": sizes.seconds}
+    time = {"warm": sizes.warm, "turns": sizes.turns, "seconds": sizes.seconds}
     half = sizes.shares.index(0.5)
     made: dict[str, Scenario] = {}
 
@@ -88,6 +88,7 @@ def scenarios(sizes: Sizes) -> dict[str, Scenario]:
                 Figure(f"memory of the server with 100 joined, {transport}", "MiB PSS", "start_mib"),
             ),
             tls,
+            together=False,
         )
 
         made["latency" + suffix] = Scenario(
@@ -100,10 +101,9 @@ def scenarios(sizes: Sizes) -> dict[str, Scenario]:
         )
 
     made["guards"] = Scenario(
-        {"kind": "alternate", "turns": sizes.turns},
+        {"kind": "relay"} | time,
         (Figure("relay of a candidate with every limit and gauge on, and off", "µs CPU", "cost_us"),),
         servers=("ours", "bare"),
-        together=True,
     )
 
     # What Redis costs: between two workers, inside one, and at a join.
@@ -118,10 +118,9 @@ def scenarios(sizes: Sizes) -> dict[str, Scenario]:
         servers=("across", "inside", "ours"),
     )
     made["inside"] = Scenario(
-        {"kind": "alternate", "turns": sizes.turns},
+        {"kind": "relay"} | time,
         (Figure("relay of a candidate inside a worker that has a Redis", "µs CPU", "cost_us"),),
         servers=("inside", "ours"),
-        together=True,
     )
     made["connect-across"] = Scenario(
         {"kind": "connect", "pairs": sizes.connect_pairs},
@@ -149,5 +148,6 @@ def scenarios(sizes: Sizes) -> dict[str, Scenario]:
             Figure(f"cost {beside}, of that without", "times", "growth"),
         ),
         servers=("ours", "node", "c"),
+        together=False,
     )
     return made

@@ -1,0 +1,121 @@
+"""What the pairs of one server say to each other: as much as it can carry, or as much as is asked for."""
+
+from __future__ import annotations
+
+import itertools
+import random
+import time
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Protocol
+
+from connections import MICROSECONDS, Client, Load
+
+Pairs = list[tuple[Client, Client]]
+
+
+class Traffic(Protocol):
+    """It begins and ceases again and again."""
+
+    load: Load
+
+    def begin(self) -> None: ...
+
+    def cease(self) -> None: ...
+
+    def forget(self) -> None:
+        """Let go of what was noted so far."""
+
+    def noted(self) -> dict[str, Any]:
+        """Return the figures of this kind of traffic alone."""
+
+
+class Rally:
+    """Ping-pong: one message in flight in each pair."""
+
+    def __init__(self, load: Load, pairs: Pairs, data: bytes) -> None:
+        self.load = load
+        self._pairs, self._data = pairs, data
+
+    def begin(self) -> None:
+        for pair in self._pairs:
+            for client in pair:
+                client.expect(len(self._data), partial(client.send, self._data))
+            pair[0].send(self._data)
+
+    def cease(self) -> None:
+        for client in itertools.chain(*self._pairs):
+            client.expect(0, _nothing)
+
+    def forget(self) -> None:
+        pass
+
+    def noted(self) -> dict[str, Any]:
+        return {}
+
+
+class Stream:
+    """Open loop: messages fall due at random (Poisson) at a rate, whether or not earlier ones have arrived.
+
+    Latency counts from the moment a message was due, so a server that stalls pays for all that fell due meanwhile.
+    The client spins to send in time.
+    """
+
+    def __init__(self, load: Load, pairs: Pairs, data: bytes) -> None:
+        self.load = load
+        self.rate = 0.0
+        self._data = data
+        self._goes_on = False
+        self._upcoming = 0.0
+        self._latencies = list[float]()
+        self._lateness = list[float]()
+        clients = list(itertools.chain(*pairs))
+        due = {client: deque[float]() for client in clients}  # of the messages under way to each
+        for client in clients:
+            client.expect(len(data), self._arrival(due[client]))
+        self._turns = itertools.cycle((client.send, due[client.peer].append) for client in clients)
+
+    def begin(self) -> None:
+        self._goes_on = True
+        self._upcoming = time.perf_counter()
+        self._spin()
+
+    def cease(self) -> None:
+        self._goes_on = False
+
+    def forget(self) -> None:
+        self._latencies.clear()
+        self._lateness.clear()
+
+    def noted(self) -> dict[str, Any]:
+        return {
+            "offered": self.rate,
+            "p50_us": _quantile(self._latencies, 0.50),
+            "p99_us": _quantile(self._latencies, 0.99),
+            "late_us": _quantile(self._lateness, 0.99),
+        }
+
+    def _arrival(self, due: deque[float]) -> Callable[[], None]:
+        oldest, note, clock = due.popleft, self._latencies.append, time.perf_counter
+        return lambda: note(clock() - oldest())
+
+    def _spin(self) -> None:
+        if not self._goes_on:
+            return
+        now = time.perf_counter()
+        while self._upcoming <= now:
+            send, note = next(self._turns)
+            note(self._upcoming)
+            send(self._data)
+            self._lateness.append(now - self._upcoming)
+            self._upcoming += random.expovariate(self.rate)
+        self.load.loop.call_soon(self._spin)
+
+
+def _nothing() -> None:
+    pass
+
+
+def _quantile(seconds: list[float], share: float) -> float:
+    return sorted(seconds)[int(share * len(seconds))] * MICROSECONDS
