@@ -75,7 +75,7 @@ class Links:
         self._describe = describe
         self._rooms = rooms
         servers = Servers.of(settings.redis_url)
-        self._connector = Connector(servers, settings.redis_ca, settings.redis_timeout)
+        self._connector = Connector(settings)
         self._scripts = Scripts(sharded=servers.kind == "cluster")
         self._prefix = settings.redis_prefix
         self._seconds = settings.redis_timeout

@@ -13,6 +13,7 @@ from gevent.ssl import SSLContext
 
 from .redis_link import Link, LinkError
 from .redis_url import Address, Servers
+from .settings import Settings
 
 _SLOTS = 16_384
 
@@ -20,11 +21,11 @@ _SLOTS = 16_384
 class Connector:
     """Opens links to the servers, whichever they are at the moment. All of it waits."""
 
-    def __init__(self, servers: Servers, authority: str, seconds: float) -> None:
-        """Wait up to ``seconds`` for each step; ``authority`` is the path of whom TLS trusts."""
-        self._servers = servers
-        self._seconds = seconds
-        self._context = _context(authority) if servers.tls else None
+    def __init__(self, settings: Settings) -> None:
+        self._servers = Servers.of(settings.redis_url)
+        self._seconds = settings.redis_timeout
+        self._sentinel_password = settings.redis_sentinel_password
+        self._context = _context(settings.redis_ca) if self._servers.tls else None
 
     def locate(self) -> dict[Address, list[int]]:
         """Return the servers to write to, and the numbers of the partitions that each has.
@@ -72,6 +73,8 @@ class Connector:
     def _master(self, sentinel: Address) -> dict[Address, list[int]]:
         link = Link(self._connect(sentinel))
         try:
+            if self._sentinel_password:
+                self._ask(link, "AUTH", self._sentinel_password)
             found = self._ask(link, "SENTINEL", "GET-MASTER-ADDR-BY-NAME", self._servers.service)
         finally:
             link.end("done")

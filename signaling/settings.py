@@ -169,6 +169,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             "one worker that has its rooms in its memory; it is never shown."
         ),
     ] = ""
+    redis_sentinel_password: Annotated[
+        str, SECRET, Meta(description="The password of the Sentinels, where they ask for one; it is never shown.")
+    ] = ""
     redis_ca: Annotated[
         str,
         Meta(description="Path of the certificates, in PEM, that a `rediss:` server is checked with."),
@@ -216,11 +219,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             signing_key(self.webhook_secret)
         except ValueError:
             raise SettingsError("SIGNALING_WEBHOOK_SECRET is not usable: what follows whsec_ must be base64") from None
+        kind = ""
         if self.redis_url:
             try:
-                Servers.of(self.redis_url)
+                kind = Servers.of(self.redis_url).kind
             except ValueError as error:
                 raise SettingsError(f"SIGNALING_REDIS_URL is not usable: {error}") from None
+        if self.redis_sentinel_password and kind != "sentinel":
+            raise SettingsError("SIGNALING_REDIS_SENTINEL_PASSWORD is set, but SIGNALING_REDIS_URL names no Sentinels")
         if not self.jwt_key and (self.jwt_audience or self.jwt_issuer):
             set_ = "SIGNALING_JWT_AUDIENCE" if self.jwt_audience else "SIGNALING_JWT_ISSUER"
             raise SettingsError(f"SIGNALING_JWT_KEY is not set: {set_} asks for tokens that nothing would check")

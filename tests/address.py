@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import ssl
-import time
 import urllib.request
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.driver import PATIENCE, Client
+from tests.driver import Client
+from tests.waiting import PATIENCE, wait_until
 
 
 @dataclass(frozen=True)
@@ -44,9 +43,9 @@ class Address:
 
     def wait_until_trusted(self) -> None:
         """Wait until the certificate that is served is the one to trust."""
-        limit = time.monotonic() + PATIENCE
-        while True:
-            with suppress(ssl.SSLCertVerificationError), Client(self):
-                return
-            assert time.monotonic() < limit, "another certificate is still served"
-            time.sleep(0.05)
+
+        def trusts() -> bool:
+            with Client(self):
+                return True
+
+        wait_until(trusts)

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tests.driver import PATIENCE
+from tests.waiting import PATIENCE
 
 BINDING_REQUEST = b"\x00\x01\x00\x00\x21\x12\xa4\x42"
 

@@ -11,7 +11,6 @@ import ssl
 import subprocess
 import sys
 import threading
-import time
 import urllib.error
 import urllib.request
 from collections import deque
@@ -25,8 +24,9 @@ from websockets.frames import Frame, Opcode
 from websockets.protocol import State
 from websockets.uri import parse_uri
 
+from tests.waiting import PATIENCE, wait_until
+
 ROOT = Path(__file__).parent.parent
-PATIENCE = 20.0
 
 
 class Server:
@@ -89,10 +89,7 @@ class Server:
         line = self.wait_for_log(r"Listening at: ")
         self.port = int(re.findall(r":(\d+) \(", line)[0])
         # The connection waits in the backlog until the worker serves; its own to Redis, if any, comes a moment later.
-        deadline = time.monotonic() + PATIENCE
-        while not self._is_well():
-            assert time.monotonic() < deadline, "no Redis:\n" + "\n".join(self.log)
-            time.sleep(0.01)
+        wait_until(self._is_well, told=lambda: "\n".join(self.log))
 
     def _is_well(self) -> bool:
         try:

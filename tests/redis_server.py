@@ -13,7 +13,7 @@ from pathlib import Path
 
 import hiredis
 
-from tests.driver import PATIENCE
+from tests.waiting import PATIENCE
 
 
 class Redis:
@@ -80,17 +80,19 @@ class Redis:
         return sorted(key.decode() for key in found)
 
 
-def ask(port: int, *command: str) -> object:
+def ask(port: int, *command: str, password: str = "") -> object:
     """Send one command to a Redis on this machine, and return the answer."""
     reader = hiredis.Reader()
+    reply: object = None
     with socket.create_connection(("127.0.0.1", port), PATIENCE) as sock:
-        sock.sendall(hiredis.pack_command(command))
-        while (reply := reader.gets()) is False:
-            data = sock.recv(65_536)
-            assert data, "Redis closed the connection"
-            reader.feed(data)
-    if isinstance(reply, Exception):
-        raise reply
+        for words in ([("AUTH", password)] if password else []) + [command]:
+            sock.sendall(hiredis.pack_command(words))
+            while (reply := reader.gets()) is False:
+                data = sock.recv(65_536)
+                assert data, "Redis closed the connection"
+                reader.feed(data)
+            if isinstance(reply, Exception):
+                raise reply
     return reply
 
 

@@ -7,7 +7,7 @@ import json
 import resource
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
@@ -51,8 +51,11 @@ def _compare(options: argparse.Namespace) -> str:
                 for kinds in [order] if scenario.together else [(kind,) for kind in order]:
                     _say(f"round {number + 1} of {options.rounds}: {name}, {' and '.join(kinds)}")
                     with ExitStack() as running:
-                        started = {kind: running.enter_context(servers.running(kind, scenario.tls)) for kind in kinds}
-                        for kind, steps in zip(kinds, _load(job, started), strict=True):
+                        started = [
+                            (kind, running.enter_context(servers.running(kind, scenario.tls)))
+                            for kind in kinds * (2 if scenario.twins else 1)
+                        ]
+                        for kind, steps in zip(kinds, _load(job, started), strict=not scenario.twins):
                             results[name][kind].append(steps)
     if options.figure:
         figure.draw(results, options.figure)
@@ -67,7 +70,7 @@ def _job(scenario: Scenario, servers: Servers, saturation: dict[tuple[str, bool]
         if key not in saturation:
             _say(f"how much {scenario.saturated} can relay, {'TLS' if scenario.tls else 'plain'}")
             with servers.running(*key) as server:
-                step = _load({"kind": "relay"}, {key[0]: server})[0][0]
+                step = _load({"kind": "relay"}, [(key[0], server)])[0][0]
             saturation[key] = step["rate"] / min(1, step["server_busy"])
         job["rates"] = [share * saturation[key] for share in shares]
     return job
@@ -97,9 +100,9 @@ def _elsewhere(options: argparse.Namespace) -> str:
     )
 
 
-def _load(job: dict[str, Any], servers: Mapping[str, Server]) -> list[list[Step]]:
-    """Run one job against the servers: the steps of each."""
-    return _run(job | {"servers": [asdict(server) | {"joins": kind != "c"} for kind, server in servers.items()]})
+def _load(job: dict[str, Any], servers: Sequence[tuple[str, Server]]) -> list[list[Step]]:
+    """Run one job against the servers, each with its kind: the steps of each."""
+    return _run(job | {"servers": [asdict(server) | {"joins": kind != "c"} for kind, server in servers]})
 
 
 def _run(job: dict[str, Any]) -> list[list[Step]]:

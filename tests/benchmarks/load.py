@@ -32,17 +32,17 @@ Steps = list[dict[str, Any]]
 async def relay(
     *loads: Load, pairs: int = 50, payload: str = "candidate", idle: Sequence[int] = (0,), **turns: float
 ) -> list[Steps]:
-    """As many messages as go, one in flight in each pair; measured beside each number of idle joined connections."""
+    """As many messages as go, one in flight in each pair; at the first server beside each number of others, idle."""
     rallies = [Rally(load, await load.open(pairs), PAYLOADS[payload]) for load in loads]
     steps: list[Steps] = [[] for _ in loads]
     beside = 0
     for count in idle:
-        for load in loads:
-            await load.open((count - beside) // 2)
+        await loads[0].open((count - beside) // 2)
         beside = count
-        for before, step in zip(steps, await _in_turns(rallies, **turns), strict=True):
-            # The cost of a server elsewhere is not seen: it is 0.
-            alone = (before or [step])[0]["cost_us"]
+        measured = await _in_turns(rallies, **turns)
+        # The cost of a server elsewhere is not seen: it is 0.
+        alone = measured[-1]["cost_us"]
+        for before, step in zip(steps, measured, strict=True):
             before.append(step | {"idle": count, "growth": step["cost_us"] / alone if alone else 1.0})
     return steps
 

@@ -24,7 +24,8 @@ class Scenario:
     """A job for load.py, the servers it is for, of which the first is compared with the others, and its figures.
 
     A job's `shares` are of the rate at which the server `saturated` is. The servers run `together`, and the load goes
-    to and fro between them, unless all their connections are too many for it.
+    to and fro between them, unless all their connections are too many for it. Of `twins` each is beside one of its own
+    kind, which has nothing to do but the same.
     """
 
     job: dict[str, Any]
@@ -33,6 +34,7 @@ class Scenario:
     servers: tuple[str, ...] = ("ours", "node")
     saturated: str = "node"
     together: bool = True
+    twins: bool = False
 
 
 @dataclass(frozen=True)
@@ -149,5 +151,6 @@ def scenarios(sizes: Sizes) -> dict[str, Scenario]:
         ),
         servers=("ours", "node", "c"),
         together=False,
+        twins=True,
     )
     return made

@@ -8,7 +8,8 @@ import sys
 import pytest
 
 from tests.browser.client.user import User
-from tests.driver import PATIENCE, ROOT
+from tests.driver import ROOT
+from tests.waiting import PATIENCE
 
 
 class Machine:

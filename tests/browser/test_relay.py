@@ -5,7 +5,8 @@ import time
 import pytest
 
 from tests.browser.client.user import User
-from tests.driver import PATIENCE, Server
+from tests.driver import Server
+from tests.waiting import PATIENCE, wait_until
 
 # No more than the browser's own API, so that it is the server which is tested.
 LEARN = """async () => {
@@ -96,8 +97,7 @@ def test_expired_credentials_get_no_relay(new_page, certificate, coturn):
         [turn] = page.evaluate(LEARN)
     expiry = int(turn["username"].partition(":")[0])
     # coturn counts the second of the expiry in.
-    while time.time() < expiry + 1:
-        time.sleep(0.05)
+    wait_until(lambda: time.time() >= expiry + 1)
     page.evaluate(CONNECT)
     assert "a=candidate" not in page.evaluate(DESCRIBE)["sdp"]
     assert set(page.evaluate("refusals")) == {401}

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -18,8 +17,9 @@ import pytest
 from tests.address import Address
 from tests.certificates import make_certificate
 from tests.containers.machine import Machine
-from tests.driver import PATIENCE, ROOT
+from tests.driver import ROOT
 from tests.left_out import leave_out
+from tests.waiting import wait_until
 
 SUITE, PYTHON = "trixie", "3.13"
 BASE = f"localhost/python:{PYTHON}"
@@ -109,7 +109,7 @@ def service(machine: Machine, compose: Compose, certificate: Path) -> Iterator[A
 
 def wait_until_healthy(machine: Machine, container: str) -> None:
     """Wait until the image's own health check says so."""
-    limit = time.monotonic() + PATIENCE
-    while machine.run("podman", "healthcheck", "run", container, check=False).returncode != 0:
-        assert time.monotonic() < limit, machine.run("podman", "logs", container).stdout
-        time.sleep(0.2)
+    wait_until(
+        lambda: machine.run("podman", "healthcheck", "run", container, check=False).returncode == 0,
+        told=lambda: machine.run("podman", "logs", container).stdout,
+    )

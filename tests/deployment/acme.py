@@ -12,8 +12,9 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from tests.deployment.command import run, wait_until
+from tests.deployment.command import run
 from tests.deployment.network import reaches
+from tests.waiting import wait_until
 
 _PATIENCE = 20.0
 _VALIDITY = 90 * 86_400  # as Let's Encrypt's

@@ -12,7 +12,6 @@ from pathlib import Path
 import yaml
 
 from tests.deployment.acme import self_signed
-from tests.deployment.command import wait_until
 from tests.deployment.controller import Controller
 from tests.deployment.image import USER
 from tests.deployment.network import reaches
@@ -20,6 +19,7 @@ from tests.deployment.rig import Rig
 from tests.deployment.service import TURN_TLS_PORT, Service
 from tests.deployment.vm import VM
 from tests.driver import ROOT
+from tests.waiting import wait_until
 
 ROLES = sorted(path.name for path in (ROOT / "ansible/roles").iterdir())
 

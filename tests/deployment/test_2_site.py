@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from tests.deployment.command import wait_until
 from tests.deployment.controller import Controller
 from tests.deployment.network import reaches
 from tests.deployment.service import Service
 from tests.deployment.unit import Unit
 from tests.deployment.vm import VM
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.timeout(600)
 

@@ -9,12 +9,12 @@ from collections.abc import Iterator
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from tests.deployment.command import wait_until
 from tests.deployment.controller import Controller
 from tests.deployment.service import Service
 from tests.deployment.unit import Unit
 from tests.deployment.vm import VM
 from tests.driver import ROOT
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.timeout(600)
 

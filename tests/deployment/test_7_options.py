@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
-from tests.deployment.command import wait_until
 from tests.deployment.controller import Controller
 from tests.deployment.network import reaches
 from tests.deployment.rig import OPTIONS
@@ -19,6 +18,7 @@ from tests.deployment.service import TURN_TLS_PORT, Service
 from tests.deployment.unit import Unit
 from tests.deployment.vm import VM
 from tests.driver import ROOT
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.timeout(600)
 

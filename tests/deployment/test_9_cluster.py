@@ -15,12 +15,12 @@ from dataclasses import dataclass
 import pytest
 
 from signaling import __version__
-from tests.deployment.command import wait_until
 from tests.deployment.controller import Controller, Play
 from tests.deployment.network import reaches
 from tests.deployment.rig import Rig
 from tests.deployment.service import TURN_TLS_PORT, Service
 from tests.deployment.vm import VM
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.timeout(900)
 

@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from tests.deployment.command import attempt, run, wait_until
+from tests.deployment.command import attempt, run
 from tests.deployment.image import AUTHORITIES, USER
 from tests.deployment.network import Network
+from tests.waiting import wait_until
 
 PATIENCE = 60.0
 

@@ -8,7 +8,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from http.client import HTTPResponse
 from pathlib import Path
 from typing import Any
@@ -16,10 +16,11 @@ from typing import Any
 import jwt
 import pytest
 
-from tests.driver import PATIENCE, ROOT, Client, Server
+from tests.driver import ROOT, Client, Server
 from tests.integration.test_http import ask
 from tests.integration.test_process import fails_to_start
 from tests.unit.test_tokens import PRIVATE, RSA, SECRET, handmade, jwk, jwks, pem, private_pem, put, token
+from tests.waiting import wait_until
 
 TURN = {"SIGNALING_TURN_URLS": "turn:turn.example.org", "SIGNALING_TURN_SECRET": "north"}
 
@@ -122,8 +123,7 @@ def test_a_token_that_expires_in_a_call_ends_nothing(certificate: Path):
         assert join(alice, short)["type"] == "created"
         assert join(bob, token(sub="bob"), "bob", "alice")["type"] == "joined"
         bob.receive()
-        while time.time() < expiry:
-            time.sleep(0.05)
+        wait_until(lambda: time.time() >= expiry)
         assert join(late, short, remote="carol")["message"] == "Unauthorized: the token has expired"
         alice.send(type="message", data="still here")
         assert bob.receive()["data"] == "still here"
@@ -137,12 +137,6 @@ def test_keys_are_rotated_under_a_running_server(certificate: Path, tmp_path: Pa
     def lets_in(given: str) -> bool:
         with Client(server) as somebody:
             return join(somebody, given, remote="carol")["type"] == "created"
-
-    def wait_until(condition: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + PATIENCE
-        while not condition():
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
 
     with Server(certificate, SIGNALING_JWT_KEY=path) as server, Client(server) as alice:
         assert join(alice, old)["type"] == "created"

@@ -11,7 +11,8 @@ import pytest
 from cryptography import x509
 
 from tests.certificates import make_certificate
-from tests.driver import PATIENCE, Server, meet
+from tests.driver import Server, meet
+from tests.waiting import PATIENCE
 
 
 def replace(old: Path, new: Path, *, key: bool = True) -> None:

@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 
 from tests.certificates import make_certificate
-from tests.driver import PATIENCE, ROOT, Client, Server
+from tests.driver import ROOT, Client, Server
+from tests.waiting import PATIENCE
 
 
 def check(*arguments: object, program: tuple[str, ...] = ("-m", "signaling.check")) -> subprocess.CompletedProcess[str]:

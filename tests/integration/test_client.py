@@ -14,7 +14,8 @@ import pytest
 
 from tests.certificates import make_certificate
 from tests.coturn import Coturn
-from tests.driver import PATIENCE, ROOT, Client, Server
+from tests.driver import ROOT, Client, Server
+from tests.waiting import PATIENCE
 
 CLIENT = [sys.executable, "-m", "signaling.client"]
 GOOD = r"connected, \d\d+ pictures, echo after [\d.]+ ms\n"

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from websockets.asyncio.client import ClientConnection, connect
 
-from tests.driver import PATIENCE, Server
+from tests.driver import Server
+from tests.waiting import PATIENCE
 
 CROWD = 2_000
 

@@ -14,7 +14,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from tests.driver import PATIENCE, Server
+from tests.driver import Server
+from tests.waiting import PATIENCE
 
 CROWD = 2_000
 HANDSHAKE = (

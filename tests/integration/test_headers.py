@@ -9,7 +9,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.driver import PATIENCE, Client, Server
+from tests.driver import Client, Server
+from tests.waiting import PATIENCE
 
 HANDSHAKE = {
     "Connection": "Upgrade",

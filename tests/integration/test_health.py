@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.driver import PATIENCE, ROOT, Server
+from tests.driver import ROOT, Server
+from tests.waiting import PATIENCE
 
 
 def ask(**settings: object) -> tuple[int, str]:

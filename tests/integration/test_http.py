@@ -6,7 +6,8 @@ import http.client
 
 import pytest
 
-from tests.driver import PATIENCE, Client, Server
+from tests.driver import Client, Server
+from tests.waiting import PATIENCE
 
 HANDSHAKE = {
     "Connection": "Upgrade",

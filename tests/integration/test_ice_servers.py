@@ -14,8 +14,9 @@ from aioice.turn import create_turn_endpoint
 from signaling.ice import ice_servers
 from signaling.settings import Settings
 from tests.coturn import Coturn
-from tests.driver import PATIENCE, Client, Server
+from tests.driver import Client, Server
 from tests.integration.test_http import ask
+from tests.waiting import PATIENCE, wait_until
 
 
 @pytest.fixture(scope="module")
@@ -115,8 +116,7 @@ def test_expired_credentials_are_refused(coturn: Coturn, certificate):
         [turn] = offered(server)
     expiry = int(turn["username"].partition(":")[0])
     # coturn counts the second of the expiry in.
-    while time.time() < expiry + 1:
-        time.sleep(0.05)
+    wait_until(lambda: time.time() >= expiry + 1)
     refused(coturn, turn["username"], turn["credential"])
 
 

@@ -10,14 +10,16 @@ import subprocess
 import time
 import urllib.request
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.driver import PATIENCE, Client, Mute, Server, meet
+from tests.driver import Client, Mute, Server, meet
 from tests.integration.test_http import ask
 from tests.integration.test_process import fails_to_start
+from tests.waiting import PATIENCE, wait_until
 
 TOKEN = "of=the/scraper"
 
@@ -47,13 +49,16 @@ def scrape(server: Server) -> dict[str, float]:
 
 def changes(server: Server, before: dict[str, float], **expected: float) -> dict[str, float]:
     """What there is more than before of the samples that are expected, as soon as it is that, or in the end."""
-    deadline = time.monotonic() + PATIENCE
-    while True:
+    found: dict[str, float] = {}
+
+    def as_expected() -> bool:
         now = scrape(server)
-        found = {name: now[name] - before[name] for name in expected}
-        if found == expected or time.monotonic() > deadline:
-            return found
-        time.sleep(0.05)
+        found.update({name: now[name] - before[name] for name in expected})
+        return found == expected
+
+    with suppress(AssertionError):
+        wait_until(as_expected)
+    return found
 
 
 def own_port(server: Server) -> str:
@@ -106,14 +111,9 @@ def test_the_heartbeat_is_measured(metered: Server):
     before = scrape(metered)
     with Client(metered) as client:
         client.join("heart", "beat")
-        deadline = time.monotonic() + PATIENCE
-        while (
-            scrape(metered)["signaling_heartbeat_round_trip_seconds_count"]
-            == (before["signaling_heartbeat_round_trip_seconds_count"])
-        ):
-            # It answers pings while it receives.
-            assert client.quiet()
-            assert time.monotonic() < deadline
+        count = "signaling_heartbeat_round_trip_seconds_count"
+        # It answers pings while it receives.
+        wait_until(lambda: client.quiet() and scrape(metered)[count] > before[count])
         assert scrape(metered)["signaling_event_loop_lag_seconds_count"] > 0
 
 

@@ -9,7 +9,7 @@ import signal
 import socket
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,9 +18,10 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from signaling.colleagues import PATIENCE_SECONDS
-from tests.driver import PATIENCE, Client, Server
+from tests.driver import Client, Server
 from tests.integration.test_http import ask
 from tests.redis_server import Redis, redis_server
+from tests.waiting import PATIENCE, wait_until
 
 TOKEN = "secret"
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
@@ -48,17 +49,8 @@ def worker(redis: Redis, certificate: Path, **settings: Any) -> Server:
 def both(redis: Redis, certificate: Path) -> Iterator[tuple[Server, Server]]:
     with worker(redis, certificate) as one, worker(redis, certificate) as other:
         for server in (one, other):
-            eventually(lambda server=server: len(server.health()["nodes"]) == 2)
+            wait_until(lambda server=server: len(server.health()["nodes"]) == 2)
         yield one, other
-
-
-def eventually(look: Callable[[], T]) -> T:
-    """What is found as soon as it is something: what is told at a beat takes one."""
-    deadline = time.monotonic() + PATIENCE
-    while not (found := look()):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    return found
 
 
 def name(server: Server) -> str:
@@ -104,7 +96,7 @@ def test_the_health_of_each_is_that_of_all(both: tuple[Server, Server]):
     alice, bob = meet_apart(*both)
     with alice, bob:
         for server in both:
-            health = eventually(lambda server=server: (h := server.health())["connections"] == 2 and h)
+            health = wait_until(lambda server=server: (h := server.health())["connections"] == 2 and h)
             assert (health["status"], health["redis"], health["rooms"], health["node"]) == ("ok", "up", 1, name(server))
             assert [node["node"] for node in health["nodes"]] == sorted(map(name, both))
             assert [node["connections"] for node in health["nodes"]] == [1, 1]
@@ -181,14 +173,14 @@ def test_a_call_between_two_workers_is_one_call(both: tuple[Server, Server]):
             seen.append(call["number"])
         assert seen[0] == seen[1]
         assert get(one, "/ops/state.json")["calls"] == {"waiting": 0, "negotiating": 0, "settled": 1}
-    [over] = eventually(lambda: get(one, "/ops/calls.json?user=ann")["recent"])
+    [over] = wait_until(lambda: get(one, "/ops/calls.json?user=ann")["recent"])
     assert (over["state"], over["number"]) == ("over", seen[0])
     assert [step["what"] for step in over["steps"][-2:]] == ["left", "left"]
 
 
 def test_who_does_not_answer_is_named_and_nobody_waits_longer(redis: Redis, certificate: Path):
     with worker(redis, certificate) as one, worker(redis, certificate) as other:
-        eventually(lambda: name(other) in {node["node"] for node in one.health()["nodes"]})
+        wait_until(lambda: name(other) in {node["node"] for node in one.health()["nodes"]})
         with held(other):
             begin = time.monotonic()
             state = get(one, "/ops/state.json")
@@ -200,12 +192,12 @@ def test_who_does_not_answer_is_named_and_nobody_waits_longer(redis: Redis, cert
             page = scrape(one)
             assert (page[f"signaling_node_up{{{name(one)}}}"], page[f"signaling_node_up{{{name(other)}}}"]) == (1, 0)
             assert f"signaling_connections{{{name(other)}}}" not in page
-        eventually(lambda: scrape(one).get(f"signaling_node_up{{{name(other)}}}") == 1)
+        wait_until(lambda: scrape(one).get(f"signaling_node_up{{{name(other)}}}") == 1)
 
 
 def test_while_redis_is_down_each_tells_of_itself_and_wants_nobody(certificate: Path):
     with redis_server() as redis, worker(redis, certificate) as one, worker(redis, certificate):
-        eventually(lambda: len(one.health()["nodes"]) == 2)
+        wait_until(lambda: len(one.health()["nodes"]) == 2)
         with Client(one) as alice:
             alice.join("alice", "bob")
             redis.end()
@@ -225,7 +217,7 @@ def test_while_redis_is_down_each_tells_of_itself_and_wants_nobody(certificate: 
 
             redis.start()
             one.wait_until_up()
-            eventually(lambda: len(one.health()["nodes"]) == 2)
+            wait_until(lambda: len(one.health()["nodes"]) == 2)
 
 
 def test_the_port_of_the_metrics_goes_from_worker_to_worker(redis: Redis, certificate: Path):

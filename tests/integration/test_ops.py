@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,8 +11,9 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.driver import PATIENCE, Client, Server, meet
+from tests.driver import Client, Server, meet
 from tests.integration.test_http import ask
+from tests.waiting import PATIENCE, wait_until
 
 TOKEN = "für den Betrieb"
 PAGES = ["/ops", "/ops/state.json", "/ops/calls.json"]
@@ -42,11 +42,7 @@ def get(server: Server, path: str) -> dict[str, Any]:
 
 def call_of(server: Server, user: str, kind: str = "open") -> dict[str, Any]:
     """The one call of `user`, as soon as it is there."""
-    deadline = time.monotonic() + PATIENCE
-    while not (found := get(server, f"/ops/calls.json?user={quote(user)}")[kind]):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    (call,) = found
+    (call,) = wait_until(lambda: get(server, f"/ops/calls.json?user={quote(user)}")[kind])
     return call
 
 
@@ -128,9 +124,7 @@ def test_calls_are_the_newest_first_and_found_by_a_part_of_the_name(operated: Se
     for number in range(3):
         with Client(operated) as client:
             client.join(f"Zed {number}", "nobody")
-    deadline = time.monotonic() + PATIENCE
-    while len(found := get(operated, "/ops/calls.json?user=zED")["recent"]) < 3:
-        assert time.monotonic() < deadline
+    found = wait_until(lambda: len(f := get(operated, "/ops/calls.json?user=zED")["recent"]) == 3 and f)
     assert [call["users"][0] for call in found] == ["Zed 2", "Zed 1", "Zed 0"]
     assert get(operated, "/ops/calls.json?user=nobody-else") == {"open": [], "recent": [], "most": 100}
 

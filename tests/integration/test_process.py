@@ -13,7 +13,8 @@ import pytest
 from websockets.exceptions import InvalidStatus
 
 from tests.certificates import make_certificate
-from tests.driver import PATIENCE, Client, Mute, Server, meet
+from tests.driver import Client, Mute, Server, meet
+from tests.waiting import PATIENCE, wait_until
 
 
 def fails_to_start(*arguments: str, **settings: object) -> list[str]:
@@ -138,8 +139,7 @@ def test_systemd_hears_of_the_start_and_of_each_turn_of_the_watchdog(tmp_path: P
             assert heard[1:] == [b"WATCHDOG=1"] * 2
             # A worker that stands still is silent.
             os.kill(server.worker, signal.SIGSTOP)
-            while Path(f"/proc/{server.worker}/stat").read_text().split()[2] != "T":
-                time.sleep(0.01)
+            wait_until(lambda: Path(f"/proc/{server.worker}/stat").read_text().split()[2] == "T")
             systemd.setblocking(False)
             with suppress(BlockingIOError):
                 while systemd.recv(1000):

@@ -13,7 +13,8 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from tests.driver import PATIENCE, Client, Mute, Server, meet
+from tests.driver import Client, Mute, Server, meet
+from tests.waiting import PATIENCE
 
 
 def run(work: Coroutine[Any, Any, Any]) -> Any:

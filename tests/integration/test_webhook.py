@@ -17,7 +17,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from tests.driver import PATIENCE, Client, Server, meet
+from tests.driver import Client, Server, meet
+from tests.waiting import PATIENCE
 
 KEY = b"twenty-four bytes or more"
 SECRET = "whsec_" + base64.b64encode(KEY).decode()

@@ -6,14 +6,14 @@ import os
 import signal
 import socket
 import subprocess
-import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import ClassVar, Self
 
 from tests.address import Address
-from tests.driver import PATIENCE, ROOT
+from tests.driver import ROOT
+from tests.waiting import PATIENCE, wait_until
 
 Upstream = int | Path | Sequence[int]
 
@@ -56,11 +56,9 @@ class Proxy:
         self.place_certificate()
         with self.log.open("w") as log:
             self.process = subprocess.Popen(self.command(), stdout=log, stderr=subprocess.STDOUT)
-        limit = time.monotonic() + PATIENCE
-        while not accepts(self.https.port):
-            assert self.process.poll() is None, self.log.read_text()
-            assert time.monotonic() < limit, self.log.read_text()
-            time.sleep(0.02)
+        over = self.process.poll
+        wait_until(lambda: accepts(self.https.port) or over() is not None, told=self.log.read_text)
+        assert over() is None, self.log.read_text()
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -18,11 +18,12 @@ from urllib.parse import quote
 import pytest
 from websockets.exceptions import InvalidStatus
 
-from tests.driver import PATIENCE, ROOT, Client, Server
+from tests.driver import ROOT, Client, Server
 from tests.proxies.conftest import StartProxy
 from tests.proxies.proxy import HAProxy, ManyBehindHAProxy, ManyBehindNginx, Nginx, Proxy, free_port
-from tests.proxies.test_proxies import APP, call, wait_for_status
+from tests.proxies.test_proxies import APP, call, status
 from tests.redis_server import Redis, redis_server
+from tests.waiting import wait_until
 
 NODE_TIMEOUT = 3
 
@@ -201,10 +202,10 @@ def test_without_any_host_there_is_an_error_and_one_that_is_back_is_taken_in_aga
         call(proxy.https)
         for host in hosts:
             host.signal(signal.SIGTERM)
-        wait_for_status(proxy.https, 502 if issubclass(kind, Nginx) else 503)
+        wait_until(lambda: status(proxy.https) == (502 if issubclass(kind, Nginx) else 503))
         hosts[0].wait()
         with Host(redis, hosts[0].port):
-            wait_for_status(proxy.https, 200)
+            wait_until(lambda: status(proxy.https) == 200)
             call(proxy.https)
 
 
@@ -213,7 +214,7 @@ def test_haproxy_finds_out_that_a_host_stands_still(redis: Redis, start_proxy: S
         proxy = start_proxy(ManyBehindHAProxy, ports(hosts))
         os.kill(hosts[0].worker, signal.SIGSTOP)
         try:
-            wait_for_line(proxy, "Server signaling/one is DOWN")
+            wait_until(lambda: "Server signaling/one is DOWN" in proxy.log.read_text(), told=proxy.log.read_text)
             for _ in range(4):
                 call(proxy.https)
         finally:
@@ -311,10 +312,3 @@ def talk(one: Client, other: Client) -> None:
     for speaker, listener in (one, other), (other, one):
         speaker.send(type="message", data="hello")
         assert listener.receive()["data"] == "hello"
-
-
-def wait_for_line(proxy: Proxy, text: str) -> None:
-    limit = time.monotonic() + PATIENCE
-    while text not in proxy.log.read_text():
-        assert time.monotonic() < limit, proxy.log.read_text()
-        time.sleep(0.05)

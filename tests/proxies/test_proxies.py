@@ -6,7 +6,6 @@ import http.client
 import json
 import signal
 import threading
-import time
 import urllib.error
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -17,9 +16,10 @@ from websockets.sync.client import connect
 
 from tests.address import Address
 from tests.certificates import make_certificate
-from tests.driver import PATIENCE, ROOT, Client, Server, meet
+from tests.driver import ROOT, Client, Server, meet
 from tests.proxies.conftest import StartProxy
 from tests.proxies.proxy import HAProxy, Nginx, Proxy
+from tests.waiting import PATIENCE, wait_until
 
 # An app of somebody else's, which shows what it is told of a request.
 APP = """
@@ -150,13 +150,13 @@ def test_a_restart_of_the_service(kind: type[Proxy], start_proxy: StartProxy, po
         assert server.wait() == 0
     assert status(proxy.https) == {Nginx: 502, HAProxy: 503}[kind]
     with Server(SIGNALING_BIND="127.0.0.1", PORT=port):
-        wait_for_status(proxy.https, 200)
+        wait_until(lambda: status(proxy.https) == 200)
         call(proxy.https)
 
 
 def test_haproxy_goes_by_the_health_of_the_service(service: Server, start_proxy: StartProxy):
     proxy = start_proxy(HAProxy, service.port, {"uri /healthz": "uri /none"})
-    wait_for_status(proxy.https, 503)
+    wait_until(lambda: status(proxy.https) == 503)
 
 
 def test_a_new_certificate_of_the_proxy_cuts_no_call(proxy: Proxy, certificate: Path):
@@ -192,10 +192,3 @@ def status(address: Address) -> int:
     except urllib.error.HTTPError as error:
         with error:
             return error.code
-
-
-def wait_for_status(address: Address, expected: int) -> None:
-    limit = time.monotonic() + PATIENCE
-    while (seen := status(address)) != expected:
-        assert time.monotonic() < limit, f"still {seen}"
-        time.sleep(0.1)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import time
-from contextlib import suppress
 from typing import Any
 
 import msgspec
 
-from tests.driver import PATIENCE, Client, Server
+from tests.driver import Client, Server
 from tests.redis_server import Redis
 
 
@@ -53,14 +51,3 @@ def indexed(redis: Redis) -> set[str]:
             assert isinstance(ids, list)
             found |= {id_.decode() for id_ in ids}
     return found
-
-
-def wait_until(condition: Any, patience: float = PATIENCE) -> None:
-    """Wait for what no event tells of."""
-    deadline = time.monotonic() + patience
-    while True:
-        with suppress(OSError, AssertionError):
-            if condition():
-                return
-        assert time.monotonic() < deadline, "it never came"
-        time.sleep(0.02)

@@ -9,8 +9,9 @@ import time
 from tests.driver import Client, Server, meet
 from tests.redis.cable import Cable
 from tests.redis.conftest import NODE_TIMEOUT, REDIS_TIMEOUT, connected, host
-from tests.redis.people import in_redis, indexed, meet_across, talk, types, wait_until
+from tests.redis.people import in_redis, indexed, meet_across, talk, types
 from tests.redis_server import Redis, redis_server
+from tests.waiting import wait_until
 
 NO_JOIN = {
     "type": "error",

@@ -15,8 +15,9 @@ from signaling.restart import workers
 from tests.driver import Client, Server
 from tests.integration.test_races import everything, join, open_all, run, settle
 from tests.redis.conftest import host
-from tests.redis.people import in_redis, indexed, meet_across, talk, types, wait_until
+from tests.redis.people import in_redis, indexed, meet_across, talk, types
 from tests.redis_server import Redis
+from tests.waiting import wait_until
 
 
 def test_a_call_across_hosts_is_as_one_within(one: Server, other: Server, redis: Redis):

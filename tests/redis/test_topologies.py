@@ -11,11 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.driver import PATIENCE, Client, Server, meet
+from tests.driver import Client, Server, meet
 from tests.integration.test_metrics import own_port
 from tests.redis.conftest import connected, host
-from tests.redis.people import meet_across, talk, types, wait_until
+from tests.redis.people import meet_across, talk, types
 from tests.redis_server import Redis, ask, free_port, redis_server
+from tests.waiting import PATIENCE, wait_until
+
+WATCHWORD = "who-goes-there"
+"""The password of the Sentinels."""
 
 
 @pytest.fixture
@@ -32,6 +36,7 @@ def sentinel(folder: Path, master: int) -> Redis:
         f"sentinel monitor calls 127.0.0.1 {master} 1\n"
         "sentinel down-after-milliseconds calls 1000\n"
         "sentinel failover-timeout calls 5000\n"
+        f"requirepass {WATCHWORD}\n"
     )
     return Redis(folder, free_port(), str(file), "--sentinel", ready=b"Sentinel ID is")
 
@@ -44,10 +49,11 @@ def test_a_replica_that_sentinels_promote_takes_over(stack: ExitStack, tmp_path:
     watch = sentinel(tmp_path, master.port)
     stack.callback(watch.end)
     watch.start()
-    wait_until(lambda: ask(watch.port, "SENTINEL", "REPLICAS", "calls"))
+    wait_until(lambda: ask(watch.port, "SENTINEL", "REPLICAS", "calls", password=WATCHWORD))
     wait_until(lambda: b"master_link_status:up" in ask(replica.port, "INFO", "replication"))
     url = f"redis+sentinel://127.0.0.1:{watch.port}/calls"
-    one, other = stack.enter_context(host(url)), stack.enter_context(host(url))
+    settings = {"SIGNALING_REDIS_SENTINEL_PASSWORD": WATCHWORD}
+    one, other = (stack.enter_context(host(url, **settings)) for _ in range(2))
     connected(one), connected(other)
     across, inside = meet_across(one, other, "alice", "bob"), meet(one, "in", "side")
     before = [len(one.log), len(other.log)]

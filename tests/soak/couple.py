@@ -7,9 +7,9 @@ import random
 from collections.abc import Awaitable
 from contextlib import suppress
 
-from tests.driver import PATIENCE
 from tests.soak.guest import GoneError, Guest, House
 from tests.soak.pace import Pace
+from tests.waiting import PATIENCE
 
 STEPS_AT_MOST = 25
 _RETRY_SECONDS = 0.2

@@ -20,7 +20,7 @@ from collections import defaultdict
 import msgspec
 
 from signaling.redis_scripts import Seat
-from tests.driver import PATIENCE, Server
+from tests.driver import Server
 from tests.redis_server import Redis, redis_server
 from tests.soak.couple import Couple
 from tests.soak.guest import Guest
@@ -28,6 +28,7 @@ from tests.soak.pace import Pace
 from tests.soak.soak import faults_in_log
 from tests.soak.tally import Tally
 from tests.soak.vitals import children
+from tests.waiting import PATIENCE
 
 WORKERS = 2
 AT_THE_DOOR = 50

@@ -14,8 +14,8 @@ from websockets.frames import Frame, Opcode
 from websockets.protocol import State
 from websockets.uri import parse_uri
 
-from tests.driver import PATIENCE
 from tests.soak.tally import Tally
+from tests.waiting import PATIENCE
 
 _URI = parse_uri("ws://localhost/")
 

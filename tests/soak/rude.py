@@ -12,7 +12,7 @@ from websockets.client import ClientProtocol
 from websockets.protocol import State
 from websockets.uri import parse_uri
 
-from tests.driver import PATIENCE
+from tests.waiting import PATIENCE
 
 _READ_BYTES = 65_536
 _SMALL_BUFFER_BYTES = 4_096

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 
 from websockets.asyncio.client import connect
 
-from tests.driver import PATIENCE
 from tests.soak.pace import Pace
 from tests.soak.rude import Rude
 from tests.soak.tally import Tally
 from tests.soak.user import User
+from tests.waiting import PATIENCE
 
 
 @dataclass

@@ -9,8 +9,8 @@ from typing import Any
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 
-from tests.driver import PATIENCE
 from tests.soak.tally import Tally
+from tests.waiting import PATIENCE
 
 
 class UnexpectedError(Exception):

@@ -15,8 +15,8 @@ from signaling.colleagues import MOST_ANSWER_BYTES, MOST_ANSWERS, PATIENCE_SECON
 from signaling.node import Node
 from signaling.redis_registry import RedisRegistry
 from signaling.settings import Settings
-from tests.driver import PATIENCE
 from tests.redis_server import Redis
+from tests.waiting import PATIENCE
 
 
 class Worker:

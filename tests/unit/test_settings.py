@@ -91,6 +91,13 @@ def test_turn_needs_urls_and_a_secret(given, missing):
     assert str(error.value) == (f"{missing} is not set: TURN needs both SIGNALING_TURN_URLS and SIGNALING_TURN_SECRET")
 
 
+@pytest.mark.parametrize("url", ["", "redis://localhost", "redis+cluster://localhost"])
+def test_a_password_of_sentinels_needs_sentinels(url):
+    with pytest.raises(SettingsError) as error:
+        Settings.load({"SIGNALING_REDIS_URL": url, "SIGNALING_REDIS_SENTINEL_PASSWORD": "hush"})
+    assert str(error.value) == ("SIGNALING_REDIS_SENTINEL_PASSWORD is set, but SIGNALING_REDIS_URL names no Sentinels")
+
+
 def test_a_secret_is_never_shown():
     with pytest.raises(SettingsError) as error:
         Settings.load({"SIGNALING_TURN_SECRET": 20_261_122})

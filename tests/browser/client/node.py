@@ -6,10 +6,10 @@ import os
 import socket
 import ssl
 import subprocess
-import time
 from pathlib import Path
 
-from tests.driver import PATIENCE, ROOT
+from tests.driver import ROOT
+from tests.waiting import PATIENCE, wait_until
 
 FOLDER = ROOT / "tests" / "benchmarks" / "node"
 
@@ -28,12 +28,12 @@ class NodeServer:
         )
 
     def __enter__(self) -> NodeServer:
-        deadline = time.monotonic() + PATIENCE
-        while not self._answers():
-            if self.process.poll() is not None or time.monotonic() > deadline:
-                self.stop()
-                raise AssertionError("the Node.js server does not answer")
-            time.sleep(0.05)  # nothing to wait on: a port does not tell when it opens
+        try:
+            wait_until(lambda: self._answers() or self.process.poll() is not None)
+            assert self.process.poll() is None, "the Node.js server ended"
+        except AssertionError:
+            self.stop()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -6,11 +6,12 @@ import json
 import os
 import re
 import subprocess
-import time
 from pathlib import Path
 from typing import Any
 
 from websockets.sync.client import connect
+
+from tests.waiting import wait_until
 
 FIREFOX = "firefox-esr"
 PATIENCE = 60  # seconds; a first start takes about five, on a machine that is not busy
@@ -73,12 +74,13 @@ class Firefox:
             self._process.wait()
 
     def _address(self) -> str:
-        deadline = time.monotonic() + PATIENCE
-        while not (found := re.search(r"WebDriver BiDi listening on (ws://\S+)\n", self._log.read_text())):
-            assert self._process.poll() is None, f"Firefox ended: {self._log.read_text()}"
-            assert time.monotonic() < deadline, f"Firefox cannot be reached: {self._log.read_text()}"
-            time.sleep(0.05)
-        return found[1]
+        def found() -> re.Match[str] | None:
+            return re.search(r"WebDriver BiDi listening on (ws://\S+)\n", self._log.read_text())
+
+        wait_until(lambda: found() or self._process.poll() is not None, PATIENCE, self._log.read_text)
+        match = found()
+        assert match is not None, f"Firefox ended: {self._log.read_text()}"
+        return match[1]
 
     def ask(self, method: str, **params: Any) -> dict[str, Any]:
         """The result of a command; events that come before it are kept in `events`."""
