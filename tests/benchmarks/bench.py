@@ -57,9 +57,11 @@ def _compare(options: argparse.Namespace) -> str:
                         ]
                         for kind, steps in zip(kinds, _load(job, started), strict=not scenario.twins):
                             results[name][kind].append(steps)
+    text = f"{report.table(results, wanted)}\n\n{report.context(options.rounds)}"
+    # After the revision was looked at: the figure may be a file of it.
     if options.figure:
         figure.draw(results, options.figure)
-    return f"{report.table(results, wanted)}\n\n{report.context(options.rounds)}"
+    return text
 
 
 def _job(scenario: Scenario, servers: Servers, saturation: dict[tuple[str, bool], float]) -> dict[str, Any]:

@@ -40,33 +40,33 @@ PATIENCE_SECONDS = 15
 class Costs:
     """What was measured; µs of CPU unless it says otherwise. See docs/scaling.md for where each is from."""
 
-    connect: float = 2790.0
+    connect: float = 1526.0
     """A TLS handshake, a WebSocket handshake, a join."""
-    leave: float = 943.0
+    leave: float = 406.0
     """A departure, and the end of its connection."""
-    join_shared: float = 612.0
+    join_shared: float = 298.0
     """What a join and a departure are more where the rooms are in Redis."""
-    candidate: float = 66.0
-    offer: float = 88.8
-    crossed: float = 16.4
+    candidate: float = 16.7
+    offer: float = 22.6
+    crossed: float = 6.2
     """What passing a message on to another worker is more than inside one, both workers together."""
-    ping: float = 62.0
+    ping: float = 36.2
     """A WebSocket ping and its pong."""
-    ask: float = 43.5
+    ask: float = 23.1
     """A ``ping`` of the browser client and its answer."""
-    beat: float = 412.0
+    beat: float = 613.0
     """A worker's own part of a heartbeat to Redis, for which it wakes up."""
-    beat_more: float = 25.0
+    beat_more: float = 21.7
     """The same for each further partition."""
-    redis_join: float = 112.0
+    redis_join: float = 71.9
     """Of Redis, for a join and a departure."""
-    redis_published: float = 22.4
+    redis_published: float = 14.6
     """Of Redis, for what it passes on to another worker: a message, or news of a room."""
-    redis_beat: float = 50.0
-    redis_beat_each: float = 2.2
+    redis_beat: float = 29.0
+    redis_beat_each: float = 1.95
     """What a heartbeat is more for each worker there is."""
-    connection_kib: float = 27.4
-    worker_mib: float = 64.9
+    connection_kib: float = 28.1
+    worker_mib: float = 65.1
     seat_bytes: float = 418.0
     """Of Redis, for a user in a room."""
 
