@@ -41,7 +41,7 @@ fuzz: tools $(VENV)/.tests
 
 INTEGRATION ?= tests/integration
 integration: $(VENV)/.tests
-	$(VENV)/bin/pytest -q $(INTEGRATION)
+	$(VENV)/bin/pytest -q --durations=10 $(INTEGRATION)
 
 redis: tools $(VENV)/.tests
 	$(VENV)/bin/pytest -q tests/redis
@@ -52,7 +52,7 @@ conformance: $(VENV)/.tests
 browser: browser-page browser-client browser-firefox
 
 browser-page: tools $(VENV)/.tests $(MODULES)
-	sh .ci/apart $(VENV)/bin/pytest -q tests/browser/test_*.py
+	sh .ci/apart $(VENV)/bin/pytest -q --durations=10 tests/browser/test_*.py
 
 browser-client: tools $(VENV)/.tests $(MODULES)
 	sh .ci/apart $(VENV)/bin/pytest -q tests/browser/client
@@ -68,7 +68,7 @@ containers: tools $(VENV)/.tests
 
 # The playbooks against a VM that boots here; SUITES="bookworm trixie" for more than one Debian.
 test-deployment: tools $(VENV)/.tests .venv-ansible/.done
-	$(VENV)/bin/pytest -q tests/deployment
+	$(VENV)/bin/pytest -q --durations=10 tests/deployment
 
 client: tools
 	node --test tests/client/

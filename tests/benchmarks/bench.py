@@ -134,7 +134,7 @@ def _say(text: str) -> None:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="bench.py", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="smaller and shorter, a few minutes in all")
-    parser.add_argument("--rounds", type=int, help="how often everything is measured (5; 2 with --quick)")
+    parser.add_argument("--rounds", type=int, help="how often everything is measured (3; 2 with --quick)")
     parser.add_argument("--only", action="append", choices=list(scenarios(FULL)), help="this scenario; can be repeated")
     parser.add_argument(
         "--env",
@@ -155,7 +155,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--pairs", type=int, default=50, help="with --url: how many pairs (50)")
     parser.add_argument("--insecure", action="store_true", help="with --url: do not verify its certificate")
     options = parser.parse_args()
-    options.rounds = options.rounds or (2 if options.quick else 5)
+    options.rounds = options.rounds or (2 if options.quick else 3)
     if options.figure and options.only and not set(options.only) & set(figure.SCENARIOS):
         parser.error(f"--figure needs one of the scenarios {', '.join(figure.SCENARIOS)}")
     return options
