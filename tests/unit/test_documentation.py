@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from signaling import protocol
-from signaling.environment import variable_name
+from signaling.environment import is_secret, variable_name
 from signaling.protocol import CloseCode, ErrorCode
 from signaling.session import Session
 from signaling.settings import Settings
@@ -53,6 +53,12 @@ def described_settings() -> dict[str, list[str]]:
         variable_name(field.name): [in_words(field.default), properties[field.name]["description"]]
         for field in msgspec.structs.fields(Settings)
     }
+
+
+def test_the_settings_that_are_never_shown_are_those_that_the_operator_is_told_of():
+    sentence = section(ROOT / "docs/deployment.md", "Secrets").partition("are in no log line")[0]
+    secrets = {variable_name(field.name) for field in msgspec.structs.fields(Settings) if is_secret(field)}
+    assert set(re.findall(r"`(\w+)`", sentence)) == secrets
 
 
 def test_the_readme_lists_every_setting_with_its_default_and_its_sentence():
