@@ -10,9 +10,10 @@ The way of a relayed message, one room after the other::
                                            registry.py   the lock-protected pairs of members; redis_registry.py,
                                                          those that several workers share
 
-Around it: ``endpoint.py`` (the flask-sock route and the handshake), ``service.py`` (what all sessions share),
-``connections.py`` (all WebSockets of a worker: counted, pinged, drained), ``extension.py`` (:class:`Signaling`),
-``pages.py`` (HTTP), ``ice.py`` (STUN and TURN servers), ``hooks.py`` (what ``gunicorn.conf.py`` calls).
+Around it: ``extension.py`` (:class:`Signaling`, the adapter to Flask), ``node.py`` (one worker's runtime of one app),
+``endpoint.py`` (the flask-sock route and the handshake), ``service.py`` (what all sessions of a node share),
+``connections.py`` (all WebSockets of a node: counted, pinged, drained), ``pages.py`` (HTTP), ``ice.py`` (STUN and TURN
+servers), ``hooks.py`` (what ``gunicorn.conf.py`` calls).
 
 Locks: ``tokens.py`` (who may join), ``origins.py``, ``addresses.py``, ``limits.py``. Gauges: ``observer.py`` (what is
 counted), ``calls.py`` (what happened in each call), ``metrics.py``, ``ops.py``. ``docs/architecture.md`` has the rest.

@@ -18,7 +18,7 @@ from gevent.event import Event
 from gevent.lock import BoundedSemaphore
 from gevent.pool import Pool
 
-from .node import Node
+from .node_info import NodeInfo
 
 if TYPE_CHECKING:
     from .redis_channels import Channels
@@ -59,7 +59,7 @@ Answer = Callable[[Question], bytes]
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode_question = msgspec.msgpack.Decoder(Question).decode
-_decode_node = msgspec.json.Decoder(Node).decode
+_decode_node = msgspec.json.Decoder(NodeInfo).decode
 
 
 class Colleagues:
@@ -78,7 +78,7 @@ class Colleagues:
         """Return whether all of Redis can be reached: ``up`` or ``down``."""
         return "up" if self._channels.up else "down"
 
-    def nodes(self) -> dict[str, Node]:
+    def nodes(self) -> dict[str, NodeInfo]:
         """Return those that are alive, as of their last beat, by their names in Redis; none while it is down."""
         found = {}
         for worker, words in self._channels.others().items():
@@ -87,7 +87,7 @@ class Colleagues:
                 found[worker] = _decode_node(words)
         return found
 
-    def ask(self, what: str, decode: Callable[[bytes], T], argument: str = "") -> list[tuple[Node, T | None]]:
+    def ask(self, what: str, decode: Callable[[bytes], T], argument: str = "") -> list[tuple[NodeInfo, T | None]]:
         """Return what each of them answers, None for who does not in time. Waits."""
         nodes = self.nodes()
         if not nodes:

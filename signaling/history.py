@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import gevent
 
 if TYPE_CHECKING:
-    from .extension import Signaling
+    from .node import Node
 
 INTERVAL = 5.0
 """Seconds between two samples."""
@@ -34,9 +34,9 @@ class Sample(NamedTuple):
 class History:
     """The latest samples, oldest first."""
 
-    def __init__(self, service: Signaling) -> None:
+    def __init__(self, node: Node) -> None:
         self.samples: deque[Sample] = deque(maxlen=MOST_SAMPLES)
-        self._service = service
+        self._node = node
         self._lags = (0, 0.0)
         self._sampler: gevent.Greenlet[[], None] | None = None
 
@@ -47,19 +47,19 @@ class History:
 
     def now(self) -> Sample:
         """Return how it is now; its lag is that since the last sample."""
-        service, lag = self._service, self._service.observer.lag
+        node, lag = self._node, self._node.observer.lag
         number, total = self._lags
         return Sample(
             time.time(),
-            len(service.connections),
-            len(service.registry),
-            sum(service.observer.relayed.values()),
+            len(node.connections),
+            len(node.registry),
+            sum(node.observer.relayed.values()),
             (lag.total - total) / max(lag.count - number, 1),
         )
 
     def _run(self) -> None:
         while True:
             self.samples.append(self.now())
-            lag = self._service.observer.lag
+            lag = self._node.observer.lag
             self._lags = lag.count, lag.total
             gevent.sleep(INTERVAL)

@@ -123,7 +123,7 @@ def ssl_context(config: Config, default_factory: Any) -> tls.Certificate:
 
 def post_worker_init(worker: Worker) -> None:
     """Make the worker ready: the collector, and the greenlets that watch for its end and for a new certificate."""
-    from . import extension
+    from . import node
 
     # A scan of the port would write a traceback for each probe that is no TLS.
     hub = gevent.get_hub()
@@ -131,30 +131,30 @@ def post_worker_init(worker: Worker) -> None:
     # What is loaded now stays; the collector need not look at it again and again.
     gc.collect()
     gc.freeze()
-    extension.start_all()
+    node.start_all()
     gevent.spawn(_watch_end, worker)
     gevent.spawn(_watch_certificate, load_settings().tls_reload_interval)
 
 
 def worker_exit(server: Arbiter, worker: Worker) -> None:
     """Tell at once whom the drain did not tell yet, and wait for as long as a closing handshake may take."""
-    from . import connections, extension
+    from . import connections, node
 
     connections.close_all()
     limit = time.monotonic() + min(load_settings().close_timeout, _EXIT_SECONDS)
     while connections.open_count() and time.monotonic() < limit:
         gevent.sleep(0.01)
-    extension.finish_all()
+    node.finish_all()
 
 
 def _watch_end(worker: Worker) -> None:
-    from . import connections, extension
+    from . import connections, node
     from .worker import end_waits
 
     # gunicorn calls no hook between the signal and its wait for the requests to end.
     while worker.alive:
         gevent.sleep(_DRAIN_WATCH_SECONDS)
-    extension.stop_all()
+    node.stop_all()
     connections.drain_all()
     # Until now somebody who watches the health over a connection that was open could be told of the drain.
     end_waits()

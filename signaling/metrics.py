@@ -29,14 +29,14 @@ from werkzeug.wrappers import Response as PlainResponse
 from . import __version__, series, tls
 from .guard import Guard
 from .histogram import Histogram
-from .node import Node
+from .node_info import NodeInfo
 from .observer import REASONS
 from .protocol import CloseCode, ErrorCode
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-    from .extension import Signaling
+    from .node import Node
 
 log = logging.getLogger(__name__)
 
@@ -48,25 +48,25 @@ _PATIENCE_SECONDS = 5.0
 
 
 class Figures(Collector):
-    """What is known of one service, each time it is asked for."""
+    """The figures of one node, collected at each scrape."""
 
-    def __init__(self, service: Signaling) -> None:
-        self._service = service
+    def __init__(self, node: Node) -> None:
+        self._node = node
 
     def collect(self) -> Iterator[Metric]:
         """Yield each metric; a label that is known before has its 0 from the start."""
-        service = self._service
-        observer = service.observer
-        kept, slow = service.connections.waiting()
+        node = self._node
+        observer = node.observer
+        kept, slow = node.connections.waiting()
         certificate = tls.status()
         yield InfoMetricFamily(
             "signaling_build",
             "The version of the service and of Python.",
             {"version": __version__, "python": platform.python_version()},
         )
-        yield _gauge("connections", "WebSockets that are open.", len(service.connections))
-        yield _gauge("connections_limit", "WebSockets that may be open.", service.settings.max_connections)
-        yield _gauge("rooms", "Rooms with somebody in them.", len(service.registry))
+        yield _gauge("connections", "WebSockets that are open.", len(node.connections))
+        yield _gauge("connections_limit", "WebSockets that may be open.", node.settings.max_connections)
+        yield _gauge("rooms", "Rooms with somebody in them.", len(node.registry))
         yield _gauges("calls", "Rooms by how far the call is.", "state", observer.calls.states())
         yield _counters("messages_relayed", "Messages passed on, by type.", "type", observer.relayed)
         yield CounterMetricFamily("signaling_joins", "Joins of a room.", observer.joins)
@@ -81,13 +81,13 @@ class Figures(Collector):
         yield _histogram("event_loop_lag_seconds", "How late the event loop was, once a second.", observer.lag)
         yield _histogram("call_answer_seconds", "From ready to the first answer passed on.", observer.answered)
         yield _histogram("call_setup_seconds", "From ready to the last candidate passed on.", observer.settled)
-        if service.shared is not None and service.colleagues is not None:
-            nodes = 1 + len(service.colleagues.nodes())
+        if node.shared is not None and node.colleagues is not None:
+            nodes = 1 + len(node.colleagues.nodes())
             yield _gauge("nodes", "Workers that are alive and share the rooms, as far as this one knows.", nodes)
-            yield _gauge("redis_up", "1 while all of Redis can be reached.", service.colleagues.redis == "up")
-            broken = service.shared.links.broken
+            yield _gauge("redis_up", "1 while all of Redis can be reached.", node.colleagues.redis == "up")
+            broken = node.shared.links.broken
             yield CounterMetricFamily("signaling_redis_disconnects", "Connections to Redis that broke.", broken)
-        if (webhook := service.service.webhook) is not None:
+        if (webhook := node.service.webhook) is not None:
             results = {"delivered": webhook.delivered, "failed": webhook.failed, "dropped": webhook.dropped}
             yield _counters("webhooks", "Webhooks, by what became of them.", "result", results)
         if certificate.not_after is not None:
@@ -136,15 +136,15 @@ def _histogram(name: str, words: str, histogram: Histogram) -> Metric:
 class Metrics:
     """The page of the figures, and the port of its own where the settings ask for one."""
 
-    def __init__(self, service: Signaling) -> None:
-        self._service = service
+    def __init__(self, node: Node) -> None:
+        self._node = node
         self._registry = CollectorRegistry()
-        self._registry.register(Figures(service))
+        self._registry.register(Figures(node))
         ProcessCollector(registry=self._registry)
         GCCollector(registry=self._registry)
-        self._address = service.settings.metrics_address
+        self._address = node.settings.metrics_address
         # A colleague tells that it has the port within that.
-        told_within = service.settings.node_timeout if service.settings.redis_url else 0.0
+        told_within = node.settings.node_timeout if node.settings.redis_url else 0.0
         self._patience = _PATIENCE_SECONDS + told_within
         self._starter: gevent.Greenlet[[], None] | None = None
         self._server: WSGIServer | None = None
@@ -160,11 +160,11 @@ class Metrics:
         It has the series of all workers that share the rooms. Then it waits for their answers.
         """
         encode, content_type = choose_encoder(accept)
-        colleagues = self._service.colleagues
+        colleagues = self._node.colleagues
         if colleagues is None:
             return encode(self._registry), content_type
         told = [(node.name, families) for node, families in colleagues.ask("metrics", series.decode)]
-        own = Node.of(self._service).name, series.families(self._registry)
+        own = NodeInfo.of(self._node).name, series.families(self._registry)
         return encode(series.Page([own, *told])), content_type
 
     def answer(self, _: object) -> bytes:
@@ -205,7 +205,7 @@ class Metrics:
 
     def _is_a_colleagues(self) -> bool:
         """Tell if another worker of this host has the port, and tells of this one too."""
-        colleagues = self._service.colleagues
+        colleagues = self._node.colleagues
         if colleagues is None:
             return False
         # Nobody knows while Redis is down.
@@ -227,17 +227,17 @@ class Metrics:
         return answer(environ, start_response)
 
 
-def add_metrics(blueprint: Blueprint, service: Signaling) -> None:
+def add_metrics(blueprint: Blueprint, node: Node) -> None:
     """Add ``/metrics``, if there is a token for it."""
-    token = service.settings.metrics_token
+    token = node.settings.metrics_token
     if not token:
         return
     guard = Guard(token)
 
     @blueprint.get("/metrics")
     def metrics() -> Response:
-        refusal = guard.refusal(service.client_address())
+        refusal = guard.refusal(node.client_address())
         if refusal is not None:
             return refusal
-        page, content_type = service.metrics.page(request.headers.get("Accept", ""))
+        page, content_type = node.metrics.page(request.headers.get("Accept", ""))
         return Response(page, headers={"Cache-Control": "no-store"}, content_type=content_type)

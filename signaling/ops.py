@@ -14,13 +14,13 @@ from .account import Account, unite
 from .call import Call
 from .diagnosis import diagnose
 from .guard import Guard
-from .node import Node
+from .node_info import NodeInfo
 from .observer import Observer
 from .report import Report, total
 
 if TYPE_CHECKING:
     from .colleagues import Answer
-    from .extension import Signaling
+    from .node import Node
 
 MOST_CALLS = 100
 """Calls of each kind in one answer, those that go on and those that are over."""
@@ -30,16 +30,16 @@ _decode_report = msgspec.msgpack.Decoder(Report).decode
 _decode_accounts = msgspec.msgpack.Decoder(list[Account]).decode
 
 
-def add_ops(blueprint: Blueprint, service: Signaling) -> None:
+def add_ops(blueprint: Blueprint, node: Node) -> None:
     """Add ``/ops`` and what it shows, if there is a token for it."""
-    token = service.settings.ops_token
+    token = node.settings.ops_token
     if not token:
         return
     guard = Guard(token, passwords=True)
 
     @blueprint.get("/ops")
     def ops() -> Response:
-        refusal = guard.refusal(service.client_address())
+        refusal = guard.refusal(node.client_address())
         if refusal is not None:
             return refusal
         response = blueprint.send_static_file("ops/index.html")
@@ -48,35 +48,35 @@ def add_ops(blueprint: Blueprint, service: Signaling) -> None:
 
     @blueprint.get("/ops/state.json")
     def ops_state() -> Response:
-        refusal = guard.refusal(service.client_address())
+        refusal = guard.refusal(node.client_address())
         if refusal is not None:
             return refusal
         # Where gunicorn's configuration is somebody's own, nobody did.
-        service.history.start()
-        return _json(state(service))
+        node.history.start()
+        return _json(state(node))
 
     @blueprint.get("/ops/calls.json")
     def ops_calls() -> Response:
-        refusal = guard.refusal(service.client_address())
-        return refusal or _json(calls(service, request.args.get("user", "").strip()))
+        refusal = guard.refusal(node.client_address())
+        return refusal or _json(calls(node, request.args.get("user", "").strip()))
 
 
-def answers(service: Signaling) -> dict[str, Answer]:
+def answers(node: Node) -> dict[str, Answer]:
     """Return what other workers are answered that ask for their own pages."""
     return {
-        "state": lambda _: _encode(Report.of(service)),
-        "calls": lambda question: _fitting(_found(service, question.argument), question.most),
+        "state": lambda _: _encode(Report.of(node)),
+        "calls": lambda question: _fitting(_found(node, question.argument), question.most),
     }
 
 
-def state(service: Signaling) -> dict[str, Any]:
-    """Return the figures, as far as they are no call's own: of ``service``, and of those that share its rooms."""
-    colleagues = service.colleagues
+def state(node: Node) -> dict[str, Any]:
+    """Return the figures that are no call's own: of ``node`` and of the workers that share its rooms."""
+    colleagues = node.colleagues
     if colleagues is None:
-        return Report.of(service).shown()
+        return Report.of(node).shown()
     told = colleagues.ask("state", _decode_report)
     # Not before: it has what goes on changing.
-    own = Report.of(service)
+    own = Report.of(node)
     nodes = [own.node.shown(own.now) | {"missing": False}]
     # Who does not answer is there with what it told last.
     nodes += [(there.node if there else node).shown(own.now) | {"missing": there is None} for node, there in told]
@@ -88,12 +88,12 @@ def state(service: Signaling) -> dict[str, Any]:
     }
 
 
-def calls(service: Signaling, user: str = "") -> dict[str, Any]:
+def calls(node: Node, user: str = "") -> dict[str, Any]:
     """Return the calls, the newest first; with ``user``, those of whom that is the id, its hash, or a part of these."""
-    colleagues = service.colleagues
+    colleagues = node.colleagues
     told = [] if colleagues is None else colleagues.ask("calls", _decode_accounts, user)
     # What is over at one end may go on at the other.
-    open_, over = unite([*_found(service, user), *(call for _, there in told for call in there or ())], MOST_CALLS)
+    open_, over = unite([*_found(node, user), *(call for _, there in told for call in there or ())], MOST_CALLS)
     found = {
         "open": [call.shown(diagnose(call)) for call in open_],
         "recent": [call.shown(diagnose(call)) for call in over],
@@ -104,10 +104,10 @@ def calls(service: Signaling, user: str = "") -> dict[str, Any]:
     return {**found, "missing": [node.name for node, there in told if there is None]}
 
 
-def _found(service: Signaling, user: str) -> list[Account]:
+def _found(node: Node, user: str) -> list[Account]:
     """Return those that go on and those that are over here, of both the newest, as many as are shown."""
-    observer = service.observer
-    here = "" if service.colleagues is None else Node.of(service).name
+    observer = node.observer
+    here = "" if node.colleagues is None else NodeInfo.of(node).name
     return [
         Account.of(call, observer.name, here)
         for found in (reversed(observer.calls.open.values()), observer.calls.recent)

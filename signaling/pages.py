@@ -11,11 +11,11 @@ from flask import Blueprint, Response, request
 
 from .endpoint import refuse
 from .ice import ice_servers
-from .node import Node
+from .node_info import NodeInfo
 from .protocol import MessageError
 
 if TYPE_CHECKING:
-    from .extension import Signaling
+    from .node import Node
 
 BANNER = "WebRTC Signaling Server Running"
 
@@ -27,7 +27,7 @@ def _meant_a_websocket() -> bool:
     return request.headers.get("Upgrade", "").lower() == "websocket"
 
 
-def add_pages(blueprint: Blueprint, service: Signaling) -> None:
+def add_pages(blueprint: Blueprint, node: Node) -> None:
     """Add ``/``, ``/ws`` without a WebSocket, ``/ice-servers`` and ``/healthz``."""
 
     @blueprint.get("/")
@@ -55,7 +55,7 @@ def add_pages(blueprint: Blueprint, service: Signaling) -> None:
     @blueprint.get("/ice-servers")
     def ice_servers_of_anybody() -> tuple[dict[str, Any], int, dict[str, str]]:
         headers = {"Cache-Control": "no-store"}
-        tokens = service.service.tokens
+        tokens = node.service.tokens
         if tokens is not None:
             given = request.authorization
             token = (given.token if given is not None and given.type == "bearer" else None) or ""
@@ -66,25 +66,25 @@ def add_pages(blueprint: Blueprint, service: Signaling) -> None:
                 headers["WWW-Authenticate"] = 'Bearer error="invalid_token"' if token else "Bearer"
                 return {"code": error.code, "message": str(error)}, 401, headers
         # TURN's user name is seen on the network: it is somebody new each time, whoever asks.
-        servers = ice_servers(service.settings, secrets.token_hex(8), time.time())
+        servers = ice_servers(node.settings, secrets.token_hex(8), time.time())
         return {"iceServers": servers}, 200, headers
 
     @blueprint.get("/healthz")
     def healthz() -> tuple[dict[str, Any], int]:
-        if service.shared is not None:
+        if node.shared is not None:
             # Where gunicorn's configuration is somebody's own, nobody did; and nobody is sent here before it is up.
-            service.shared.links.start()
-        return health(service)
+            node.shared.links.start()
+        return health(node)
 
 
-def health(service: Signaling) -> tuple[dict[str, Any], int]:
+def health(node: Node) -> tuple[dict[str, Any], int]:
     """Return how it is with the service, and the status that says whether to send anybody here."""
-    own = Node.of(service)
-    draining, colleagues = own.draining, service.colleagues
+    own = NodeInfo.of(node)
+    draining, colleagues = own.draining, node.colleagues
     told: dict[str, Any] = {
         "status": "draining" if draining else "ok",
         "version": own.version,
-        "uptime": round(time.monotonic() - service.started, 3),
+        "uptime": round(time.monotonic() - node.started, 3),
         "connections": own.connections,
         "rooms": own.rooms,
     }

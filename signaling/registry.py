@@ -154,4 +154,20 @@ class MemoryRegistry:
 
 
 rooms = MemoryRegistry()
-"""The rooms of this process. They are its own: a second worker would have others."""
+"""The rooms of the first app of this process, which is the only one where the service runs alone.
+
+They are this process's own: a second worker would have others.
+"""
+
+_free = [rooms]
+
+
+def take_rooms() -> MemoryRegistry:
+    """Return the rooms of one more app: :data:`rooms` the first time, and new ones from then on.
+
+    Apps may have other rules about who may join, so they never share rooms.
+    """
+    try:
+        return _free.pop()
+    except IndexError:
+        return MemoryRegistry()

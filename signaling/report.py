@@ -15,17 +15,17 @@ import msgspec
 from . import tls
 from .histogram import Histogram
 from .history import INTERVAL, Sample
-from .node import Node
+from .node_info import NodeInfo
 from .observer import MOST_REFUSALS, Refusal
 
 if TYPE_CHECKING:
-    from .extension import Signaling
+    from .node import Node
 
 
 class Report(msgspec.Struct, kw_only=True):
     """How it is with one worker, or with several. Counts are those since their start."""
 
-    node: Node
+    node: NodeInfo
     now: float
     """Seconds since 1970."""
     max_connections: int
@@ -47,14 +47,14 @@ class Report(msgspec.Struct, kw_only=True):
     """Newest first."""
 
     @classmethod
-    def of(cls, service: Signaling) -> Report:
+    def of(cls, node: Node) -> Report:
         """Return how it is with this worker."""
-        observer = service.observer
-        kept, slow = service.connections.waiting()
+        observer = node.observer
+        kept, slow = node.connections.waiting()
         return cls(
-            node=Node.of(service),
+            node=NodeInfo.of(node),
             now=time.time(),
-            max_connections=service.settings.max_connections,
+            max_connections=node.settings.max_connections,
             calls=observer.calls.states(),
             joins=observer.joins,
             relayed=observer.relayed,
@@ -67,7 +67,7 @@ class Report(msgspec.Struct, kw_only=True):
             settled=observer.settled,
             round_trip=observer.round_trip,
             certificate=tls.status(),
-            history=[*service.history.samples, service.history.now()],
+            history=[*node.history.samples, node.history.now()],
             refusals=list(reversed(observer.refusals)),
         )
 

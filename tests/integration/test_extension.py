@@ -59,3 +59,28 @@ def test_the_apps_config_goes_before_the_environment(mounted: Server):
     with Client(mounted, "/call/ws") as client:
         client.send("x" * 2_049)
         assert client.closed()[0] == 1009
+
+
+TWO_APPS = """
+from flask import Flask
+from signaling import Signaling
+from werkzeug.middleware.dispatcher import DispatcherMiddleware
+
+signaling = Signaling()
+locked, open_ = Flask("locked"), Flask("open")
+locked.config["SIGNALING_JWT_KEY"] = "a secret of thirty-two bytes or more"
+signaling.init_app(locked)
+signaling.init_app(open_)
+app = DispatcherMiddleware(open_, {"/locked": locked})
+"""
+
+
+def test_an_open_app_beside_a_locked_one_opens_nothing(tmp_path: Path, certificate: Path):
+    (tmp_path / "two.py").write_text(TWO_APPS)
+    with Server(certificate, app="two:app", PYTHONPATH=f"{tmp_path}:{ROOT}") as server:
+        with Client(server) as alice, Client(server, "/locked/") as stranger, Client(server) as bob:
+            assert alice.join("alice", "bob")[0]["type"] == "created"
+            assert stranger.ask(type="join", userId="bob", remoteId="alice")["code"] == "unauthorized"
+            assert stranger.closed()[0] == 4003
+            assert bob.join("bob", "alice")[0]["type"] == "joined"
+        assert server.get("/locked/healthz")["rooms"] == 0

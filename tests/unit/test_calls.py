@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 
 import pytest
-from flask import Flask
 
 from signaling import calls
 from signaling.account import Account
 from signaling.call import MOST_STEPS, Call, State
 from signaling.calls import Calls
 from signaling.diagnosis import diagnose
-from signaling.extension import Signaling
+from signaling.node import Node
 from signaling.observer import Observer
 from signaling.ops import calls as shown
 from signaling.registry import MemoryRegistry
@@ -286,15 +285,13 @@ class TestWhyDidMyCallNotConnect:
 
 
 def test_hashed_ids_are_hashed_everywhere(monkeypatch: pytest.MonkeyPatch):
-    app = Flask(__name__)
-    app.config |= {"SIGNALING_OPS_TOKEN": "ops", "SIGNALING_HASH_IDS": True}
-    service = Signaling(app, registry=MemoryRegistry())
-    monkeypatch.setattr(Service, "of", lambda *_: service.service)
-    Person(service.registry).joins("alice", "bob").says(type="message", data=OFFER)
-    page = shown(service)
+    node = Node(Settings(ops_token="ops", hash_ids=True), MemoryRegistry())
+    monkeypatch.setattr(Service, "of", lambda *_: node.service)
+    Person(node.registry).joins("alice", "bob").says(type="message", data=OFFER)
+    page = shown(node)
     assert "alice" not in str({**page, "open": [{**call, "steps": []} for call in page["open"]]})
-    hashed = service.observer.name("alice")
+    hashed = node.observer.name("alice")
     assert hashed in json.dumps(page["open"][0]["users"])
     for asked in ("alice", hashed, hashed[:6].upper()):
-        assert len(shown(service, asked)["open"]) == 1
-    assert shown(service, "carol")["open"] == []
+        assert len(shown(node, asked)["open"]) == 1
+    assert shown(node, "carol")["open"] == []

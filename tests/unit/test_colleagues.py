@@ -12,7 +12,7 @@ from gevent.event import Event
 
 from signaling import colleagues
 from signaling.colleagues import MOST_ANSWER_BYTES, MOST_ANSWERS, PATIENCE_SECONDS, Answer, Colleagues
-from signaling.node import Node
+from signaling.node_info import NodeInfo
 from signaling.redis_registry import RedisRegistry
 from signaling.settings import Settings
 from tests.redis_server import Redis
@@ -23,7 +23,7 @@ class Worker:
     """One that answers as it is told to, and has no users."""
 
     def __init__(self, redis: Redis, pid: int, told: bytes = b"", /, **answers: Answer) -> None:
-        node = Node(host="host", pid=pid, version="1", started=0.0, draining=False, connections=pid, rooms=0)
+        node = NodeInfo(host="host", pid=pid, version="1", started=0.0, draining=False, connections=pid, rooms=0)
         told = told or msgspec.json.encode(node)
         # Ten beats in each.
         self.registry = RedisRegistry(Settings(redis_url=redis.url, node_timeout=1.0), lambda: told)

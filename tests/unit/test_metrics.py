@@ -12,12 +12,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from flask import Flask
 from prometheus_client.parser import text_string_to_metric_families
 
-from signaling import extension, tls
+from signaling import node as runtime
+from signaling import tls
 from signaling.environment import SettingsError
-from signaling.extension import Signaling
+from signaling.node import Node
 from signaling.observer import REASONS
 from signaling.protocol import CloseCode, ErrorCode
 from signaling.registry import MemoryRegistry
@@ -29,83 +29,80 @@ MONITORING = ROOT / "docs" / "monitoring.md"
 ALERTS = ROOT / "docs" / "monitoring" / "alerts.yml"
 DASHBOARD = ROOT / "docs" / "monitoring" / "dashboard.json"
 
+WEBHOOK = {"webhook_url": "https://app.example.org/hook", "webhook_secret": "s" * 32}
+
 NAME = re.compile(r"\b(?:signaling|process|python)_[a-z_]+\b")
 
 
 @pytest.fixture
-def service(monkeypatch: pytest.MonkeyPatch) -> Signaling:
+def node(monkeypatch: pytest.MonkeyPatch) -> Node:
     monkeypatch.setattr(tls, "status", lambda: tls.Status(1_800_000_000.0, refused=False))
-    app = Flask(__name__)
-    app.config |= {"SIGNALING_WEBHOOK_URL": "https://app.example.org/hook", "SIGNALING_WEBHOOK_SECRET": "s" * 32}
-    return Signaling(app, registry=MemoryRegistry())
+    return Node(Settings(**WEBHOOK), MemoryRegistry())
 
 
 @pytest.fixture
-def shared(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> Iterator[Signaling]:
+def shared(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> Iterator[Node]:
     """One that shares its rooms, and is the only one at the moment."""
     monkeypatch.setattr(tls, "status", lambda: tls.Status(1_800_000_000.0, refused=False))
     redis.ask("FLUSHALL")
-    app = Flask(__name__)
-    app.config |= {"SIGNALING_WEBHOOK_URL": "https://app.example.org/hook", "SIGNALING_WEBHOOK_SECRET": "s" * 32}
-    app.config["SIGNALING_REDIS_URL"] = redis.url
-    made = Signaling(app)
+    made = Node(Settings(redis_url=redis.url, **WEBHOOK))
     made.shared.links.wait_for(0)
     yield made
     made.finish()
 
 
-def families(service: Signaling):
-    page, _ = service.metrics.page("")
+def families(node: Node):
+    page, _ = node.metrics.page("")
     return list(text_string_to_metric_families(page.decode()))
 
 
-def samples(service: Signaling, name: str, label: str) -> dict[str, float]:
-    return {s.labels[label]: s.value for family in families(service) for s in family.samples if s.name == name}
+def samples(node: Node, name: str, label: str) -> dict[str, float]:
+    return {s.labels[label]: s.value for family in families(node) for s in family.samples if s.name == name}
 
 
-def sample_names(service: Signaling) -> set[str]:
-    return {sample.name for family in families(service) for sample in family.samples}
+def sample_names(node: Node) -> set[str]:
+    return {sample.name for family in families(node) for sample in family.samples}
 
 
-def test_what_may_happen_is_there_from_the_start_as_zero(service: Signaling):
+def test_what_may_happen_is_there_from_the_start_as_zero(node: Node):
     """An increase from nothing to one is none for Prometheus."""
-    assert samples(service, "signaling_errors_total", "code") == {code.value: 0 for code in ErrorCode}
+    assert samples(node, "signaling_errors_total", "code") == {code.value: 0 for code in ErrorCode}
     closes = [str(code.value) for code in CloseCode]
-    assert samples(service, "signaling_closes_total", "code") == dict.fromkeys([*closes, "other"], 0)
-    assert samples(service, "signaling_refusals_total", "reason") == dict.fromkeys(REASONS, 0)
-    assert samples(service, "signaling_calls", "state") == {"waiting": 0, "negotiating": 0, "settled": 0}
+    assert samples(node, "signaling_closes_total", "code") == dict.fromkeys([*closes, "other"], 0)
+    assert samples(node, "signaling_refusals_total", "reason") == dict.fromkeys(REASONS, 0)
+    assert samples(node, "signaling_calls", "state") == {"waiting": 0, "negotiating": 0, "settled": 0}
 
 
 def test_every_reason_of_a_refusal_is_known():
-    assert set(re.findall(r'_refuse\("(\w+)"', inspect.getsource(extension))) == set(REASONS)
+    assert set(re.findall(r'_refuse\("(\w+)"', inspect.getsource(runtime))) == set(REASONS)
 
 
-def test_a_client_cannot_make_labels(service: Signaling):
-    service.observer.closes.update({1000: 2, 3000: 1, 4999: 1})
-    closes = samples(service, "signaling_closes_total", "code")
+def test_a_client_cannot_make_labels(node: Node):
+    node.observer.closes.update({1000: 2, 3000: 1, 4999: 1})
+    closes = samples(node, "signaling_closes_total", "code")
     assert (closes["1000"], closes["other"]) == (2, 2)
     assert "4999" not in closes
 
 
-def test_a_histogram_as_prometheus_has_it(service: Signaling):
+def test_a_histogram_as_prometheus_has_it(node: Node):
     for seconds in (0.2, 0.4, 60.0):
-        service.observer.answered.observe(seconds)
-    buckets = samples(service, "signaling_call_answer_seconds_bucket", "le")
+        node.observer.answered.observe(seconds)
+    buckets = samples(node, "signaling_call_answer_seconds_bucket", "le")
     assert (buckets["0.2"], buckets["0.5"], buckets["30.0"], buckets["+Inf"]) == (1, 2, 2, 3)
-    assert {"signaling_call_answer_seconds_count", "signaling_call_answer_seconds_sum"} <= sample_names(service)
+    assert {"signaling_call_answer_seconds_count", "signaling_call_answer_seconds_sum"} <= sample_names(node)
 
 
-def test_without_tls_there_is_no_end_of_a_certificate(service: Signaling, monkeypatch: pytest.MonkeyPatch):
+def test_without_tls_there_is_no_end_of_a_certificate(node: Node, monkeypatch: pytest.MonkeyPatch):
     name = "signaling_certificate_expiry_timestamp_seconds"
-    assert name in sample_names(service)
+    assert name in sample_names(node)
     monkeypatch.setattr(tls, "status", lambda: tls.Status(None, refused=False))
-    assert name not in sample_names(service)
+    assert name not in sample_names(node)
 
 
-def test_what_became_of_webhooks_is_counted_where_there_are_any(service: Signaling):
-    service.service.webhook.dropped = 3
-    assert samples(service, "signaling_webhooks_total", "result") == {"delivered": 0, "failed": 0, "dropped": 3}
-    assert "signaling_webhooks_total" not in sample_names(Signaling(Flask("without"), registry=MemoryRegistry()))
+def test_what_became_of_webhooks_is_counted_where_there_are_any(node: Node):
+    node.service.webhook.dropped = 3
+    assert samples(node, "signaling_webhooks_total", "result") == {"delivered": 0, "failed": 0, "dropped": 3}
+    assert "signaling_webhooks_total" not in sample_names(Node(Settings(), MemoryRegistry()))
 
 
 @pytest.mark.parametrize(
@@ -115,8 +112,8 @@ def test_what_became_of_webhooks_is_counted_where_there_are_any(service: Signali
         ("application/openmetrics-text;version=1.0.0,text/plain;q=0.5", "application/openmetrics-text", b"# EOF\n"),
     ],
 )
-def test_who_accepts_openmetrics_gets_it(service: Signaling, accept: str, content_type: str, end: bytes):
-    page, given = service.metrics.page(accept)
+def test_who_accepts_openmetrics_gets_it(node: Node, accept: str, content_type: str, end: bytes):
+    page, given = node.metrics.page(accept)
     assert given.startswith(content_type)
     assert page.endswith(end)
 
@@ -136,26 +133,26 @@ def test_metrics_without_a_token_are_served_nowhere_else(bind: str):
         Settings.load({"SIGNALING_METRICS_BIND": bind})
 
 
-def test_every_series_of_workers_that_share_the_rooms_says_whose_it_is(shared: Signaling):
+def test_every_series_of_workers_that_share_the_rooms_says_whose_it_is(shared: Node):
     samples = [sample for family in families(shared) for sample in family.samples]
     assert {sample.labels["node"] for sample in samples} == {f"{socket.gethostname()}:{os.getpid()}"}
 
 
-def test_a_worker_by_itself_has_no_such_label(service: Signaling):
-    page, _ = service.metrics.page("")
+def test_a_worker_by_itself_has_no_such_label(node: Node):
+    page, _ = node.metrics.page("")
     assert b"node" not in page
     assert b"\nsignaling_connections 0.0\n" in page
 
 
-def test_every_metric_has_its_row_and_no_other_has(shared: Signaling):
+def test_every_metric_has_its_row_and_no_other_has(shared: Node):
     known = {re.sub(r"_(bucket|count|sum)$", "", n) for n in sample_names(shared) if n.startswith("signaling_")}
     rows = re.findall(r"^\| `(signaling_\w+)(?:\{\w+\})?` \|", MONITORING.read_text(), re.MULTILINE)
     assert sorted(rows) == sorted(known)
 
 
-def test_every_label_is_in_its_row(service: Signaling):
+def test_every_label_is_in_its_row(node: Node):
     text = MONITORING.read_text()
-    for family in families(service):
+    for family in families(node):
         for sample in family.samples:
             if sample.name.startswith("signaling_") and sample.labels.keys() - {"le", "version", "python"}:
                 (label,) = sample.labels.keys() - {"le"} or {""}
@@ -163,7 +160,7 @@ def test_every_label_is_in_its_row(service: Signaling):
 
 
 @pytest.mark.parametrize("document", [ALERTS, DASHBOARD, MONITORING], ids=lambda path: path.name)
-def test_no_metric_is_named_that_is_none(shared: Signaling, document: Path):
+def test_no_metric_is_named_that_is_none(shared: Node, document: Path):
     """Those of the client library are asked of a real process, so that they are known here by name."""
     text = document.read_text()
     if document == DASHBOARD:

@@ -6,22 +6,22 @@ from typing import Any
 
 import msgspec
 import pytest
-from flask import Flask
 
 from signaling import tls
-from signaling.extension import Signaling
 from signaling.histogram import Histogram
 from signaling.history import Sample
 from signaling.node import Node
+from signaling.node_info import NodeInfo
 from signaling.observer import MOST_REFUSALS, Refusal
 from signaling.registry import MemoryRegistry
 from signaling.report import Report, total
+from signaling.settings import Settings
 
-NODE = Node(host="a", pid=1, version="1", started=500.0, draining=False, connections=3, rooms=2)
+NODE = NodeInfo(host="a", pid=1, version="1", started=500.0, draining=False, connections=3, rooms=2)
 BOUNDS = (1.0, 2.0)
 
 
-def report(node: Node = NODE, **figures: Any) -> Report:
+def report(node: NodeInfo = NODE, **figures: Any) -> Report:
     """That of a worker which had nothing to count but what is given."""
     nothing: dict[str, Any] = {
         "now": 1_000.0,
@@ -44,7 +44,7 @@ def report(node: Node = NODE, **figures: Any) -> Report:
     return Report(node=node, **(nothing | figures))
 
 
-def other(**changes: Any) -> Node:
+def other(**changes: Any) -> NodeInfo:
     return msgspec.structs.replace(NODE, host="b", **changes)
 
 
@@ -119,10 +119,10 @@ def test_what_was_passed_on_does_not_fall_where_one_stood_still():
 
 def test_a_report_reaches_another_worker_as_it_was(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(tls, "status", lambda: tls.Status(1_800_000_000.0, refused=False))
-    service = Signaling(Flask(__name__), registry=MemoryRegistry())
-    service.observer.refuse("full", "The server is full.")
-    service.observer.closes[1000] += 1
-    made = Report.of(service)
+    node = Node(Settings(), MemoryRegistry())
+    node.observer.refuse("full", "The server is full.")
+    node.observer.closes[1000] += 1
+    made = Report.of(node)
     there = msgspec.msgpack.decode(msgspec.msgpack.encode(made), type=Report)
     assert there.shown() == made.shown()
     assert there.closes == {1000: 1}
