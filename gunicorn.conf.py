@@ -18,6 +18,8 @@ max_requests = 0
 # How long gunicorn's gevent worker waits for the head of a request.
 keepalive = max(1, round(_settings.handshake_timeout))
 graceful_timeout = hooks.graceful_timeout(_settings)
+# By default gunicorn takes SCRIPT_NAME and PATH_INFO from any client on loopback: such a path passes a proxy's rules.
+forwarder_headers = ""
 # It is on by default, in the home of whoever runs this.
 control_socket_disable = True
 

@@ -41,10 +41,14 @@ def create_app() -> Flask:
     from flask import Flask
 
     from .extension import Signaling
+    from .headers import add_headers
 
     # The blueprint brings its own /static/.
     app = Flask(__name__, static_folder=None)
+    # `//healthz` is another path than `/healthz`, for the rules of a proxy as well.
+    app.url_map.merge_slashes = False
     Signaling(app)
+    add_headers(app, app.extensions["signaling"].settings)
     return app
 
 

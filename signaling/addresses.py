@@ -38,7 +38,7 @@ class Proxies:
         """
         address = plain(remote)
         for hop in reversed(forwarded.split(",")):
-            if not self._trusts(address):
+            if not self.trusts(address):
                 break
             # What a proxy could not tell, or a client made up, ends the way back.
             if (said := plain(hop.strip())) is None:
@@ -46,7 +46,8 @@ class Proxies:
             address = said
         return address or ""
 
-    def _trusts(self, address: str | None) -> bool:
+    def trusts(self, address: str | None) -> bool:
+        """Tell if ``address`` is that of a proxy; the empty one is a Unix socket's."""
         if not address:
             return self._unix
         if not self._networks:

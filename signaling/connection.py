@@ -110,6 +110,11 @@ class Connection:
 
     # Reading: in one greenlet, the one that made the connection.
 
+    def data_received(self, data: bytes) -> None:
+        """Take what was read before this object was made; :meth:`receive` returns the messages in it."""
+        if data:
+            self._deal_with(data)
+
     def receive(self) -> str | bytes:
         """Wait for the next message: ``str`` of a text message, ``bytes`` of a binary one.
 

@@ -14,7 +14,7 @@ from .headers import add_headers
 from .metrics import add_metrics
 from .node import Node
 from .ops import add_ops
-from .pages import add_pages
+from .pages import add_pages, refuse_disguised_path
 from .registry import Registry
 from .settings import Settings
 
@@ -64,7 +64,11 @@ class Signaling:
         sock = Sock(app)
         for path, endpoint in (("/", "websocket"), ("/ws", "websocket_alias")):
             sock.route(path, bp=blueprint, endpoint=endpoint, strict_slashes=False)(node.admit)
+        blueprint.before_request(refuse_disguised_path)
         add_headers(blueprint, node.settings)
+        if self.url_prefix:
+            # No blueprint answers what is not there.
+            add_headers(app, node.settings, under=self.url_prefix.rstrip("/"))
         add_pages(blueprint, node)
         add_metrics(blueprint, node)
         add_ops(blueprint, node)

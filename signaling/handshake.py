@@ -35,10 +35,6 @@ _CONNECTION = {"Upgrade", "upgrade", "keep-alive, Upgrade"}
 # 16 bytes in base64.
 _is_key = re.compile(r"[A-Za-z0-9+/]{22}==").fullmatch
 
-_ACCEPTED = (
-    b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: %b\r\n\r\n"
-)
-
 
 class HandshakeError(ValueError):
     """An opening handshake cannot be accepted; ``str()`` of it says why, in one sentence.
@@ -54,8 +50,8 @@ class HandshakeError(ValueError):
         self.headers = headers or {}
 
 
-def accept(environ: Mapping[str, Any]) -> bytes:
-    """Return the bytes that accept the opening handshake of a WSGI environment.
+def accept(environ: Mapping[str, Any]) -> dict[str, str]:
+    """Return the headers of the 101 that accepts the opening handshake of a WSGI environment.
 
     Raises:
         HandshakeError: it is none, or a wrong one.
@@ -63,7 +59,7 @@ def accept(environ: Mapping[str, Any]) -> bytes:
     return _accept_plain(environ) or _accept_any(environ)
 
 
-def _accept_plain(environ: Mapping[str, Any]) -> bytes | None:
+def _accept_plain(environ: Mapping[str, Any]) -> dict[str, str] | None:
     """The short lane: None for what is not for it."""
     key = environ.get("HTTP_SEC_WEBSOCKET_KEY", "")
     if (
@@ -77,11 +73,11 @@ def _accept_plain(environ: Mapping[str, Any]) -> bytes | None:
         and environ["SERVER_PROTOCOL"] == "HTTP/1.1"
         and _is_key(key)
     ):
-        return _ACCEPTED % accept_key(key).encode()
+        return {"Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Accept": accept_key(key)}
     return None
 
 
-def _accept_any(environ: Mapping[str, Any]) -> bytes:
+def _accept_any(environ: Mapping[str, Any]) -> dict[str, str]:
     version = environ.get("HTTP_SEC_WEBSOCKET_VERSION", "13")
     if version != "13":
         raise HandshakeError(
@@ -94,9 +90,9 @@ def _accept_any(environ: Mapping[str, Any]) -> bytes:
     answer = library.accept(Request(environ["RAW_URI"], headers, environ["REQUEST_METHOD"], environ["SERVER_PROTOCOL"]))
     if answer.status_code != 101:
         raise HandshakeError(400, f"Bad WebSocket handshake: {library.handshake_exc}.")
-    # It need not be there in a 1xx (RFC 9110, section 6.6.1).
+    # The server writes its own.
     del answer.headers["Date"]
-    return answer.serialize()
+    return dict(answer.headers.raw_items())
 
 
 def _first(_: ServerProtocol, offered: Sequence[Subprotocol]) -> Subprotocol | None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-
-from flask import Blueprint, Response, request
+from typing import TYPE_CHECKING
 
 from .settings import Settings
+
+if TYPE_CHECKING:
+    from flask import Blueprint, Flask, Response
 
 CONTENT_SECURITY_POLICY = "default-src 'self'; frame-ancestors 'self'; base-uri 'none'; form-action 'self'"
 
@@ -27,21 +29,37 @@ _ALWAYS = {
 }
 
 
-def add_headers(blueprint: Blueprint, settings: Settings) -> None:
-    """Add the headers to every response of ``blueprint`` that does not have its own."""
+def standard_headers(settings: Settings, *, secure: bool) -> dict[str, str]:
+    """Return what every response has, whatever it is; ``secure`` tells if it goes over TLS."""
     # Without TLS browsers ignore it (RFC 6797, section 8.1).
-    hsts = f"max-age={settings.hsts_max_age}" if settings.hsts_max_age else None
+    if secure and settings.hsts_max_age:
+        return {**_ALWAYS, "Strict-Transport-Security": f"max-age={settings.hsts_max_age}"}
+    return _ALWAYS
 
-    @blueprint.after_request
+
+def add_headers(app: Flask | Blueprint, settings: Settings, *, under: str | None = None) -> None:
+    """Add the headers to each response of ``app``, or of a blueprint, that does not have its own.
+
+    Args:
+        app: the app or blueprint.
+        settings: its settings.
+        under: the path that a request must be under; all are if it is None.
+    """
+
+    # Not at the top: gunicorn's master imports the worker class and so this, and Flask makes locks.
+    from flask import request
+
+    def is_under(path: str) -> bool:
+        return under is None or path == under or path.startswith(under + "/")
+
+    @app.after_request
     def add(response: Response) -> Response:
-        if response.status_code == HTTPStatus.SWITCHING_PROTOCOLS:
-            # It is none that a browser goes by, and there are many of them.
+        # A 101 is none that a browser goes by, and there are many of them.
+        if response.status_code == HTTPStatus.SWITCHING_PROTOCOLS or not is_under(request.path):
             return response
-        headers = dict(_ALWAYS)
+        headers = standard_headers(settings, secure=request.is_secure)
         if response.mimetype == "text/html":
-            headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
-        if hsts and request.is_secure:
-            headers["Strict-Transport-Security"] = hsts
+            headers = {**headers, "Content-Security-Policy": CONTENT_SECURITY_POLICY}
         for name, value in headers.items():
             response.headers.setdefault(name, value)
         return response

@@ -109,8 +109,11 @@ def nworkers_changed(server: Arbiter, new: int, old: int | None) -> None:
 
 
 def post_fork(server: Arbiter, worker: Worker) -> None:
-    """Bound the TLS handshake, which gunicorn waits for without a limit."""
-    socket.setdefaulttimeout(load_settings().handshake_timeout)
+    """Bound the TLS handshake where our worker class does not: gunicorn waits for it without a limit."""
+    from .worker import Worker as OurWorker
+
+    if not isinstance(worker, OurWorker):
+        socket.setdefaulttimeout(load_settings().handshake_timeout)
     # It would keep, for each greenlet, where it was spawned.
     gevent.config.track_greenlet_tree = False
 
@@ -149,7 +152,7 @@ def worker_exit(server: Arbiter, worker: Worker) -> None:
 
 def _watch_end(worker: Worker) -> None:
     from . import connections, node
-    from .worker import end_waits
+    from .worker import Worker
 
     # gunicorn calls no hook between the signal and its wait for the requests to end.
     while worker.alive:
@@ -157,7 +160,8 @@ def _watch_end(worker: Worker) -> None:
     node.stop_all()
     connections.drain_all()
     # Until now somebody who watches the health over a connection that was open could be told of the drain.
-    end_waits()
+    if isinstance(worker, Worker):
+        worker.close_idle()
 
 
 def _watch_certificate(interval: float) -> None:

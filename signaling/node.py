@@ -24,12 +24,12 @@ from .metrics import Metrics
 from .node_info import NodeInfo
 from .ops import answers
 from .origins import Origins
+from .pending import Conversation
 from .protocol import CloseCode
 from .registry import Registry, take_rooms
 from .service import Service
 from .session import Session
 from .settings import Settings
-from .worker import Conversation
 
 if TYPE_CHECKING:
     import gevent.socket
@@ -153,7 +153,7 @@ class Node:
         self.observer.refuse(reason, words)
         return refuse(status, words, **headers)
 
-    def _converse(self, address: str, sock: gevent.socket.socket) -> None:
+    def _converse(self, address: str, sock: gevent.socket.socket, read_ahead: bytes) -> None:
         settings = self.settings
         connection = Connection(
             sock,
@@ -168,6 +168,7 @@ class Node:
         self._addresses.add(address)
         log.info("Client connected", extra={"connection": session.id})
         try:
+            connection.data_received(read_ahead)
             while True:
                 session.receive(connection.receive())
         except ConnectionClosed:

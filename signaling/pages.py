@@ -7,7 +7,7 @@ import time
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response, abort, request
 
 from .endpoint import refuse
 from .ice import ice_servers
@@ -22,6 +22,22 @@ BANNER = "WebRTC Signaling Server Running"
 _NO_UPGRADE = "Bad WebSocket handshake: missing 'Connection: Upgrade'."
 
 
+def refuse_disguised_path() -> None:
+    """Refuse a path that is not written as the route is, such as ``//healthz`` or ``/%68ealthz``.
+
+    The rules of a proxy compare what is written, so nothing else may lead to the same place.
+
+    Raises:
+        werkzeug.exceptions.NotFound: it is.
+    """
+    written = request.environ.get("RAW_URI", "").partition("?")[0]
+    # A proxy may write the whole URL (RFC 9112, section 3.2.2).
+    if "://" in written:
+        written = "/" + written.partition("://")[2].partition("/")[2]
+    if written and written != request.root_path + request.path:
+        abort(404)
+
+
 def _meant_a_websocket() -> bool:
     # With `Connection: Upgrade` as well it would have been routed to the WebSocket.
     return request.headers.get("Upgrade", "").lower() == "websocket"
@@ -34,7 +50,8 @@ def add_pages(blueprint: Blueprint, node: Node) -> None:
     def index() -> Response:
         if _meant_a_websocket():
             return refuse(400, _NO_UPGRADE)
-        if any(type_ == "text/html" for type_, _ in request.accept_mimetypes):
+        # Not by werkzeug's parser, which takes a time that grows with the square of the length.
+        if "text/html" in request.headers.get("Accept", "").lower():
             response = blueprint.send_static_file("index.html")
         else:
             response = Response(BANNER + "\n", mimetype="text/plain")

@@ -42,6 +42,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Seconds,
         Meta(description="Seconds a client may take for its TLS handshake, and again for the head of a request."),
     ] = 10.0
+    max_head_bytes: Annotated[
+        Annotated[int, Meta(ge=1_024, le=65_536)],
+        Meta(description="Bytes of the head of an HTTP request at the most; a longer one is refused with 431."),
+    ] = 8_192
     max_connections: Annotated[
         Count, Meta(description="WebSockets a worker holds at the most; the next one is refused with 503.")
     ] = 10_000

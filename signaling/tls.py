@@ -36,7 +36,12 @@ class Certificate:
     """A certificate chain and its key on disk, in the place of the :class:`ssl.SSLContext` of a listening socket.
 
     A new handshake uses the newest pair that was whole; connections that are open keep the one they began with.
+
+    Attributes:
+        sslsocket_class: as that of an :class:`ssl.SSLContext`; None for the usual one.
     """
+
+    sslsocket_class: type[ssl.SSLSocket] | None = None
 
     def __init__(self, cert: str, key: str) -> None:
         """Load the pair.
@@ -58,6 +63,8 @@ class Certificate:
 
     def wrap_socket(self, sock: socket.socket, **options: Any) -> ssl.SSLSocket:
         """As :meth:`ssl.SSLContext.wrap_socket`."""
+        if self.sslsocket_class is not None:
+            self._context.sslsocket_class = self.sslsocket_class
         return self._context.wrap_socket(sock, **options)
 
     def refresh(self) -> None:

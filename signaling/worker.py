@@ -1,48 +1,95 @@
-"""gunicorn's gevent worker, with the request let go of before its conversation begins.
+"""gunicorn's gevent worker, with everything bounded that a client can cause before it is known.
 
-A WebSocket lives for hours. In the stock worker it would keep alive what the request needed for a moment: the parser,
-the request, the response, and all the frames between them on a stack that gevent copies at each switch.
+A WebSocket lives for hours. So its conversation begins when its request is over and let go of: in the stock worker it
+would keep alive what the request needed for a moment, and all the frames between them on a stack that gevent copies at
+each switch.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from io import RawIOBase
-from typing import Any, ClassVar, Literal
+from contextlib import suppress
+from http import HTTPStatus
+from typing import Any
 
 import gevent
-import gevent.socket
-from gevent.baseserver import BaseServer
-from greenlet import getcurrent, greenlet
+from gevent.pool import Group
+from gunicorn.http import get_parser
+from gunicorn.http.body import ChunkedReader, LengthReader
+from gunicorn.http.errors import (  # type: ignore[attr-defined]
+    ExpectationFailed,
+    ForbiddenProxyRequest,
+    InvalidResponseHeader,
+    InvalidResponseHeaderName,
+    LimitRequestHeaders,
+    LimitRequestLine,
+    NoMoreData,
+    ParseException,
+    UnsupportedTransferCoding,
+)
+from gunicorn.sock import ssl_context
 from gunicorn.systemd import sd_notify
 from gunicorn.workers.ggevent import GeventWorker
 
-Conversation = Callable[[gevent.socket.socket], None]
+from .addresses import Proxies, plain
+from .client_socket import ClientSocket, TlsClientSocket
+from .headers import standard_headers
+from .hooks import SPARE_PLACES
+from .listener import Listener
+from .pending import SPARE_PER_ADDRESS, HeadTooLongError, Pending, PendingConnections, Phase
+from .settings import Settings
+
+PostRequest = Callable[[Any, Any, Any, Any], None]
+
+MAX_REQUESTS_PER_CONNECTION = 1_000
+"""Requests that a client may send over one connection; after the last answer the server closes it."""
 
 
 class Worker(GeventWorker):  # type: ignore[misc, unused-ignore]
     """The worker class of ``gunicorn.conf.py``."""
 
-    _STOPPING_KEEPALIVE = 1.0
-    """Seconds that are waited for the head of a request once the worker stops."""
-
-    _due: ClassVar[dict[gevent.socket.socket, tuple[RawIOBase, Conversation]] | None] = None
-
     def init_process(self) -> None:
         """Begin, in the process of the worker."""
         # gunicorn asks for a setting 28 times a request, each time by a look-up that fails and two calls: 2 to 8 % of
         # a connect and join. In the worker none of them changes any more.
-        vars(self.cfg).update({name: setting.get() for name, setting in self.cfg.settings.items()})
+        settled = {name: setting.get() for name, setting in self.cfg.settings.items()}
+        # gunicorn tells nobody but this hook which answer was sent.
+        settled["post_request"] = _noting_switches(settled["post_request"])
+        vars(self.cfg).update(settled)
+        settings = self._settings = Settings.load(os.environ)
+        self._max_head_bytes = settings.max_head_bytes
+        per_address = settings.connections_per_ip
+        self.pendings = PendingConnections(
+            places=min(SPARE_PLACES, self.worker_connections),
+            seconds=settings.handshake_timeout,
+            max_head_bytes=settings.max_head_bytes,
+            per_address=per_address + SPARE_PER_ADDRESS if per_address else 0,
+            exempt=Proxies(settings.trusted_proxies).trusts,
+        )
         super().init_process()
 
     def run(self) -> None:
         """Serve until the worker is told to stop."""
-        Worker._due = {}
-        if self.cfg.workers > 1:
-            # Who takes a hundred at once, as gevent has it, leaves none for the others.
-            BaseServer.max_accept = 1
-        super().run()
+        context = ssl_context(self.cfg) if self.cfg.is_ssl else None
+        group = Group()
+        listeners = [Listener(sock, self._serve, self.pendings, group, context) for sock in self.sockets]
+        for listener in listeners:
+            if self.cfg.workers > 1:
+                # Who takes a hundred at once, as gevent has it, leaves none for the others.
+                listener.max_accept = 1
+            listener.start()
+        while self.alive:
+            self.notify()
+            gevent.sleep(1.0)
+        for listener in listeners:
+            listener.close()
+        with gevent.Timeout(self.cfg.graceful_timeout, False):  # type: ignore[arg-type]
+            while not group.join(timeout=1.0):
+                self.notify()
+            return
+        self.log.warning("Worker graceful timeout (pid:%s)", self.pid)
+        group.kill(timeout=1.0)
 
     def notify(self) -> None:
         """Tell the master once a second that the event loop turns, and systemd too where it has a watchdog on us."""
@@ -50,47 +97,107 @@ class Worker(GeventWorker):  # type: ignore[misc, unused-ignore]
         if "WATCHDOG_USEC" in os.environ:
             sd_notify("WATCHDOG=1", self.log)
 
-    def timeout_ctx(self) -> gevent.Timeout:  # type: ignore[override]
-        """Return what bounds the wait for a request: an idle connection must not hold up the end of the worker."""
-        return _Wait(self.cfg.keepalive if self.alive else self._STOPPING_KEEPALIVE, False)  # type: ignore[arg-type]
+    def close_idle(self) -> None:
+        """Close the connections that have no request under way. Does not wait."""
+        self.pendings.close_idle()
 
-    def handle(self, listener: Any, client: gevent.socket.socket, addr: Any) -> None:
-        """Serve one TCP connection: its requests, and then the conversation that the last of them asked for."""
-        super().handle(listener, client, addr)
-        assert self._due is not None
-        hold, conversation = self._due.pop(client, (None, None))
-        if hold is not None and conversation is not None:
-            try:
-                conversation(client)
-            finally:
-                hold.close()
+    def _serve(self, client: ClientSocket | TlsClientSocket, address: Any, pending: Pending) -> None:
+        """Serve one connection: its requests, and then the conversation that the last of them asked for."""
+        read_ahead = self._serve_requests(client, address, pending)
+        conversation = pending.conversation if pending.switched else None
+        self.pendings.leave(pending)
+        # An error after the answer has closed the socket.
+        if conversation is not None and client.fileno() != -1:
+            client.bounds = None
+            del pending
+            client.settimeout(None)
+            conversation(client, read_ahead)
 
-    @classmethod
-    def converse(cls, client: gevent.socket.socket, conversation: Conversation) -> None:
-        """Hold ``conversation`` over ``client`` when its request is let go of; at once under any other worker."""
-        if cls._due is None:
-            conversation(client)
+    def _serve_requests(self, client: ClientSocket | TlsClientSocket, address: Any, pending: Pending) -> bytes:
+        """Serve the requests, and return what the client sent behind the last one."""
+        parser = get_parser(self.cfg, client, address)
+        server = client.getsockname()
+        request: Any = None
+        proxy: Any = {}
+        try:
+            for number in range(MAX_REQUESTS_PER_CONNECTION):
+                if number:
+                    # The next one may be read already.
+                    pending.share.acquire()
+                pending.begin(Phase.HEAD)
+                request = None
+                request = next(parser)
+                if number or pending.head_bytes > self._max_head_bytes:
+                    # What was read is not the head alone, or it is too long.
+                    pending.check_head(_head_size(request))
+                proxy = request.proxy_protocol_info = request.proxy_protocol_info or proxy
+                pending.begin(Phase.REQUEST)
+                self.handle_request(server, request, client, address)
+                if pending.switched or not _is_finished(request):
+                    break
+        except (StopIteration, NoMoreData):
+            # Either side ends the connection after a request; the client perhaps in the middle of one.
+            pass
+        except OSError:
+            raise
+        except Exception as error:
+            self.handle_error(request, client, address, error)
+        return parser.unreader.take_buffered()
+
+    def handle_error(self, _request: Any, client: Any, address: Any, error: BaseException) -> None:
+        """Answer a request that cannot be served. Nothing that the client wrote gets into the answer or the log."""
+        status = next((status for kind, status in _STATUS.items() if isinstance(error, kind)), 500)
+        reason = HTTPStatus(status).phrase
+        if status == HTTPStatus.INTERNAL_SERVER_ERROR:
+            self.log.error("An error of this server ends a request", exc_info=error)
         else:
-            # gunicorn closes the socket at the end of a request; a file of it keeps it open until that is closed too.
-            cls._due[client] = client.makefile("rb", 0), conversation
+            host = plain(address[0]) if isinstance(address, tuple) else "a Unix socket"
+            self.log.warning("Refused a request from %s: %d %s, %s", host, status, reason, type(error).__name__)
+        fields = {
+            "Connection": "close",
+            "Content-Type": "text/plain; charset=utf-8",
+            "Content-Length": str(len(reason) + 1),
+            **standard_headers(self._settings, secure=self.cfg.is_ssl),
+        }
+        head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
+        with suppress(OSError):
+            client.sendall(f"HTTP/1.1 {status} {reason}\r\n{head}\r\n{reason}\n".encode("latin-1"))
 
 
-class _Wait(gevent.Timeout):
-    """The wait for a request, which :func:`end_waits` can end before its time."""
+_STATUS: dict[type[BaseException], int] = {
+    HeadTooLongError: HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+    LimitRequestHeaders: HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+    LimitRequestLine: HTTPStatus.REQUEST_URI_TOO_LONG,
+    UnsupportedTransferCoding: HTTPStatus.NOT_IMPLEMENTED,
+    ExpectationFailed: HTTPStatus.EXPECTATION_FAILED,
+    ForbiddenProxyRequest: HTTPStatus.FORBIDDEN,
+    # Both are the app's, or the operator's.
+    InvalidResponseHeader: HTTPStatus.INTERNAL_SERVER_ERROR,
+    InvalidResponseHeaderName: HTTPStatus.INTERNAL_SERVER_ERROR,
+    ParseException: HTTPStatus.BAD_REQUEST,
+}
 
-    all: ClassVar[dict[_Wait, greenlet]] = {}
 
-    def __enter__(self) -> _Wait:
-        self.all[self] = getcurrent()
-        super().__enter__()
-        return self
+def _noting_switches(post_request: PostRequest) -> PostRequest:
+    """Return the hook with a note for the connection whose answer switches protocols."""
 
-    def __exit__(self, *raised: Any) -> Literal[True] | None:
-        del self.all[self]
-        return super().__exit__(*raised)
+    def note(worker: Any, request: Any, environ: Any, response: Any) -> None:
+        if response is not None and response.headers_sent and response.status_code == HTTPStatus.SWITCHING_PROTOCOLS:
+            response.sock.bounds.switched = True
+        post_request(worker, request, environ, response)
+
+    return note
 
 
-def end_waits() -> None:
-    """Close the HTTP connections that are open and have no request under way. Does not wait."""
-    for wait, waiting in list(_Wait.all.items()):
-        gevent.kill(waiting, wait)
+def _head_size(request: Any) -> int:
+    return len(request.uri) + sum(len(name) + len(value) + 4 for name, value in request.headers)
+
+
+def _is_finished(request: Any) -> bool:
+    """Tell if another request may follow: this one has no body that is still to come, and asked for no WebSocket."""
+    if any(name == "UPGRADE" for name, _ in request.headers):
+        return False
+    reader = request.body.reader
+    if isinstance(reader, LengthReader):
+        return bool(reader.length == 0)
+    return isinstance(reader, ChunkedReader) and reader.parser is None

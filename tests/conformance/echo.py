@@ -8,7 +8,8 @@ from flask import Flask
 from simple_websocket import ConnectionClosed
 
 from signaling.connection import Connection
-from signaling.endpoint import Conversation, Sock
+from signaling.endpoint import Sock
+from signaling.pending import Conversation
 
 if TYPE_CHECKING:
     import gevent.socket
@@ -30,9 +31,10 @@ def health() -> dict[str, Any]:
     return {"status": "ok"}
 
 
-def converse(sock: gevent.socket.socket) -> None:
+def converse(sock: gevent.socket.socket, read_ahead: bytes) -> None:
     connection = Connection(sock, max_message_bytes=LIMIT_BYTES, send_buffer_bytes=LIMIT_BYTES)
     try:
+        connection.data_received(read_ahead)
         while True:
             connection.send(connection.receive())
     except ConnectionClosed:

@@ -1,0 +1,72 @@
+"""The share of each turn of the event loop that connections get before they are WebSockets.
+
+gevent switches only where a read or a write would block. A client that always has bytes ready would keep the loop for
+itself, and a crowd of newcomers would keep it for a long time. Here each of them asks for its part of the turn first.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from contextlib import suppress
+
+import gevent
+from greenlet import getcurrent, greenlet
+
+SHARE_SECONDS = 0.005
+"""Seconds of one turn. Messages of calls wait no longer than this, and one step of one newcomer, for newcomers."""
+
+
+class LoopShare:
+    """The turns of one event loop, in which greenlets work until the share is used, the others in the next turns."""
+
+    __slots__ = ("_began", "_check", "_idle", "_loop", "_open", "_waiting")
+
+    def __init__(self) -> None:
+        """Share the event loop of this thread."""
+        self._loop = gevent.get_hub().loop
+        # Called once the loop has looked for news; the idle watcher keeps it from waiting for any.
+        self._check = self._loop.check()
+        self._idle = self._loop.idle()
+        self._open = False
+        self._began = 0.0
+        self._waiting: deque[greenlet] = deque()
+
+    def acquire(self) -> None:
+        """Return when this greenlet may do one step of its work, in this turn or a later one."""
+        if not self._open:
+            self._open = True
+            self._began = time.monotonic()
+            self._check.start(self._next_turn)
+        elif self._waiting or time.monotonic() - self._began > SHARE_SECONDS:
+            self._wait()
+
+    def _wait(self) -> None:
+        current = getcurrent()
+        if not self._waiting:
+            self._idle.start(_nothing)
+        self._waiting.append(current)
+        try:
+            gevent.get_hub().switch()
+        except BaseException:
+            with suppress(ValueError):
+                self._waiting.remove(current)
+            raise
+
+    def _next_turn(self) -> None:
+        if self._waiting:
+            self._began = time.monotonic()
+            self._loop.run_callback(self._resume)
+        else:
+            self._open = False
+            self._check.stop()
+            self._idle.stop()
+
+    def _resume(self) -> None:
+        # Who has more to do afterwards goes to the end of the queue.
+        while self._waiting and time.monotonic() - self._began <= SHARE_SECONDS:
+            self._waiting.popleft().switch()
+
+
+def _nothing() -> None:
+    pass
