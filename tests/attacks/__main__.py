@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import re
 import sys
 import tempfile
@@ -22,13 +21,6 @@ _HEAD = "| attack | p50 ms | p99 ms | max ms | healthz ms | CPU | MiB more | con
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.attacks", description="Single clients attack a server.")
     parser.add_argument("--seconds", type=float, default=20.0, help="of each attack (default: %(default)g)")
-    parser.add_argument(
-        "--nice",
-        type=int,
-        default=0,
-        help="of server and users, the attacker has 10 more; on a machine with other work a negative one makes the "
-        "figures the server's own (default: %(default)d)",
-    )
     parser.add_argument("--tries", type=int, default=2, help="before a missed target counts (default: %(default)d)")
     parser.add_argument("--only", default="", help="a regular expression that is looked for in the attacks' names")
     parser.add_argument("--list", action="store_true", help="print the names of the attacks, and attack nobody")
@@ -37,7 +29,6 @@ def main() -> int:
     if options.list:
         print(*(attack.name for attack in attacks), sep="\n")
         return 0
-    os.setpriority(os.PRIO_PROCESS, 0, options.nice)
     print(_HEAD, "| --- |" + " ---: |" * 9 + " --- |", sep="\n", flush=True)
     missed = 0
     with tempfile.TemporaryDirectory() as folder:
