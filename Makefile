@@ -13,7 +13,7 @@ ROOT_TOOLS = crun:crun git:git ip:iproute2 mmdebstrap:mmdebstrap nft:nftables ns
 # What the tests in a browser take from npm.
 MODULES = tests/browser/node_modules/.done tests/benchmarks/node/node_modules/.done
 
-.PHONY: run test lint unit fuzz integration redis conformance browser browser-page browser-client browser-firefox proxies containers test-deployment client bench soak soak-crowd soak-minute versions tools requirements ansible-docs clean
+.PHONY: run test lint unit fuzz integration redis conformance browser browser-page browser-client browser-firefox proxies containers test-deployment client bench soak soak-crowd soak-minute attacks versions tools requirements ansible-docs clean
 
 run: $(VENV)/.service
 	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" STATE="$(STATE)" exec sh .ci/serve
@@ -89,6 +89,11 @@ soak-crowd: $(VENV)/.tests
 
 soak-minute: $(VENV)/.tests
 	$(VENV)/bin/pytest -q tests/soak
+
+# What a call and /healthz feel of each attack by a single client: an hour. SECONDS=5 ONLY=header is shorter.
+SECONDS ?= 20
+attacks: $(VENV)/.tests
+	$(VENV)/bin/python -m tests.attacks --seconds $(SECONDS) --only "$(ONLY)"
 
 # The same on every other supported Python of this machine.
 versions:

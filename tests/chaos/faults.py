@@ -1,0 +1,178 @@
+"""What breaks, one function for each kind. When it returns, nothing is broken any more by its doing."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import signal
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import hiredis
+
+from tests.soak.vitals import children
+
+if TYPE_CHECKING:
+    from tests.chaos.town import Town
+
+REDIS_SECONDS = (1.0, 5.0)
+WORKER_SECONDS = (1.0, 15.0)
+
+# os.clock is the processor time that Redis used: TIME stands still inside a script.
+_BUSY = "local till = os.clock() + tonumber(ARGV[1]) while os.clock() < till do end return 1"
+
+_NOBODY_LISTENS = "1"
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One kind.
+
+    Attributes:
+        kind: two of different kinds may happen at the same time.
+        run: breaks something, and mends it; returns details.
+    """
+
+    name: str
+    kind: Literal["client", "redis", "worker"]
+    run: Callable[[Town, random.Random], Awaitable[str]]
+
+
+async def _ask(town: Town, *command: str) -> object:
+    return await asyncio.to_thread(town.redis.ask, *command)
+
+
+async def kill_clients(town: Town, dice: random.Random) -> str:
+    """A third of all connections drop at once, half of them with a reset."""
+    open_ = [c for pair in town.pairs for user in pair.users for c in user.live]
+    chosen = dice.sample(open_, len(open_) // 3)
+    for connection in chosen:
+        connection.drop(reset=dice.random() < 0.5)
+    return f"{len(chosen)} connections"
+
+
+async def reset_client(town: Town, dice: random.Random) -> str:
+    open_ = [c for pair in town.pairs for user in pair.users for c in user.live]
+    if not open_:
+        return "nobody"
+    connection = dice.choice(open_)
+    connection.drop(reset=True)
+    return connection.label
+
+
+async def flush_scripts(town: Town, dice: random.Random) -> str:
+    await _ask(town, "SCRIPT", "FLUSH")
+    return ""
+
+
+async def flush_all(town: Town, dice: random.Random) -> str:
+    await _ask(town, "FLUSHALL")
+    return ""
+
+
+async def stop_redis(town: Town, dice: random.Random) -> str:
+    seconds = dice.uniform(*REDIS_SECONDS)
+    town.redis.hold()
+    try:
+        await asyncio.sleep(seconds)
+    finally:
+        town.redis.go_on()
+    return f"{seconds:.1f} s"
+
+
+async def busy_redis(town: Town, dice: random.Random) -> str:
+    seconds = dice.uniform(*REDIS_SECONDS)
+    with suppress(OSError):
+        await _ask(town, "EVAL", _BUSY, "0", f"{seconds}")
+    return f"{seconds:.1f} s"
+
+
+async def fill_redis(town: Town, dice: random.Random) -> str:
+    seconds = dice.uniform(*REDIS_SECONDS)
+    await _ask(town, "CONFIG", "SET", "maxmemory", "1mb")
+    try:
+        await asyncio.sleep(seconds)
+    finally:
+        await _ask(town, "CONFIG", "SET", "maxmemory", "0")
+    return f"{seconds:.1f} s"
+
+
+async def read_only_redis(town: Town, dice: random.Random) -> str:
+    seconds = dice.uniform(*REDIS_SECONDS)
+    await _ask(town, "REPLICAOF", "127.0.0.1", _NOBODY_LISTENS)
+    try:
+        await asyncio.sleep(seconds)
+    finally:
+        await _ask(town, "REPLICAOF", "NO", "ONE")
+    return f"{seconds:.1f} s"
+
+
+async def restart_redis(town: Town, dice: random.Random) -> str:
+    seconds = dice.uniform(0, 3)
+    await asyncio.to_thread(town.redis.end)
+    await asyncio.sleep(seconds)
+    await asyncio.to_thread(town.redis.start)
+    return f"empty, after {seconds:.1f} s"
+
+
+async def kill_links(town: Town, dice: random.Random) -> str:
+    """The workers' connections to Redis end."""
+    killed = 0
+    for type_ in ("normal", "pubsub"):
+        with suppress(hiredis.ReplyError):
+            count = await _ask(town, "CLIENT", "KILL", "TYPE", type_)
+            assert isinstance(count, int)
+            killed += count
+    return f"{killed} connections"
+
+
+async def stop_worker(town: Town, dice: random.Random) -> str:
+    host, seconds = dice.randrange(len(town.hosts)), dice.uniform(*WORKER_SECONDS)
+    pid = worker(town, host)
+    town.round.stopped = True
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        await asyncio.sleep(seconds)
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    return f"host {host}, {seconds:.1f} s"
+
+
+async def kill_worker(town: Town, dice: random.Random) -> str:
+    return await _end_worker(town, dice, signal.SIGKILL)
+
+
+async def terminate_worker(town: Town, dice: random.Random) -> str:
+    return await _end_worker(town, dice, signal.SIGTERM)
+
+
+async def _end_worker(town: Town, dice: random.Random, number: signal.Signals) -> str:
+    host = dice.randrange(len(town.hosts))
+    town.round.ended.add(host)
+    os.kill(worker(town, host), number)
+    return f"host {host}"
+
+
+def worker(town: Town, host: int) -> int:
+    """Return the process id of a host's worker."""
+    return children(town.hosts[host].process.pid)[0]
+
+
+FAULTS = [
+    Fault("clients killed", "client", kill_clients),
+    Fault("a client reset", "client", reset_client),
+    Fault("SCRIPT FLUSH", "redis", flush_scripts),
+    Fault("FLUSHALL", "redis", flush_all),
+    Fault("Redis stands still", "redis", stop_redis),
+    Fault("Redis is busy", "redis", busy_redis),
+    Fault("Redis has no memory", "redis", fill_redis),
+    Fault("Redis is read-only", "redis", read_only_redis),
+    Fault("Redis restarts", "redis", restart_redis),
+    Fault("links killed", "redis", kill_links),
+    Fault("a worker stands still", "worker", stop_worker),
+    Fault("a worker is killed", "worker", kill_worker),
+    Fault("a worker is told to end", "worker", terminate_worker),
+]
