@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from urllib.parse import urlsplit
 
+MAX_ORIGIN_CHARACTERS = 300
+"""Longer ones are nobody's: a name has 253 at the most (RFC 1035). A comparison grows with the square of the length."""
+
 _DEFAULT_PORTS = {"http": 80, "ws": 80, "https": 443, "wss": 443}
 
 
@@ -24,6 +27,8 @@ class Origins:
             return self._allow_missing
         if not self._exact and not self._below:
             return True
+        if len(origin) > MAX_ORIGIN_CHARACTERS:
+            return False
         try:
             scheme, name, port = _parts(origin)
             # Whether TLS ended at a proxy before this server is not known here: the own origin is one of either.
