@@ -6,6 +6,7 @@ to the other connections afterwards, also where the next bytes are there already
 
 from __future__ import annotations
 
+import struct
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
     _Base = gevent.socket.socket
 else:
     _Base = object
+
+
+RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+"""The value of ``SO_LINGER`` with which a close forgets what is not sent yet."""
 
 
 class Bounded(_Base):

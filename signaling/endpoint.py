@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 
 View = Callable[..., Conversation | Response]
 
+_SWITCHING = "101 Switching Protocols"
+
 
 class Sock(flask_sock.Sock):  # type: ignore[misc]
     """flask-sock's extension with the conversation at the end of the request's work, not in the middle of it.
@@ -55,7 +57,7 @@ class Sock(flask_sock.Sock):  # type: ignore[misc]
                     headers = handshake.accept(environ)
                 except HandshakeError as error:
                     return refuse(error.status, str(error), **error.headers)
-                response = _Switching(headers=headers)
+                response = _Switching(status=_SWITCHING, headers=headers)
                 pending = getattr(sock, "bounds", None)
                 if pending is not None:
                     # Our worker holds it when it has let go of the request.
@@ -75,7 +77,6 @@ class _Switching(Response):
     It is a response like any other to whoever looks at it on its way, without the headers of a body that it has not.
     """
 
-    default_status = "101 Switching Protocols"
     default_mimetype = None
     _held: tuple[Conversation, gevent.socket.socket] | None = None
 

@@ -9,6 +9,7 @@ import time
 from flask import Response, request
 
 from .addresses import network
+from .credentials import basic_password, bearer_token
 from .limits import Allowance, Rate
 
 log = logging.getLogger(__name__)
@@ -44,13 +45,11 @@ class Guard:
         return self._refuse(401, "A token is needed.", {"WWW-Authenticate": self._challenge})
 
     def _given(self) -> bytes | None:
-        # werkzeug takes a token with "=" in it for parameters.
-        scheme, _, value = request.headers.get("Authorization", "").partition(" ")
-        if scheme.lower() == "bearer":
-            return value.strip().encode("latin-1", "replace")
-        if self._passwords and request.authorization is not None and request.authorization.type == "basic":
-            return (request.authorization.password or "").encode()
-        return None
+        header = request.headers.get("Authorization", "")
+        token = bearer_token(header)
+        if token is not None:
+            return token.encode("latin-1", "replace")
+        return basic_password(header) if self._passwords else None
 
     def _count(self, key: str, now: float) -> None:
         allowance = self._wrong.pop(key, None) or Allowance(_WRONG)

@@ -8,8 +8,10 @@ from __future__ import annotations
 import errno
 import logging
 import resource
+import socket
 import ssl
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import gevent.socket
@@ -18,9 +20,9 @@ from gevent.server import StreamServer
 from greenlet import getcurrent
 
 from .addresses import network, plain
-from .client_socket import ClientSocket, TlsClientSocket
+from .client_socket import RESET_ON_CLOSE, ClientSocket, TlsClientSocket
 from .occasional_log import OccasionalLog
-from .pending import Pending, PendingConnections
+from .pending import Pending, PendingConnections, Phase
 
 log = logging.getLogger(__name__)
 
@@ -114,6 +116,10 @@ class Listener(StreamServer):
         except OSError as error:
             # A client that is gone, too slow, or speaks no TLS: scans of the port do nothing else.
             log.debug("A connection ended: %s", error)
+            if pending.phase is Phase.REQUEST:
+                # What the kernel still holds of an answer would be kept for minutes.
+                with suppress(OSError):
+                    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
         finally:
             self._pendings.leave(pending)
             client.close()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from flask import Blueprint, Response, abort, request
 
+from .credentials import bearer_token
 from .endpoint import refuse
 from .ice import ice_servers
 from .node_info import NodeInfo
@@ -74,8 +75,7 @@ def add_pages(blueprint: Blueprint, node: Node) -> None:
         headers = {"Cache-Control": "no-store"}
         tokens = node.service.tokens
         if tokens is not None:
-            given = request.authorization
-            token = (given.token if given is not None and given.type == "bearer" else None) or ""
+            token = bearer_token(request.headers.get("Authorization", "")) or ""
             try:
                 tokens.verify(token)
             except MessageError as error:

@@ -146,6 +146,9 @@ class Worker(GeventWorker):  # type: ignore[misc, unused-ignore]
 
     def handle_error(self, _request: Any, client: Any, address: Any, error: BaseException) -> None:
         """Answer a request that cannot be served. Nothing that the client wrote gets into the answer or the log."""
+        if client.bounds is not None:
+            # For the answer it has time again.
+            client.bounds.begin(Phase.REQUEST)
         status = next((status for kind, status in _STATUS.items() if isinstance(error, kind)), 500)
         reason = HTTPStatus(status).phrase
         if status == HTTPStatus.INTERNAL_SERVER_ERROR:
@@ -190,7 +193,10 @@ def _noting_switches(post_request: PostRequest) -> PostRequest:
 
 
 def _head_size(request: Any) -> int:
-    return len(request.uri) + sum(len(name) + len(value) + 4 for name, value in request.headers)
+    # The request line has two spaces, the version and its end as well.
+    return (
+        len(request.method) + len(request.uri) + 12 + sum(len(name) + len(value) + 4 for name, value in request.headers)
+    )
 
 
 def _is_finished(request: Any) -> bool:

@@ -30,7 +30,7 @@ ROOT = Path(__file__).parent.parent
 
 
 class Server:
-    """gunicorn as an operator starts it, on a free port, with `settings` in its environment."""
+    """gunicorn as an operator starts it, on a free port, with `settings` in its environment, by a command `before`."""
 
     def __init__(
         self,
@@ -38,6 +38,7 @@ class Server:
         arguments: tuple[str, ...] = (),
         app: str = "wsgi:app",
         health: str = "/healthz",
+        before: tuple[str, ...] = (),
         **settings: Any,
     ) -> None:
         self.certificate = certificate
@@ -54,7 +55,7 @@ class Server:
         self.log: list[str] = []
         self._news = threading.Condition()
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", app, *arguments],
+            [*before, sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", app, *arguments],
             cwd=ROOT,
             env=environ,
             stdout=subprocess.DEVNULL,

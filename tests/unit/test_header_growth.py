@@ -90,14 +90,18 @@ def app() -> Flask:
         return create_app()
 
 
-@pytest.mark.parametrize("path", ["/", "/ice-servers", "/static/client.js", "/ops", "/metrics", "/no"])
+@pytest.mark.parametrize("path", ["/", "/ice-servers", "/static/client.js", "/ops"])
 @pytest.mark.parametrize("header", HEADERS)
 def test_the_time_of_a_request_grows_no_faster_than_a_header(app: Flask, path: str, header: str):
     environ = create_environ(path)
     name = "CONTENT_TYPE" if header == "Content-Type" else "HTTP_" + header.upper().replace("-", "_")
 
+    def start_response(status: str, *_: object) -> Callable[[bytes], None]:
+        assert not status.startswith("5"), status
+        return lambda _: None
+
     def ask(value: str) -> None:
-        with closing(app({**environ, name: value}, lambda *_: lambda _: None)) as answer:
+        with closing(app({**environ, name: value}, start_response)) as answer:
             assert all(isinstance(item, bytes) for item in answer)
 
     for short, long in zip(values(header, SHORTER), values(header, LONGEST), strict=True):
