@@ -59,9 +59,13 @@ def test_the_service_can_be_on_a_unix_socket(kind: type[Proxy], start_proxy: Sta
     server = Server(SIGNALING_BIND=f"unix:{path}")
     try:
         server.wait_for_log("Booting worker")
+        # It answers as soon as the worker serves; HAProxy would take it for dead before.
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(PATIENCE)
+            connection.connect(str(path))
+            connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            assert connection.recv(65_536).startswith(b"HTTP/1.1 200")
         proxy = start_proxy(kind, path)
-        # The worker may still be starting.
-        wait_until(lambda: status(proxy.https) == 200)
         call(proxy.https)
         assert proxy.https.health()["status"] == "ok"
     finally:
