@@ -85,7 +85,7 @@ def _rule(field: msgspec.structs.FieldInfo) -> dict[str, Any]:
         ):
             item = str(one).removeprefix("^").removesuffix(r"\Z")
             return rule | {"pattern": rf"[, ]*({item}([, ]+|\Z))*\Z"}
-    return rule | {"pattern": r"[^\n]*\Z"}
+    return rule | {"pattern": r"[^\x00\n]*\Z"}
 
 
 def _yaml(value: Any) -> str:

@@ -201,8 +201,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = 10.0
     hsts_max_age: Annotated[
         Annotated[int, Meta(ge=0, le=63_072_000)],
-        Meta(description="Seconds that browsers are to use TLS alone with this host (HSTS), over TLS; 0 for none."),
-    ] = 31_536_000
+        Meta(description="Seconds that browsers use TLS alone with this host (HSTS), at every port of it; 0 for none."),
+    ] = 0
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], Meta(description="The least severe level that is logged.")
     ] = "info"

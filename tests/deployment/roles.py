@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import secrets
+import shlex
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -23,6 +24,8 @@ from tests.waiting import wait_until
 
 ROLES = sorted(path.name for path in (ROOT / "ansible/roles").iterdir())
 
+# The name of a certificate and of a folder, if somebody wants it so.
+ODD = "my site; touch pwned"
 KEY = secrets.token_hex(32)
 STRANGERS = "systemd-run --unit=stranger-{0} python3 -m http.server --bind 0.0.0.0 {0}"
 BINDING_REQUEST = b"\x00\x01\x00\x00\x21\x12\xa4\x42" + b"transaction."
@@ -50,6 +53,8 @@ def use(role: str, rig: Rig, controller: Controller, folder: Path) -> None:
             "ansible_user": USER,
             "signaling_check_ca": str(folder / "tls/fullchain.pem"),
             "signaling_settings": {"SIGNALING_JWT_KEY": KEY},
+            "certbot_cert_name": ODD,
+            "certbot_deploy_directory": f"/etc/{ODD}",
         }
         inventory = play.with_suffix(".hosts.yml")
         inventory.write_text(json.dumps({hosts: {"hosts": {vm.domain: variables}}}))
@@ -68,8 +73,15 @@ def _firewall(vm: VM) -> None:
 
 
 def _certbot(vm: VM) -> None:
-    certificate = "/etc/letsencrypt/live/signaling/cert.pem"
-    assert "does match" in vm.root(f"openssl x509 -noout -checkhost www.example.org -in {certificate}")
+    """What is a name is never run, at the first certificate and at a renewal."""
+    live, copies = shlex.quote(f"/etc/letsencrypt/live/{ODD}"), shlex.quote(f"/etc/{ODD}")
+    assert "does match" in vm.root(f"openssl x509 -noout -checkhost www.example.org -in {live}/cert.pem")
+    first = vm.root(f"sha256sum <{copies}/fullchain.pem")
+    vm.root("cd /; certbot renew --force-renewal --no-random-sleep-on-renew")
+    second = vm.root(f"sha256sum <{copies}/fullchain.pem")
+    assert second != first
+    assert vm.root(f"sha256sum <{live}/fullchain.pem") == second
+    assert vm.root("find / -xdev -name pwned") == ""
 
 
 def _coturn(vm: VM) -> None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import base64
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.deployment.controller import Controller
 from tests.deployment.network import reaches
+from tests.deployment.rendering import render
 from tests.deployment.service import Service
+from tests.deployment.test_1_values import SETTINGS, TEXTS
 from tests.deployment.unit import Unit
 from tests.deployment.vm import VM
 from tests.waiting import wait_until
@@ -35,6 +39,16 @@ def test_a_wrong_variable_stops_the_play_before_anything_is_touched(
     assert not play.ok
     assert play.says(message)
     assert vm.ssh(TRACES, check=False) == ""
+
+
+def test_systemd_reads_a_setting_as_it_was_set(vm: VM, tmp_path: Path):
+    [outcome] = render(tmp_path, [SETTINGS])
+    text = base64.b64encode(outcome.files["signaling.env"].encode()).decode()
+    vm.root(f"echo {text} | base64 -d >/root/odd.env")
+    run = "systemd-run --quiet --wait --pipe --property=EnvironmentFile=/root/odd.env env -0"
+    shown = base64.b64decode(vm.root(f"{run} | base64; rm /root/odd.env")).decode()
+    found = dict(line.split("=", 1) for line in shown.split("\0") if line)
+    assert {name: found.get(name) for name in TEXTS} == TEXTS
 
 
 def test_a_second_play_changes_nothing(service: Service, controller: Controller):

@@ -6,6 +6,7 @@ import http.client
 import re
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -57,7 +58,6 @@ def headers(server: Server, path: str = "/", given: dict[str, str] | None = None
 def test_every_response_has_them(server: Server, path: str, given: dict[str, str], status: int):
     found, told = headers(server, path, given)
     assert found == status
-    assert told["Strict-Transport-Security"] == "max-age=31536000"
     assert told["X-Content-Type-Options"] == "nosniff"
     assert told["Referrer-Policy"] == "no-referrer"
     allowed = dict(feature.split("=") for feature in told["Permissions-Policy"].split(", "))
@@ -81,20 +81,30 @@ def test_no_version_of_any_software_is_told(server: Server):
         assert "X-Powered-By" not in told
 
 
-def test_without_tls_nobody_is_told_to_use_it(plain: Server):
-    _, told = headers(plain)
-    assert told["X-Content-Type-Options"] == "nosniff"
-    assert "Strict-Transport-Security" not in told
+HSTS = "Strict-Transport-Security"
+MONTH = {"SIGNALING_HSTS_MAX_AGE": 2_592_000}
 
 
-def test_a_proxy_with_tls_may_say_so(plain: Server):
-    _, told = headers(plain, given={"X-Forwarded-Proto": "https"})
-    assert told["Strict-Transport-Security"] == "max-age=31536000"
+@pytest.mark.parametrize("path", ["/", "/healthz", "/static/client.js"])
+def test_by_default_no_browser_is_told_to_use_tls_alone_with_the_host(server: Server, path: str):
+    """It would hold for every port of the host, whatever else is there."""
+    assert HSTS not in headers(server, path)[1]
 
 
-def test_hsts_can_be_turned_off(certificate):
-    with Server(certificate, SIGNALING_HSTS_MAX_AGE="0") as server:
-        assert "Strict-Transport-Security" not in headers(server)[1]
+def test_by_default_a_proxy_with_tls_changes_nothing_about_it(plain: Server):
+    assert HSTS not in headers(plain, given={"X-Forwarded-Proto": "https"})[1]
+
+
+def test_over_tls_browsers_are_told_for_as_long_as_is_set(certificate: Path):
+    with Server(certificate, **MONTH) as server:
+        for path in ("/", "/healthz", "/static/client.js"):
+            assert headers(server, path)[1][HSTS] == "max-age=2592000"
+
+
+def test_without_tls_nobody_is_told_and_over_that_of_a_proxy_everybody_is():
+    with Server(SIGNALING_BIND="127.0.0.1", **MONTH) as server:
+        assert HSTS not in headers(server)[1]
+        assert headers(server, given={"X-Forwarded-Proto": "https"})[1][HSTS] == "max-age=2592000"
 
 
 def answer(server: Server, request: bytes) -> bytes:

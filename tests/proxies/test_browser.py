@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from tests.address import Address
 from tests.browser.conftest import alice, bob, chromium, names, new_caller, new_profile  # noqa: F401 - fixtures
 from tests.browser.profiles import Profiles
+from tests.driver import Server
 from tests.proxies.proxy import HAProxy, Nginx, Proxy
 
 
@@ -22,6 +24,13 @@ class NginxHTTP2(Nginx):
 @pytest.fixture(params=[NginxHTTP2, HAProxy], ids=["nginx", "haproxy"])
 def kind(request: pytest.FixtureRequest) -> type[Proxy]:
     return request.param
+
+
+@pytest.fixture
+def service(port: int) -> Iterator[Server]:
+    """Our server where no page but the own one may connect: the browser says whose it is."""
+    with Server(SIGNALING_BIND="127.0.0.1", PORT=port, SIGNALING_ALLOWED_ORIGINS="https://app.example.org") as running:
+        yield running
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from websockets.exceptions import InvalidStatus
 from tests.driver import ROOT, Client, Server
 from tests.proxies.conftest import StartProxy
 from tests.proxies.proxy import HAProxy, ManyBehindHAProxy, ManyBehindNginx, Nginx, Proxy, free_port
-from tests.proxies.test_proxies import APP, call, status
+from tests.proxies.test_proxies import APP, assert_only_the_own_origin, call, status
 from tests.redis_server import Redis, redis_server
 from tests.waiting import wait_until
 
@@ -86,11 +86,13 @@ def hosts(redis: Redis) -> Iterator[tuple[Host, Host]]:
 
 @pytest.fixture(scope="module")
 def shops(redis: Redis, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Host, Host]]:
-    """Hosts that run an app of somebody else's, and let an address have one connection."""
+    """Hosts that run an app of somebody else's, and let an address have one connection, by a page of their own."""
     folder = tmp_path_factory.mktemp("shop")
     (folder / "shop.py").write_text(APP)
     where = {"app": "shop:app", "health": "/call/healthz", "PYTHONPATH": f"{folder}:{ROOT}"}
-    with two_hosts(redis, SIGNALING_TRUSTED_PROXIES="127.0.0.1", SIGNALING_CONNECTIONS_PER_IP=1, **where) as running:
+    settings = {"SIGNALING_TRUSTED_PROXIES": "127.0.0.1", "SIGNALING_CONNECTIONS_PER_IP": 1}
+    settings["SIGNALING_ALLOWED_ORIGINS"] = "https://app.example.org"
+    with two_hosts(redis, **settings, **where) as running:
         yield running
 
 
@@ -297,6 +299,10 @@ def test_the_limit_of_an_address_is_the_clients_and_not_the_proxys(shop: Proxy):
         with pytest.raises(InvalidStatus, match="429"):
             Client(shop.https, "/call/", source="127.0.0.2")
         here.enter_context(Client(shop.https, "/call/", source="127.0.0.3"))
+
+
+def test_a_page_of_the_proxys_own_origin_may_connect_at_any_port(shop: Proxy):
+    assert_only_the_own_origin(shop.https, "/call/", source="127.0.0.4")
 
 
 def begin(first: Client, second: Client, one: str = "alice", other: str = "bob") -> None:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import http.client
 import json
+import re
 import signal
+import socket
 import threading
 import urllib.error
+from collections.abc import Iterator, Mapping
 from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from tests.address import Address
@@ -55,6 +59,12 @@ def test_the_service_can_be_on_a_unix_socket(kind: type[Proxy], start_proxy: Sta
     server = Server(SIGNALING_BIND=f"unix:{path}")
     try:
         server.wait_for_log("Booting worker")
+        # It answers as soon as the worker serves; HAProxy would take it for dead before.
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(PATIENCE)
+            connection.connect(str(path))
+            connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            assert connection.recv(65_536).startswith(b"HTTP/1.1 200")
         proxy = start_proxy(kind, path)
         call(proxy.https)
         assert proxy.https.health()["status"] == "ok"
@@ -71,6 +81,118 @@ def test_the_service_can_keep_a_certificate_of_its_own_behind_nginx(certificate:
         call(start_proxy(Nginx, server.port, secure).https)
 
 
+@pytest.fixture
+def choosy() -> Iterator[Server]:
+    """Our server where pages of other origins may not connect, but for one."""
+    with Server(SIGNALING_BIND="127.0.0.1", SIGNALING_ALLOWED_ORIGINS="https://app.example.org") as running:
+        yield running
+
+
+def test_a_page_of_the_proxys_own_origin_may_connect_at_any_port(
+    kind: type[Proxy], choosy: Server, start_proxy: StartProxy
+):
+    proxy = start_proxy(kind, choosy.port)
+    assert proxy.https.port != 443
+    assert_only_the_own_origin(proxy.https)
+
+
+def assert_only_the_own_origin(address: Address, path: str = "/", source: str | None = None) -> None:
+    """A page that the proxy serves may connect, and one at another port, or at none, may not."""
+    with Client(address, path, {"Origin": address.url}, source) as client:
+        assert client.join("alice", "bob")[0]["type"] == "created"
+    host, port = "https://localhost", address.port
+    for origin in host, f"{host}:{port - 1}", f"{host}.evil.example:{port}", "null":
+        with pytest.raises(InvalidStatus, match="403"):
+            Client(address, path, {"Origin": origin}, source)
+
+
+# Ways to a path that the proxy has a rule for, and headers with it.
+AROUND: list[tuple[str, dict[str, str]]] = [
+    ("/healthz", {}),
+    ("//healthz", {}),
+    ("///healthz", {}),
+    ("/%68ealthz", {}),
+    ("/%2Fhealthz", {}),
+    ("/./healthz", {}),
+    ("/x/../healthz", {}),
+    ("/healthz/", {}),
+    ("/healthz?x", {}),
+    ("https://localhost/healthz", {}),
+    ("/x/healthz", {"SCRIPT_NAME": "/x"}),
+    ("/x/healthz", {"Script_Name": "/x"}),
+    ("/", {"PATH_INFO": "/healthz"}),
+    ("/", {"path_info": "/healthz"}),
+]
+
+
+# Where the rules of the README go: before this.
+RULES = {Nginx: ("    ssl_prefer_server_ciphers off;\n", "nginx"), HAProxy: ("    acl renewal path_beg", "haproxy")}
+
+
+def test_a_path_that_is_not_for_everybody_is_reached_by_nobody_else(
+    kind: type[Proxy], service: Server, start_proxy: StartProxy
+):
+    place, language = RULES[kind]
+    [rules] = re.findall(rf"```{language}\n(.+?)```", (ROOT / "docs/proxies/README.md").read_text(), re.DOTALL)
+    proxy = start_proxy(kind, service.port, {place: rules + place})
+    call(proxy.https)
+    for path, headers in AROUND:
+        answer = ask(proxy.https, path, headers)
+        assert b'"status"' not in answer, (path, headers)
+        assert b" 200 " not in answer[:16] or path == "/", (path, headers)
+
+
+class Echo(BaseHTTPRequestHandler):
+    """A server that says what it was asked."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        body = json.dumps([self.path, self.headers.items()]).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def echo() -> Iterator[int]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Echo) as server:
+        threading.Thread(target=server.serve_forever).start()
+        yield server.server_port
+        server.shutdown()
+
+
+@pytest.mark.parametrize("name", ["SCRIPT_NAME", "PATH_INFO", "Remote_Addr", "X_Forwarded_For", "X.Forwarded.For"])
+def test_no_header_comes_through_whose_name_may_be_taken_for_another(
+    kind: type[Proxy], echo: int, start_proxy: StartProxy, name: str
+):
+    """In WSGI and CGI an underscore and a hyphen are one."""
+    proxy = start_proxy(kind, echo)
+    wait_until(lambda: ask(proxy.https, "/", {}).startswith(b"HTTP/1.1 200"))
+    answer = ask(proxy.https, "/shop", {name: "/evil", "X-Kept": "yes"})
+    path, headers = json.loads(answer.partition(b"\r\n\r\n")[2])
+    assert path == "/shop"
+    assert ("x-kept", "yes") in {(key.lower(), value) for key, value in headers}
+    assert "/evil" not in {value for _, value in headers}
+
+
+def ask(address: Address, path: str, headers: Mapping[str, str]) -> bytes:
+    """Send a request as it is, and return the answer."""
+    given = {"Host": f"localhost:{address.port}", "Connection": "close"} | dict(headers)
+    head = "".join(f"{name}: {value}\r\n" for name, value in given.items())
+    assert address.tls
+    with (
+        socket.create_connection(("localhost", address.port), PATIENCE) as tcp,
+        address.tls.wrap_socket(tcp, server_hostname="localhost") as connection,
+    ):
+        connection.sendall(f"GET {path} HTTP/1.1\r\n{head}\r\n".encode())
+        return b"".join(iter(lambda: connection.recv(65_536), b""))
+
+
 def test_the_page_is_there(proxy: Proxy):
     with proxy.https.open("/", Accept="text/html") as page:
         assert 'src="static/page/page.js"' in page.read().decode()
@@ -79,12 +201,36 @@ def test_the_page_is_there(proxy: Proxy):
 
 
 def test_plain_http_is_sent_on_to_https(proxy: Proxy):
+    assert sent_on(proxy) == "https://signaling.example.org/?me=alice&peer=bob"
+
+
+REDIRECTS = {
+    Nginx: ("return 301 https://$host$request_uri;", r"return 301 .+?;"),
+    HAProxy: (
+        "http-request redirect scheme https code 301 unless { ssl_fc } or renewal",
+        r"http-request redirect .+?renewal",
+    ),
+}
+
+
+def test_plain_http_is_sent_on_to_another_port_as_the_readme_says(
+    kind: type[Proxy], service: Server, start_proxy: StartProxy
+):
+    readme = (ROOT / "docs/proxies/README.md").read_text()
+    line, pattern = REDIRECTS[kind]
+    [other] = re.findall(f"`({pattern})`", readme)
+    proxy = start_proxy(kind, service.port, {line: other})
+    assert sent_on(proxy) == "https://signaling.example.org:8443/?me=alice&peer=bob"
+
+
+def sent_on(proxy: Proxy) -> str | None:
+    """Where a request without TLS is told to go."""
     connection = http.client.HTTPConnection("localhost", proxy.http.port, timeout=PATIENCE)
     connection.request("GET", "/?me=alice&peer=bob", headers={"Host": "signaling.example.org"})
     answer = connection.getresponse()
     connection.close()
     assert answer.status == 301
-    assert answer.headers["Location"] == "https://signaling.example.org/?me=alice&peer=bob"
+    return answer.headers["Location"]
 
 
 def test_the_service_is_told_who_asks_and_how_and_nothing_that_the_client_made_up(
@@ -101,6 +247,8 @@ def test_the_service_is_told_who_asks_and_how_and_nothing_that_the_client_made_u
         assert headers["X-Forwarded-Proto"] == "https"
         assert headers["Host"] == "signaling.example.org"
         call(proxy.https, "/call/")
+        with proxy.https.open("/call", Accept="text/html") as page:
+            assert page.url == f"{proxy.https.url}/call/", "the server's own redirect has the port"
 
 
 def test_the_service_can_be_under_a_path_beside_a_site(service: Server, start_proxy: StartProxy):
