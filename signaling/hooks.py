@@ -15,6 +15,7 @@ import socket
 import ssl
 import sys
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import gevent
@@ -23,6 +24,7 @@ from gunicorn.workers.ggevent import GeventWorker
 from . import tls
 from .environment import SettingsError
 from .settings import Settings
+from .supervisor import spawn_forever
 
 if TYPE_CHECKING:
     from gunicorn.arbiter import Arbiter
@@ -133,7 +135,7 @@ def post_worker_init(worker: Worker) -> None:
     gc.freeze()
     node.start_all()
     gevent.spawn(_watch_end, worker)
-    gevent.spawn(_watch_certificate, load_settings().tls_reload_interval)
+    spawn_forever("the watch over the certificate", partial(_look_at_certificate, load_settings().tls_reload_interval))
 
 
 def worker_exit(server: Arbiter, worker: Worker) -> None:
@@ -154,16 +156,17 @@ def _watch_end(worker: Worker) -> None:
     # gunicorn calls no hook between the signal and its wait for the requests to end.
     while worker.alive:
         gevent.sleep(_DRAIN_WATCH_SECONDS)
-    node.stop_all()
-    connections.drain_all()
-    # Until now somebody who watches the health over a connection that was open could be told of the drain.
-    end_waits()
+    # Until the last step, a client that watches the health over an open connection can be told of the drain.
+    for step in (node.stop_all, connections.drain_all, end_waits):
+        try:
+            step()
+        except Exception:
+            log.exception("An error while the worker stops, which goes on")
 
 
-def _watch_certificate(interval: float) -> None:
-    while True:
-        gevent.sleep(interval)
-        tls.look()
+def _look_at_certificate(interval: float) -> None:
+    gevent.sleep(interval)
+    tls.look()
 
 
 def _check_key(settings: Settings) -> None:

@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from . import plain_secret
+from .reloader import Reloader, describe, read_file
 
 log = logging.getLogger(__name__)
 
@@ -83,9 +84,9 @@ class Keys:
             UnusableKeyError: there are none that can be used.
         """
         self._path = given if given.startswith(PATHS) else ""
-        self._seen = _stamp(self._path)
         self._looked = time.monotonic()
-        self._set = read(given)
+        # What is no file does not change.
+        self._loaded = Reloader((self._path,) if self._path else (), lambda: read(given))
 
     def find(self, kid: str | None) -> Key | None:
         """As :meth:`KeySet.find`, among the keys of now."""
@@ -93,27 +94,16 @@ class Keys:
         if self._path and now - self._looked >= LOOK_SECONDS:
             self._looked = now
             self._refresh()
-        return self._set.find(kid)
+        return self._loaded.value.find(kid)
 
     def _refresh(self) -> None:
-        stamp = _stamp(self._path)
-        if stamp == self._seen:
+        if not self._loaded.refresh():
             return
-        self._seen = stamp
-        try:
-            self._set = read(self._path)
-        except UnusableKeyError as fault:
-            log.error("The new keys for tokens are not used, the old ones stay: %s: %s", self._path, fault)
-        else:
+        if self._loaded.error is None:
             log.info("New keys for tokens are used from now on: %s", self._path)
-
-
-def _stamp(path: str) -> tuple[int, int, int] | None:
-    try:
-        stat = os.stat(path)
-    except OSError:
-        return None
-    return stat.st_ino, stat.st_size, stat.st_mtime_ns
+        else:
+            fault = describe(self._loaded.error)
+            log.error("The new keys for tokens are not used, the old ones stay: %s: %s", self._path, fault)
 
 
 def read(given: str) -> KeySet:
@@ -140,8 +130,7 @@ def text_of(path: str) -> str:
         UnreadableKeyError: there is none.
     """
     try:
-        with open(path, encoding="utf-8-sig") as file:
-            return file.read().rstrip("\r\n")
+        return read_file(path).decode("utf-8-sig").rstrip("\r\n")
     except OSError as error:
         raise UnreadableKeyError(f"the file cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
