@@ -14,6 +14,7 @@ from werkzeug.wsgi import ClosingIterator
 
 from . import handshake
 from .handshake import HandshakeError
+from .logs import quoted
 from .worker import Conversation, Worker
 
 if TYPE_CHECKING:
@@ -104,5 +105,5 @@ class Handover:
 def refuse(status: int, reason: str, **headers: str) -> Response:
     """Return the HTTP response that refuses a WebSocket, after one line in the log."""
     address = (request.remote_addr or "a Unix socket").removeprefix("::ffff:")
-    log.warning("Refused a WebSocket from %s: %d %s", address, status, reason)
+    log.warning("Refused a WebSocket from %s: %d %s", address, status, quoted(reason, sentence=True))
     return Response(reason + "\n", status, headers, mimetype="text/plain")

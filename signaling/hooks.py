@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import gevent
 from gunicorn.workers.ggevent import GeventWorker
 
-from . import tls
+from . import output, tls
 from .environment import SettingsError
 from .settings import Settings
 from .supervisor import spawn_forever
@@ -135,6 +135,7 @@ def post_worker_init(worker: Worker) -> None:
     gc.freeze()
     node.start_all()
     gevent.spawn(_watch_end, worker)
+    spawn_forever("the log", _drain_output)
     spawn_forever("the watch over the certificate", partial(_look_at_certificate, load_settings().tls_reload_interval))
 
 
@@ -162,6 +163,11 @@ def _watch_end(worker: Worker) -> None:
             step()
         except Exception:
             log.exception("An error while the worker stops, which goes on")
+
+
+def _drain_output() -> None:
+    gevent.sleep(output.FLUSH_SECONDS)
+    output.drain()
 
 
 def _look_at_certificate(interval: float) -> None:
