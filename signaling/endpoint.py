@@ -15,6 +15,7 @@ from flask import Blueprint, Response, request
 
 from . import handshake
 from .handshake import HandshakeError
+from .logs import quoted
 from .pending import Conversation
 
 if TYPE_CHECKING:
@@ -125,5 +126,5 @@ def _read_ahead(environ: WSGIEnvironment) -> bytes:
 def refuse(status: int, reason: str, **headers: str) -> Response:
     """Return the HTTP response that refuses a WebSocket, after one line in the log."""
     address = (request.remote_addr or "a Unix socket").removeprefix("::ffff:")
-    log.warning("Refused a WebSocket from %s: %d %s", address, status, reason)
+    log.warning("Refused a WebSocket from %s: %d %s", address, status, quoted(reason, sentence=True))
     return Response(reason + "\n", status, headers, mimetype="text/plain")

@@ -1,4 +1,4 @@
-"""Lets in who knows a token, and has those wait who guess at it."""
+"""Lets in whoever has the token, and makes those wait who guess at it."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from flask import Response, request
 from .addresses import network
 from .credentials import basic_password, bearer_token
 from .limits import Allowance, Rate
+from .logs import quoted
 
 log = logging.getLogger(__name__)
 
@@ -32,16 +33,19 @@ class Guard:
 
     def refusal(self, address: str) -> Response | None:
         """Return the response for a request from ``address`` that is not let in, None if it is."""
+        given = self._given()
+        if given is None:
+            # A browser sends the password when it is asked for it.
+            return self._refuse(401, "A token is needed.", {"WWW-Authenticate": self._challenge})
+        if hmac.compare_digest(given, self._token):
+            # Before all else: who guesses behind the same proxy must not lock out the operator.
+            return None
         now = time.monotonic()
         key = network(address)
         if key in self._wrong and self._wrong[key].spent(now):
             return self._refuse(429, f"Too many wrong tokens: {_WRONG.words}.", {"Retry-After": f"{_WRONG.interval:g}"})
-        given = self._given()
-        if given is not None and hmac.compare_digest(given, self._token):
-            return None
-        if given is not None:
-            log.warning("A wrong token for %s from %s", request.path, address or "a Unix socket")
-            self._count(key, now)
+        log.warning("A wrong token for %s from %s", quoted(request.path), address or "a Unix socket")
+        self._count(key, now)
         return self._refuse(401, "A token is needed.", {"WWW-Authenticate": self._challenge})
 
     def _given(self) -> bytes | None:

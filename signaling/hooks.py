@@ -15,14 +15,16 @@ import socket
 import ssl
 import sys
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import gevent
 from gunicorn.workers.ggevent import GeventWorker
 
-from . import tls
+from . import output, tls
 from .environment import SettingsError
 from .settings import Settings
+from .supervisor import spawn_forever
 
 if TYPE_CHECKING:
     from gunicorn.arbiter import Arbiter
@@ -136,7 +138,8 @@ def post_worker_init(worker: Worker) -> None:
     gc.freeze()
     node.start_all()
     gevent.spawn(_watch_end, worker)
-    gevent.spawn(_watch_certificate, load_settings().tls_reload_interval)
+    spawn_forever("the log", _drain_output)
+    spawn_forever("the watch over the certificate", partial(_look_at_certificate, load_settings().tls_reload_interval))
 
 
 def worker_exit(server: Arbiter, worker: Worker) -> None:
@@ -154,20 +157,29 @@ def _watch_end(worker: Worker) -> None:
     from . import connections, node
     from .worker import Worker
 
+    def close_idle() -> None:
+        if isinstance(worker, Worker):
+            worker.close_idle()
+
     # gunicorn calls no hook between the signal and its wait for the requests to end.
     while worker.alive:
         gevent.sleep(_DRAIN_WATCH_SECONDS)
-    node.stop_all()
-    connections.drain_all()
-    # Until now somebody who watches the health over a connection that was open could be told of the drain.
-    if isinstance(worker, Worker):
-        worker.close_idle()
+    # Until the last step, a client that watches the health over an open connection can be told of the drain.
+    for step in (node.stop_all, connections.drain_all, close_idle):
+        try:
+            step()
+        except Exception:
+            log.exception("An error while the worker stops, which goes on")
 
 
-def _watch_certificate(interval: float) -> None:
-    while True:
-        gevent.sleep(interval)
-        tls.look()
+def _drain_output() -> None:
+    gevent.sleep(output.FLUSH_SECONDS)
+    output.drain()
+
+
+def _look_at_certificate(interval: float) -> None:
+    gevent.sleep(interval)
+    tls.look()
 
 
 def _check_key(settings: Settings) -> None:

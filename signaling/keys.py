@@ -19,7 +19,9 @@ from cryptography.hazmat.primitives.asymmetric.ed448 import Ed448PublicKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
-from jwt.algorithms import HMACAlgorithm
+
+from . import plain_secret
+from .reloader import Reloader, describe, read_file
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +33,7 @@ KINDS = "it must be a key of RSA, P-256, P-384, P-521, Ed25519 or Ed448"
 LOOK_SECONDS = 1.0
 """How long a file is taken to be as it was."""
 
-# A secret is as long as the hash, or longer (RFC 7518, section 3.2).
+# How long a secret must be (RFC 7518, section 3.2).
 _SECRETS = {"HS256": 32, "HS384": 48, "HS512": 64}
 _RSA = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512")
 _RSA_BITS = 2_048
@@ -82,9 +84,9 @@ class Keys:
             UnusableKeyError: there are none that can be used.
         """
         self._path = given if given.startswith(PATHS) else ""
-        self._seen = _stamp(self._path)
         self._looked = time.monotonic()
-        self._set = read(given)
+        # What is no file does not change.
+        self._loaded = Reloader((self._path,) if self._path else (), lambda: read(given))
 
     def find(self, kid: str | None) -> Key | None:
         """As :meth:`KeySet.find`, among the keys of now."""
@@ -92,27 +94,16 @@ class Keys:
         if self._path and now - self._looked >= LOOK_SECONDS:
             self._looked = now
             self._refresh()
-        return self._set.find(kid)
+        return self._loaded.value.find(kid)
 
     def _refresh(self) -> None:
-        stamp = _stamp(self._path)
-        if stamp == self._seen:
+        if not self._loaded.refresh():
             return
-        self._seen = stamp
-        try:
-            self._set = read(self._path)
-        except UnusableKeyError as fault:
-            log.error("The new keys for tokens are not used, the old ones stay: %s: %s", self._path, fault)
-        else:
+        if self._loaded.error is None:
             log.info("New keys for tokens are used from now on: %s", self._path)
-
-
-def _stamp(path: str) -> tuple[int, int, int] | None:
-    try:
-        stat = os.stat(path)
-    except OSError:
-        return None
-    return stat.st_ino, stat.st_size, stat.st_mtime_ns
+        else:
+            fault = describe(self._loaded.error)
+            log.error("The new keys for tokens are not used, the old ones stay: %s: %s", self._path, fault)
 
 
 def read(given: str) -> KeySet:
@@ -122,6 +113,8 @@ def read(given: str) -> KeySet:
         UnusableKeyError: there are none that can be used.
     """
     if not given.startswith(PATHS):
+        if os.path.exists(given):
+            raise UnusableKeyError("it is the name of a file that exists: write ./ before it")
         return parse(given)
     try:
         return parse(text_of(given))
@@ -137,8 +130,7 @@ def text_of(path: str) -> str:
         UnreadableKeyError: there is none.
     """
     try:
-        with open(path, encoding="utf-8") as file:
-            return file.read().rstrip("\r\n")
+        return read_file(path).decode("utf-8-sig").rstrip("\r\n")
     except OSError as error:
         raise UnreadableKeyError(f"the file cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
@@ -151,23 +143,18 @@ def parse(text: str) -> KeySet:
     Raises:
         UnusableKeyError: there are none that can be used.
     """
-    start = text.lstrip()
+    start = text.lstrip("\ufeff \t\r\n")
     if start.startswith("-----BEGIN"):
         return KeySet((_of_pem(start),))
-    if start.startswith("{"):
+    if start.startswith(("{", "[")):
         return KeySet(_of_jwks(start), named=True)
+    if (why := plain_secret.why_not(text)) is not None:
+        raise UnusableKeyError(why)
     return KeySet((_of_secret(text.encode()),))
 
 
 def _of_secret(secret: bytes, kid: str | None = None) -> Key:
-    algorithms = tuple(name for name, length in _SECRETS.items() if len(secret) >= length)
-    if not algorithms:
-        raise UnusableKeyError(f"a secret must have {_SECRETS['HS256']} bytes or more (RFC 7518, section 3.2)")
-    try:
-        HMACAlgorithm(HMACAlgorithm.SHA256).prepare_key(secret)
-    except jwt.InvalidKeyError:
-        raise UnusableKeyError("it is no secret, and a public key must be in PEM or a JWKS") from None
-    return Key(secret, algorithms, kid)
+    return Key(secret, tuple(name for name, length in _SECRETS.items() if len(secret) >= length), kid)
 
 
 def _of_pem(pem: str) -> Key:
@@ -180,7 +167,9 @@ def _of_pem(pem: str) -> Key:
         # Where an environment cannot hold the end of a line, it is written as in JSON.
         material = load_pem_public_key(pem.replace("\\n", "\n").encode())
     except (ValueError, UnsupportedAlgorithm):
-        raise UnusableKeyError("it is no public key in PEM") from None
+        raise UnusableKeyError(
+            "it is no public key in PEM: keep its line breaks, or write each of them as \\n"
+        ) from None
     if not (algorithms := algorithms_of(material)):
         raise UnusableKeyError(KINDS)
     return Key(material, algorithms)
@@ -206,7 +195,10 @@ def algorithms_of(public_key: Any) -> tuple[str, ...]:
 
 def _of_jwks(text: str) -> tuple[Key, ...]:
     try:
-        listed = json.loads(text)["keys"]
+        parsed = json.loads(text)
+        if isinstance(parsed, list) or "kty" in parsed:
+            raise UnusableKeyError('it is no JWKS but keys alone: write {"keys": [...]} around them')
+        listed = parsed["keys"]
         found = [_of_jwk(jwk) for jwk in listed if jwk.get("use", "sig") == "sig"]
     except UnusableKeyError:
         raise
@@ -229,6 +221,11 @@ def _of_jwk(jwk: dict[str, Any]) -> Key | None:
         material = jwt.PyJWK(jwk, first).key
     except jwt.PyJWTError:
         return None
-    key = _of_secret(material, kid) if isinstance(material, bytes) else Key(material, algorithms_of(material), kid)
+    if isinstance(material, bytes):
+        if (why := plain_secret.why_not_bytes(material)) is not None:
+            raise UnusableKeyError(f'a key of "kty": "oct" in the JWKS is not usable: {why}')
+        key = _of_secret(material, kid)
+    else:
+        key = Key(material, algorithms_of(material), kid)
     algorithms = tuple(algorithm for algorithm in key.algorithms if name in (None, algorithm))
     return key._replace(algorithms=algorithms) if algorithms else None

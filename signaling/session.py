@@ -13,6 +13,7 @@ from . import protocol
 from .call import Call
 from .ice import ice_servers
 from .limits import Allowance
+from .logs import quoted
 from .protocol import CloseCode, Message, MessageError, Pair, User
 from .registry import Entry, Occupant, Peer
 from .service import Service
@@ -205,14 +206,15 @@ class Session:
 
     def refuse(self, error: MessageError) -> None:
         """Answer with an ``error``, and close where that belongs to it."""
-        log.debug("Error %s: %s", error.code, error, extra={"connection": self.id})
+        log.debug("Error %s: %s", error.code, quoted(str(error), sentence=True), extra={"connection": self.id})
         self._service.observer.fail(error, self._call, self.user.key)
         self.deliver(protocol.error(error))
         if error.close is not None:
             self._outlet.close(error.close, str(error))
 
-    def _note(self, text: str, *values: object) -> None:
-        log.info(text, *values, extra={"connection": self.id})
+    def _note(self, text: str, *values: str) -> None:
+        if log.isEnabledFor(logging.INFO):
+            log.info(text, *map(quoted, values), extra={"connection": self.id})
 
 
 def _info(pair: Pair, members: Sequence[Occupant]) -> bytes:

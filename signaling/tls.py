@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
-import os
 import socket
 import ssl
 import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from .reloader import Reloader, describe, read_file
 
 log = logging.getLogger(__name__)
 
@@ -50,16 +51,22 @@ class Certificate:
             CertificateError: it is missing, unreadable or does not match.
         """
         self._cert = cert
-        self._key = key
-        self._seen = self._state()
         # The days that were left when it was last warned of.
         self._reminded: int | None = None
-        self._load()
+        self._loaded = Reloader((cert, key), lambda: (context(cert, key), _end_of(cert)))
+
+    @property
+    def _context(self) -> ssl.SSLContext:
+        return self._loaded.value[0]
+
+    @property
+    def _not_after(self) -> float | None:
+        return self._loaded.value[1]
 
     @property
     def status(self) -> Status:
         """How it is with it now."""
-        return Status(self._not_after, self._refused)
+        return Status(self._not_after, self._loaded.error is not None)
 
     def wrap_socket(self, sock: socket.socket, **options: Any) -> ssl.SSLSocket:
         """As :meth:`ssl.SSLContext.wrap_socket`."""
@@ -69,17 +76,12 @@ class Certificate:
 
     def refresh(self) -> None:
         """Load the pair again if its files changed; a broken one is logged, once, and the old one stays."""
-        state = self._state()
-        if state == self._seen:
+        if not self._loaded.refresh():
             return
-        self._seen = state
-        try:
-            self._load()
-        except CertificateError as error:
-            self._refused = True
-            log.error("The new certificate is not used, the old one stays: %s", error)
-        else:
+        if self._loaded.error is None:
             log.info("A new certificate is used from now on: %s", self._cert)
+        else:
+            log.error("The new certificate is not used, the old one stays: %s", describe(self._loaded.error))
 
     def remind(self, now: float) -> None:
         """Log, once a day, that the certificate is about to end or has ended; ``now`` is in seconds since 1970."""
@@ -95,14 +97,6 @@ class Certificate:
         else:
             left = {0: "less than a day", 1: "1 day"}.get(days, f"{days} days")
             log.warning("The certificate ends in %s: %s", left, self._cert)
-
-    def _load(self) -> None:
-        self._context = context(self._cert, self._key)
-        self._not_after = _end_of(self._cert)
-        self._refused = False
-
-    def _state(self) -> list[tuple[int, int, int] | None]:
-        return [_stat(path) for path in (self._cert, self._key)]
 
 
 _in_use: Certificate | None = None
@@ -142,14 +136,6 @@ def _end_of(cert: str) -> float | None:
     return None
 
 
-def _stat(path: str) -> tuple[int, int, int] | None:
-    try:
-        stat = os.stat(path)
-    except OSError:
-        return None
-    return stat.st_ino, stat.st_size, stat.st_mtime_ns
-
-
 def context(cert: str, key: str) -> ssl.SSLContext:
     """Return a server's context for TLS 1.2 and newer.
 
@@ -158,8 +144,7 @@ def context(cert: str, key: str) -> ssl.SSLContext:
     """
     for path in (cert, key):
         try:
-            with open(path, "rb"):
-                pass
+            read_file(path)
         except OSError as error:
             raise CertificateError(f"{path} cannot be read: {error.strerror}") from None
     made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -171,7 +156,11 @@ def context(cert: str, key: str) -> ssl.SSLContext:
         # An encrypted key would ask for its passphrase on the terminal.
         made.load_cert_chain(cert, key, password=lambda: "")
     except ssl.SSLError as error:
+        # An OSError as well.
         if "KEY_VALUES_MISMATCH" in str(error):
             raise CertificateError(f"{key} is not the key of {cert}") from None
         raise CertificateError(f"{cert} and {key} are not a certificate and its unencrypted key in PEM") from None
+    except OSError as error:
+        # It was there a moment ago.
+        raise CertificateError(f"{cert} or {key} cannot be read: {error.strerror}") from None
     return made

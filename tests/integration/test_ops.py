@@ -16,6 +16,7 @@ from tests.integration.test_http import ask
 from tests.waiting import PATIENCE, wait_until
 
 TOKEN = "für den Betrieb"
+METRICS = "m" * 32
 PAGES = ["/ops", "/ops/state.json", "/ops/calls.json"]
 
 
@@ -163,12 +164,21 @@ def test_ids_can_be_hashed_and_are_found_all_the_same(certificate: Path):
         assert "example.org" not in "\n".join(server.log)
 
 
-def test_who_guesses_waits(certificate: Path):
-    """Ten wrong tokens in a row; then not even the right one is looked at for a while."""
-    with Server(certificate, SIGNALING_OPS_TOKEN=TOKEN) as server:
-        tries = [ask(server, "/ops", {"Authorization": basic(f"guess {number}")})[0].status for number in range(11)]
+def test_who_guesses_waits_and_the_operator_does_not(certificate: Path):
+    """Ten wrong tokens in a row; a stranger behind the same proxy must not lock out whoever knows the right one."""
+    with Server(certificate, SIGNALING_OPS_TOKEN=TOKEN, SIGNALING_METRICS_TOKEN=METRICS) as server:
+
+        def status(path: str, authorization: str | None) -> int:
+            return ask(server, path, {"Authorization": authorization} if authorization else {})[0].status
+
+        tries = [status("/ops", basic(f"guess {number}")) for number in range(11)]
         assert tries == [401] * 10 + [429]
-        assert ask(server, "/ops", {"Authorization": basic(TOKEN)})[0].status == 429
+        assert [status("/metrics", f"Bearer guess{number}") for number in range(11)] == [401] * 10 + [429]
+        for _ in range(3):
+            assert [status(path, basic(TOKEN)) for path in PAGES] == [200] * 3
+            assert status("/metrics", f"Bearer {METRICS}") == 200
+            assert status("/ops", None) == 401, "so that a browser asks for the password"
+            assert status("/ops", basic("guess")) == 429
         assert ask(server, "/healthz")[0].status == 200
         assert len([line for line in server.log if "A wrong token for /ops from " in line]) == 10
         assert "guess" not in "\n".join(server.log)

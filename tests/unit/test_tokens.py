@@ -138,15 +138,24 @@ def test_a_secret_in_a_jwks_is_one():
     [
         (SECRET[:31], "a secret must have 32 bytes or more (RFC 7518, section 3.2)"),
         (" ", "a secret must have 32 bytes or more (RFC 7518, section 3.2)"),
-        (jwks(oct_jwk("short")), "a secret must have 32 bytes or more (RFC 7518, section 3.2)"),
-        ("ssh-ed25519 " + "A" * 68, "it is no secret, and a public key must be in PEM or a JWKS"),
+        (
+            jwks(oct_jwk("short")),
+            'a key of "kty": "oct" in the JWKS is not usable: '
+            "a secret must have 32 bytes or more (RFC 7518, section 3.2)",
+        ),
         (private_pem(RSA), "it is a private key: give the public one (openssl pkey -in FILE -pubout)"),
         (jwks(oct_jwk(SECRET), jwk("ES256", d="secret")), "the JWKS has a private key: give the public ones"),
-        ("-----BEGIN PUBLIC KEY-----\nnonsense", "it is no public key in PEM"),
+        (
+            "-----BEGIN PUBLIC KEY-----\nnonsense",
+            "it is no public key in PEM: keep its line breaks, or write each of them as \\n",
+        ),
         (pem(ec.generate_private_key(ec.SECP256K1())), keys.KINDS),
         (pem(rsa.generate_private_key(65_537, 1_024)), "an RSA key must have 2048 bits or more"),
         ("{", 'it is no JWKS: a JSON object with a list of "keys"'),
         ('{"keys": 1}', 'it is no JWKS: a JSON object with a list of "keys"'),
+        (json.dumps(jwk("ES256")), 'it is no JWKS but keys alone: write {"keys": [...]} around them'),
+        (json.dumps([jwk("ES256")]), 'it is no JWKS but keys alone: write {"keys": [...]} around them'),
+        ("[]", 'it is no JWKS but keys alone: write {"keys": [...]} around them'),
         ('{"keys": [1]}', 'it is no JWKS: a JSON object with a list of "keys"'),
         (jwks(), "the JWKS has no key that tokens can be checked with"),
         (jwks(jwk("RS256", use="enc")), "the JWKS has no key that tokens can be checked with"),

@@ -1,0 +1,232 @@
+"""The log of a real server: who reads it, who does not, and what a client can write into it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from tests.driver import Client, Server, meet
+from tests.waiting import PATIENCE, wait_until
+
+SECRET = "s3cret-t0ken"
+
+REQUESTS = [
+    f"GET /?token={SECRET} HTTP/9.9\r\n\r\n",
+    f"GET /?token={SECRET}\r\n\r\n",
+    f"GET\t/?token={SECRET} HTTP/1.1\r\n\r\n",
+    f"G\x01T /?token={SECRET} HTTP/1.1\r\n\r\n",
+    f"get /?token={SECRET} HTTP/1.1\r\n\r\n",
+    f"GET /?token={SECRET}&{'x' * 9000} HTTP/1.1\r\nHost: a\r\n\r\n",
+    f"GET / HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {SECRET}\x01\r\n\r\n",
+    f"GET / HTTP/1.1\r\nHost: a\r\nAuthorization Bearer {SECRET}\r\n\r\n",
+    f"GET / HTTP/1.1\r\nHost: a\r\nBearer {SECRET}: x\r\n\r\n",
+    f"GET / HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer\r\n {SECRET}\r\n\r\n",
+    f"GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: {SECRET}\r\n\r\n",
+    f"GET / HTTP/1.1\r\nHost: a\r\nExpect: {SECRET}\r\n\r\n",
+    f"GET /?token={SECRET} HTTP/1.1\r\nHost: a\r\nContent-Length: x{SECRET}\r\n\r\n",
+    f"POST /?token={SECRET} HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n{SECRET}\r\n",
+    f"GET /?token={SECRET} HT",
+    f"GET http://a:{SECRET}@[::/?token={SECRET} HTTP/1.1\r\nHost: a\r\n\r\n",
+    f"GET /?token={SECRET} HTTP/1.1\r\nHost: a\r\nReferer: http://a/?token={SECRET}\r\n\r\n",
+    f"GET /healthz?token={SECRET} HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n",
+    f"PRI * HTTP/2.0\r\n\r\nSM\r\n{SECRET}\r\n\r\n",
+]
+
+
+@pytest.mark.parametrize("log_format", ["text", "json"])
+def test_nothing_of_a_request_that_may_be_a_token_is_in_a_log(tmp_path: Path, log_format: str):
+    access = tmp_path / "access.log"
+    settings = {"SIGNALING_LOG_LEVEL": "debug", "SIGNALING_LOG_FORMAT": log_format}
+    with Server(None, ("--access-logfile", str(access)), **settings) as server:
+        for request in REQUESTS:
+            with socket.create_connection(("localhost", server.port), PATIENCE) as client:
+                client.sendall(request.encode("latin-1"))
+                client.shutdown(socket.SHUT_WR)
+                with suppress(ConnectionResetError):
+                    while client.recv(65_536):
+                        pass
+        assert server.health()["status"] == "ok"
+    log = "\n".join(server.log)
+    assert SECRET not in log
+    assert len(re.findall("Invalid request from (?!ip=)", log)) > 5
+    assert SECRET not in access.read_text()
+
+
+def test_an_error_in_a_view_shows_the_path_alone(tmp_path: Path):
+    (tmp_path / "broken.py").write_text(
+        "from signaling import create_app\n"
+        "app = create_app()\n"
+        "inner = app.wsgi_app\n"
+        "def broken(environ, start_response):\n"
+        "    if environ['PATH_INFO'] == '/break':\n"
+        "        raise RuntimeError('broken')\n"
+        "    return inner(environ, start_response)\n"
+        "app.wsgi_app = broken\n"
+    )
+    with Server(app="broken:app", PYTHONPATH=tmp_path) as server:
+        with socket.create_connection(("localhost", server.port), PATIENCE) as client:
+            client.sendall(f"GET /break?token={SECRET} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+            assert b" 500 " in client.recv(65_536)
+        server.wait_for_log(r"ERROR Error handling request GET /break$")
+        server.wait_for_log("RuntimeError: broken")
+    assert SECRET not in "\n".join(server.log)
+
+
+def test_an_id_forges_neither_a_line_nor_a_field(server: Server):
+    forged = "bob connection=ffff code=1000"
+    since = len(server.log)
+    with Client(server) as alice:
+        alice.join(forged, "alice\u202e\u2066x")
+        alice.send(type="bye")
+        assert alice.quiet()
+    server.wait_for_log("Client disconnected", since)
+    lines = server.log[since:]
+    assert any(f"User {json.dumps(forged)} is joining room" in line for line in lines)
+    for line in lines:
+        assert line.isprintable()
+        plain = re.sub(r'"(?:[^"\\]|\\.)*"', '""', line)
+        assert len(re.findall(r" connection=\w+", plain)) == 1
+        assert "ffff" not in plain
+
+
+class Deaf(Server):
+    """A server whose standard error nobody reads until it is asked to."""
+
+    def __init__(self, kind: str, tmp_path: Path) -> None:
+        self.kind = kind
+        if kind == "pipe":
+            self.reader, writer = os.pipe()
+        elif kind == "socket":
+            ours, theirs = socket.socketpair()
+            self.reader, writer = ours.detach(), theirs.detach()
+        elif kind == "terminal":
+            self.reader, writer = os.openpty()
+        else:
+            path = tmp_path / "fifo"
+            os.mkfifo(path)
+            self.reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+            writer = os.open(path, os.O_WRONLY)
+        self.writer = writer
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        self.certificate = None
+        self._health = "/healthz"
+        self.log = []
+        clean = {name: value for name, value in os.environ.items() if not name.startswith(("SIGNALING_", "WEB_"))}
+        self.process = subprocess.Popen(
+            [".venv/bin/python", "-m", "gunicorn", "-c", "gunicorn.conf.py", "wsgi:app"],
+            env={**clean, "PORT": str(self.port), "SIGNALING_JOIN_RATE": "0", "SIGNALING_MESSAGE_RATE": "0"},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=writer,
+        )
+
+    def wait_until_up(self) -> None:
+        def up() -> bool:
+            try:
+                return bool(self.health()["status"] == "ok")
+            except OSError:
+                return False
+
+        wait_until(up)
+
+    def stop(self) -> None:
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.wait(PATIENCE)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                raise
+
+    def read(self) -> str:
+        """Read until the other end is closed, which it is when all processes are gone, and return it all."""
+        os.close(self.writer)
+        os.set_blocking(self.reader, True)
+        found = b""
+        while True:
+            try:
+                data = os.read(self.reader, 65_536)
+            except OSError:
+                data = b""
+            if not data:
+                os.close(self.reader)
+                return found.decode()
+            found += data
+
+
+@pytest.mark.parametrize("kind", ["pipe", "socket", "terminal", "fifo"])
+def test_a_log_that_nobody_reads_stops_nothing(tmp_path: Path, kind: str):
+    """29 joins stopped everything before; here are so many that what is kept is full as well."""
+    server = Deaf(kind, tmp_path)
+    with server:
+        server.wait_until_up()
+        with Client(server) as alice:
+            for number in range(600):
+                alice.join("a" * 100 + str(number), "b" * 100)
+            carol, dave = meet(server, "carol", "dave")
+            with carol, dave:
+                carol.send(type="message", data="still here")
+                assert dave.receive()["data"] == "still here"
+            assert server.health()["status"] == "ok"
+        assert server.process.poll() is None
+        # Now somebody reads: it flows again, and one line says how many were lost.
+        os.set_blocking(server.reader, False)
+        found = b""
+
+        def told() -> bool:
+            nonlocal found
+            try:
+                found += os.read(server.reader, 1_048_576)
+            except BlockingIOError:
+                return False
+            return b"log lines were lost" in found
+
+        wait_until(told)
+        server.signal(signal.SIGTERM)
+
+        def over() -> bool:
+            told()
+            return server.process.poll() is not None
+
+        wait_until(over)
+        found += server.read().encode()
+    lines = found.decode().replace("\r\n", "\n").splitlines()
+    assert all(re.match(r"\[20\d\d-", line) for line in lines), "no line is cut off or inside another"
+    [lost] = [line for line in lines if "log lines were lost" in line]
+    assert re.search(r"WARNING [1-9]\d+ log lines were lost: nobody read them in time$", lost)
+
+
+@pytest.mark.parametrize("kind", ["pipe", "socket", "terminal", "fifo"])
+def test_a_log_that_nobody_ever_reads_does_not_hold_up_the_end(tmp_path: Path, kind: str):
+    server = Deaf(kind, tmp_path)
+    with server:
+        server.wait_until_up()
+        with Client(server) as alice:
+            for number in range(400):
+                alice.join("a" * 100 + str(number), "b" * 100)
+        server.stop()
+        assert server.process.returncode == 0
+        os.close(server.reader)
+        os.close(server.writer)
+
+
+def test_a_log_whose_reader_is_gone_stops_nothing(tmp_path: Path):
+    server = Deaf("pipe", tmp_path)
+    os.close(server.writer)
+    os.close(server.reader)
+    with server:
+        server.wait_until_up()
+        with Client(server) as alice:
+            for number in range(400):
+                alice.join("a" * 100 + str(number), "b" * 100)
+        assert server.health()["status"] == "ok"

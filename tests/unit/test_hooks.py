@@ -1,0 +1,59 @@
+"""What gunicorn calls: the watches go on, whatever happens in them."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import gevent
+import pytest
+from gevent.event import Event
+
+from signaling import connections, hooks, node, supervisor, tls, worker
+
+
+@pytest.mark.parametrize("error", [FileNotFoundError, MemoryError, ZeroDivisionError, gevent.Timeout])
+def test_the_watch_over_the_certificate_goes_on_after_any_error(
+    monkeypatch: pytest.MonkeyPatch, error: type[BaseException]
+):
+    looks = []
+    often = Event()
+
+    def look() -> None:
+        looks.append(1)
+        if len(looks) == 3:
+            often.set()
+        raise error("passing")
+
+    monkeypatch.setattr(tls, "look", look)
+    monkeypatch.setattr(node, "start_all", lambda: None)
+    monkeypatch.setattr(hooks.gc, "freeze", lambda: None)
+    monkeypatch.setenv("SIGNALING_TLS_RELOAD_INTERVAL", "0.001")
+    greenlets = []
+    monkeypatch.setattr(hooks, "spawn_forever", lambda *args: greenlets.append(real(*args)))
+    real = supervisor.spawn_forever
+    alive = SimpleNamespace(alive=True)
+    hub = gevent.get_hub()
+    before = hub.NOT_ERROR
+    try:
+        hooks.post_worker_init(alive)
+        assert often.wait(60)
+    finally:
+        hub.NOT_ERROR = before
+        alive.alive = False
+        gevent.killall(greenlets)
+
+
+def test_an_error_in_one_step_of_the_end_keeps_the_others_from_nothing(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    done = []
+
+    def fail() -> None:
+        raise OSError("passing")
+
+    monkeypatch.setattr(node, "stop_all", fail)
+    monkeypatch.setattr(connections, "drain_all", lambda: done.append("drained"))
+    monkeypatch.setattr(worker, "end_waits", lambda: done.append("ended"))
+    hooks._watch_end(SimpleNamespace(alive=False))
+    assert done == ["drained", "ended"]
+    assert "An error while the worker stops" in caplog.text
