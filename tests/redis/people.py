@@ -26,6 +26,21 @@ def talk(one: Client, other: Client, word: Any = "hello") -> None:
         assert listener.receive()["data"] == word
 
 
+def start_over(one: Client, other: Client) -> None:
+    """Hear at both ends that negotiation starts over, since a worker's connection to Redis broke. Some hear it twice.
+
+    They do where both connections broke, and Redis noticed of one only after the other had been opened again.
+    """
+    for client in (one, other):
+        assert types(client, 2) == ["ready", "roomInfo"]
+    for speaker, listener in ((one, other), (other, one)):
+        # It comes behind all that the other worker said before.
+        speaker.send(type="message", data="since")
+        while (reply := listener.receive())["type"] != "message":
+            assert reply["type"] in ("ready", "roomInfo")
+        assert reply["data"] == "since"
+
+
 def types(client: Client, count: int) -> list[str]:
     """Return the types of the next messages."""
     return [client.receive()["type"] for _ in range(count)]
