@@ -181,9 +181,7 @@ def test_a_link_that_breaks_each_time_is_not_opened_without_a_pause(make: Callab
     links._connect = counted  # type: ignore[method-assign]
     host.breaks()
     until(lambda: len(opened) == 4)
-    assert all(
-        later - earlier >= redis_links.RECONNECT_INTERVAL for earlier, later in itertools.pairwise(opened)
-    )
+    assert all(later - earlier >= redis_links.RECONNECT_INTERVAL for earlier, later in itertools.pairwise(opened))
 
 
 HOSTS = {
