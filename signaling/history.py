@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import gevent
 
+from .supervisor import spawn_forever
+
 if TYPE_CHECKING:
     from .node import Node
 
@@ -38,12 +40,12 @@ class History:
         self.samples: deque[Sample] = deque(maxlen=MOST_SAMPLES)
         self._node = node
         self._lags = (0, 0.0)
-        self._sampler: gevent.Greenlet[[], None] | None = None
+        self._sampler: gevent.Greenlet[..., None] | None = None
 
     def start(self) -> None:
         """Take samples from now on. Does not wait."""
         if self._sampler is None:
-            self._sampler = gevent.spawn(self._run)
+            self._sampler = spawn_forever("the sampler of the charts", self._sample)
 
     def now(self) -> Sample:
         """Return how it is now; its lag is that since the last sample."""
@@ -57,9 +59,8 @@ class History:
             (lag.total - total) / max(lag.count - number, 1),
         )
 
-    def _run(self) -> None:
-        while True:
-            self.samples.append(self.now())
-            lag = self._node.observer.lag
-            self._lags = lag.count, lag.total
-            gevent.sleep(INTERVAL)
+    def _sample(self) -> None:
+        self.samples.append(self.now())
+        lag = self._node.observer.lag
+        self._lags = lag.count, lag.total
+        gevent.sleep(INTERVAL)

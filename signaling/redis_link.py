@@ -7,12 +7,11 @@ relayed message asks for.
 
 from __future__ import annotations
 
-import logging
 import os
 from collections import deque
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 import gevent
 import gevent.socket
@@ -20,9 +19,8 @@ import hiredis
 from gevent.event import AsyncResult
 
 from .outbound import WOULD_BLOCK, Outbound
+from .supervisor import ErrorLog
 from .turn import Turn
-
-log = logging.getLogger(__name__)
 
 Then = Callable[[Any], None]
 Pushed = Callable[[list[Any]], None]
@@ -44,6 +42,13 @@ def _ignore(_: object) -> None:
 
 class LinkError(Exception):
     """Redis cannot be reached, or does not do what it was asked; ``str()`` of it says why."""
+
+
+class Speaker(Protocol):
+    """The sender of a message that is published."""
+
+    def undelivered(self) -> None:
+        """Take in that nobody received the message, or that Redis did not say so. Neither waits nor raises."""
 
 
 class Link:
@@ -79,9 +84,10 @@ class Link:
         hub = gevent.get_hub()
         self._turn = Turn.of(hub)
         self._replies = hiredis.Reader()
-        self._waiting: deque[Then | None] = deque()
-        # What is to be published at the end of this turn of the loop.
-        self._batches: dict[bytes, list[bytes]] = {}
+        # Whom each answer is for, in order. An answer to PUBLISH is for all the speakers of the batch.
+        self._waiting: deque[Then | list[Speaker | None] | None] = deque()
+        # What is to be published at the end of this turn of the loop, by channel: the records and their speakers.
+        self._batches: dict[bytes, tuple[list[bytes], list[Speaker | None]]] = {}
         self._batched = 0
         self._outbound = Outbound(sock, most_bytes, self.end)
         tls = getattr(sock, "_sslobj", None)
@@ -137,14 +143,19 @@ class Link:
             raise reply if isinstance(reply, LinkError) else LinkError(str(reply))
         return reply
 
-    def publish(self, channel: bytes, record: bytes) -> None:
-        """Publish ``record`` with all that goes to ``channel`` in this turn of the loop. Neither waits nor raises."""
+    def publish(self, channel: bytes, record: bytes, speaker: Speaker | None = None) -> None:
+        """Publish ``record`` with all that goes to ``channel`` in this turn of the loop. Neither waits nor raises.
+
+        The link must not be broken. ``speaker`` is told if Redis does not confirm that somebody received the record.
+        """
         if not self._batches:
             self._turn.produced(self)
         batch = self._batches.get(channel)
         if batch is None:
-            batch = self._batches[channel] = []
-        batch.append(record)
+            batch = self._batches[channel] = ([], [])
+        records, speakers = batch
+        records.append(record)
+        speakers.append(speaker)
         self._batched += len(record)
         if self._batched > MOST_BATCH_BYTES:
             self.flush()
@@ -154,12 +165,14 @@ class Link:
         if not self._batches or self.broken:
             return
         batches, self._batches, self._batched = self._batches, {}, 0
-        commands = [_pack((self._publish, channel, b"".join(batch))) for channel, batch in batches.items()]
-        self._waiting.extend([None] * len(commands))
+        commands = []
+        for channel, (records, speakers) in batches.items():
+            commands.append(_pack((self._publish, channel, b"".join(records))))
+            self._waiting.append(speakers)
         self._outbound.transmit(b"".join(commands))
 
     def end(self, why: str) -> None:
-        """Break the link: who waits for an answer is told, and ``broke`` is called. Harmless when it is broken."""
+        """Break the link, and tell all who wait for an answer. Harmless when it is broken. Does not wait."""
         if self.broken:
             return
         self.broken = why
@@ -167,11 +180,27 @@ class Link:
         self._outbound.drop()
         self._outbound.release()
         self._sock.close()
-        waiting, self._waiting = self._waiting, deque()
-        for then in waiting:
-            if then is not None:
-                then(LinkError(why))
         self._told(self)
+        waiting, self._waiting = self._waiting, deque()
+        waiting.extend(speakers for _, speakers in self._batches.values())
+        self._batches, self._batched = {}, 0
+        error = LinkError(why)
+        for then in waiting:
+            try:
+                self._answer(then, error)
+            except Exception as fault:
+                _errors.add(fault)
+
+    @staticmethod
+    def _answer(then: Then | list[Speaker | None] | None, reply: Any) -> None:
+        if isinstance(then, list):
+            # How many received it, as far as Redis knows.
+            if not isinstance(reply, int) or reply == 0:
+                for speaker in then:
+                    if speaker is not None:
+                        speaker.undelivered()
+        elif then is not None:
+            then(reply)
 
     def _readable(self) -> None:
         try:
@@ -192,10 +221,15 @@ class Link:
                 elif not self._waiting:
                     # A command that is answered by a push was refused.
                     self.end(str(reply))
-                elif (then := self._waiting.popleft()) is not None:
-                    then(reply)
-                elif isinstance(reply, hiredis.ReplyError):
-                    self.end(str(reply))
+                else:
+                    then = self._waiting.popleft()
+                    self._answer(then, reply)
+                    # Any other command's own answerer decides.
+                    if isinstance(reply, hiredis.ReplyError) and not callable(then):
+                        self.end(str(reply))
         except Exception as error:
-            log.exception("A fault of this server breaks its connection to Redis")
+            _errors.add(error)
             self.end(f"internal error: {error}")
+
+
+_errors = ErrorLog("a connection to Redis")

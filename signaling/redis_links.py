@@ -7,8 +7,8 @@ the channels included, so that one script can change it in one step. A link is a
 from __future__ import annotations
 
 import logging
-import random
 import secrets
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
@@ -24,6 +24,7 @@ from .redis_scripts import Scripts, decode_place
 from .redis_servers import Connector
 from .redis_url import Address, Servers
 from .settings import Settings
+from .supervisor import ErrorLog, spawn_forever
 
 log = logging.getLogger(__name__)
 
@@ -36,8 +37,8 @@ LEASE = 0.7
 MOST_AT_ONCE = 500
 """Connections that are taken out, or rooms that are put back, before others have their turn."""
 
-_FIRST_RETRY_SECONDS = 0.05
-_MOST_RETRY_SECONDS = 1.0
+RECONNECT_INTERVAL = 0.5
+"""Seconds between two connects at the least: a link that breaks each time must not take all the CPU."""
 
 
 class Rooms(Protocol):
@@ -89,8 +90,11 @@ class Links:
         self._workers: list[dict[str, bytes]] = [{}] * servers.partitions
         self._ready = [Event() for _ in self.up]
         self._news = Event()
-        self._greenlets: list[gevent.Greenlet[[], None]] = []
+        self._connected_at = -RECONNECT_INTERVAL
+        self._greenlets: list[gevent.Greenlet[..., None]] = []
         self._complained = False
+        self._errors = ErrorLog("the connection to Redis")
+        self._describing = ErrorLog("what this worker tells of itself")
 
     @property
     def all_up(self) -> bool:
@@ -158,7 +162,10 @@ class Links:
     def start(self) -> None:
         """Connect, and stay connected. Does not wait."""
         if not self._greenlets:
-            self._greenlets = [gevent.spawn(self._stay_connected), gevent.spawn(self._beat)]
+            self._greenlets = [
+                spawn_forever("the connection to Redis", self._stay_connected, report=self._report),
+                spawn_forever("the heartbeat to Redis", self._beat),
+            ]
 
     def stop(self) -> None:
         """Tell Redis what it was not told yet, and be known there no more. Waits."""
@@ -171,21 +178,19 @@ class Links:
             link.end("the worker stops")
 
     def _stay_connected(self) -> None:
-        delay = _FIRST_RETRY_SECONDS
-        while True:
-            self._news.clear()
-            if self.all_up:
-                delay = _FIRST_RETRY_SECONDS
-                self._news.wait()
-                continue
-            try:
-                self._connect()
-            except LinkError as error:
-                if not self._complained:
-                    self._complained = True
-                    log.error("Redis cannot be used: %s; it is tried again and again", error)
-                gevent.sleep(delay * random.uniform(0.5, 1.0))  # noqa: S311 - nobody gains by guessing it
-                delay = min(2 * delay, _MOST_RETRY_SECONDS)
+        """Wait until a link is missing, and open it. It is called again and again."""
+        self._news.clear()
+        if self.all_up:
+            self._news.wait()
+        gevent.sleep(max(0.0, self._connected_at + RECONNECT_INTERVAL - time.monotonic()))
+        self._connect()
+
+    def _report(self, error: BaseException) -> None:
+        if not isinstance(error, LinkError):
+            self._errors.add(error)
+        if not self._complained:
+            self._complained = True
+            log.error("Redis cannot be used: %s; the server keeps trying", error or repr(error))
 
     def _connect(self) -> None:
         """Open the links that are missing.
@@ -199,7 +204,10 @@ class Links:
             if missing:
                 try:
                     self._open(address, missing)
-                except LinkError as error:
+                except Exception as error:
+                    # The other servers are not to wait for this one.
+                    if not isinstance(error, LinkError):
+                        self._errors.add(error)
                     faults.append(f"{address}: {error}")
         if faults:
             raise LinkError("; ".join(faults))
@@ -219,9 +227,10 @@ class Links:
             for number in numbers:
                 self._opening[number], self.up[number] = None, link
                 self._ready[number].set()
-        except LinkError as error:
-            link.end(str(error))
+        except BaseException as error:
+            link.end(str(error) or repr(error))
             raise
+        self._connected_at = time.monotonic()
         log.info("Connected to Redis at %s", address)
         self._complained = False
 
@@ -236,6 +245,8 @@ class Links:
                 self._ready[number].clear()
             if self._opening[number] is link:
                 self._opening[number] = None
+        # Another link begins again with the workers that are dead.
+        self._burying = {entry for entry in self._burying if self.up[entry[0]] is not None}
         self._news.set()
 
     def _pushed(self, push: list[Any]) -> None:
@@ -249,21 +260,26 @@ class Links:
     # Being alive.
 
     def _beat(self) -> None:
-        while True:
-            try:
-                for number, link in enumerate(self.up):
-                    if link is not None:
-                        self._tell(link, number)
-            except Exception:
-                # Without a beat the others would take this worker for dead.
-                log.exception("A fault of this server lost a beat")
-            for link in {link for link in self.up if link is not None}:
-                # One that does not answer is of no use to anybody.
-                with suppress(LinkError):
-                    self.ask(link, "PING")
-            gevent.sleep(self._interval)
+        """Extend the leases, check that each server answers, and wait. It is called again and again."""
+        words = self._words()
+        for number, link in enumerate(self.up):
+            if link is not None:
+                self._tell(link, number, words)
+        for link in {link for link in self.up if link is not None}:
+            # One that does not answer is of no use to anybody.
+            with suppress(LinkError):
+                self.ask(link, "PING")
+        gevent.sleep(self._interval)
 
-    def _tell(self, link: Link, number: int) -> None:
+    def _words(self) -> bytes:
+        try:
+            return self._describe()
+        except Exception as error:
+            # Without a beat the others would take this worker for dead.
+            self._describing.add(error)
+            return b"{}"
+
+    def _tell(self, link: Link, number: int, words: bytes) -> None:
         def then(reply: Any) -> None:
             if isinstance(reply, Exception):
                 return
@@ -278,7 +294,7 @@ class Links:
         link.send(
             partial(self._checked, link, then),
             *("EVALSHA", self._scripts.digests["beat"], "1", self.key(number, "workers")),
-            *(self.worker, self._epochs[number], self.lease, self._describe()),
+            *(self.worker, self._epochs[number], self.lease, words),
         )
 
     def _bury(self, link: Link, number: int, worker: bytes) -> None:

@@ -58,16 +58,20 @@ class RedisRegistry:
     def enter(self, pair: Pair, member: Member, entered: Callable[[Entry], None]) -> None:
         """Put ``member`` into the room of ``pair``: one round trip to Redis.
 
+        A member that joins again may lose its seat to a newer connection meanwhile. Then it is dismissed, and
+        ``entered`` is not called.
+
         Raises:
             MessageError: ``unavailable``.
         """
         done: AsyncResult[None] = AsyncResult()
+        held = self._stamp(member)
 
         def then(reply: Any) -> None:
             try:
                 if isinstance(reply, Exception):
                     raise protocol.no_join()
-                self._seat(pair, member, decode_state(reply), entered)
+                self._entered(pair, member, decode_state(reply), entered, again=bool(held))
             except Exception as error:
                 done.set_exception(error)
             else:
@@ -77,8 +81,14 @@ class RedisRegistry:
             link = self.links.wait_for(self._number(pair))
         except LinkError:
             raise protocol.no_join() from None
-        self._run(link, then, "enter", pair, member.id, member.user.json, member.user.key)
+        self._run(link, then, "enter", pair, member.id, member.user.json, member.user.key, held)
         done.get()
+
+    def _stamp(self, member: Member) -> str:
+        """Return the stamp of the seat that ``member`` has, empty if it is in no room."""
+        if member.pair is None:
+            return ""
+        return next((str(seat.stamp) for seat in self._rooms[member.pair].seats if seat.id == member.id), "")
 
     def leave(self, member: Member, reason: str) -> Peer | None:
         """Take ``member`` out of its room; Redis is told behind what it was told before."""
@@ -104,6 +114,18 @@ class RedisRegistry:
 
     # What changes a room here. Nothing of it waits.
 
+    def _entered(
+        self, pair: Pair, member: Member, state: State, entered: Callable[[Entry], None], *, again: bool
+    ) -> None:
+        if not state.seats or state.seats[-1].id != member.id:
+            # A newer connection was faster, and Redis did not let it in.
+            self._apply(state)
+        elif again and member.pair is None:
+            # A newer connection was faster, and is gone by now.
+            self.take_out(pair, member.id, member.user.key, self.links.worker)
+        else:
+            self._seat(pair, member, state, entered)
+
     def _seat(self, pair: Pair, member: Member, state: State, entered: Callable[[Entry], None]) -> None:
         """Take in that ``member`` entered, and how the room is since."""
         room = self._rooms.setdefault(pair, Room())
@@ -125,9 +147,9 @@ class RedisRegistry:
         for other in others:
             here = room.here.get(other.key)
             if here is not None:
-                self._meet(room, here, own)
+                self._meet(room, here, other, own)
             if here is not None or other.worker != self.links.worker:
-                self._meet(room, member, other)
+                self._meet(room, member, own, other)
         replaced = state.lost[0] if isinstance(state.lost, tuple) else None
         entered(Entry(replaced, member.peer, seats))
         if here is not None:
@@ -162,20 +184,25 @@ class RedisRegistry:
                 if before is not None:
                     member.miss(before, state.reason(before.id) or "lost")
             elif other.worker != self.links.worker:
-                self._meet(room, member, other)
-                if not isinstance(before, Elsewhere) or (before.id, before.stamp) != (other.id, other.stamp):
+                meeting = self._meet(room, member, by_key[key], other)
+                met = before.meeting if isinstance(before, Elsewhere) and before.id == other.id else None
+                # Where the other worker is away, both start over once it is back.
+                if met is None or (met != meeting and state.heard):
                     member.greet(state.seats)
 
-    def _meet(self, room: Room, member: Member, seat: Seat) -> None:
-        """Make who has ``seat`` the peer of ``member``."""
+    def _meet(self, room: Room, member: Member, own: Seat, seat: Seat) -> object:
+        """Make who has ``seat`` the peer of ``member``, who has ``own``; return what differs each time they meet."""
         self._part(member)
         assert member.pair is not None
         here = room.here.get(seat.key)
-        if here is None:
-            peer = member.peer = Elsewhere(member, seat, self.links, self._number(member.pair))
-            self._routes[peer.back] = member.deliver
-        else:
+        if here is not None:
             member.peer = here
+            return None
+        number = self._number(member.pair)
+        link, channel = self.links.any_of(number), self.links.channel(number, seat.worker)
+        peer = member.peer = Elsewhere(member, own, seat, link, channel)
+        self._routes[peer.back] = member.deliver
+        return peer.meeting
 
     def _part(self, member: Member) -> None:
         if isinstance(member.peer, Elsewhere):

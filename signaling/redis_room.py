@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import struct
+
 from . import protocol
 from .redis_channels import MESSAGE, head
-from .redis_links import Links
+from .redis_link import Link
 from .redis_scripts import Seat
 from .registry import Member
 
 _pack_head = head.pack
+_pack_since = struct.Struct(">QQ").pack
 
 
 class Room:
@@ -32,28 +35,51 @@ class Room:
 
 
 class Elsewhere:
-    """A peer whose connection is another worker's, as one member of ours sees it."""
+    """A peer whose connection is another worker's, as one member of ours sees it.
+
+    It is bound to the link over which the two met. When that breaks, both meet again over another one.
+
+    Attributes:
+        back: the route of what the peer sends.
+        meeting: what changes when the two meet again, since one of them arrived or was put back.
+    """
 
     elsewhere = True
 
-    __slots__ = ("_channel", "_links", "_member", "_number", "_route", "back", "id", "stamp", "user")
+    __slots__ = ("_channel", "_link", "_member", "_route", "back", "id", "meeting", "user")
 
-    def __init__(self, member: Member, seat: Seat, links: Links, number: int) -> None:
+    def __init__(self, member: Member, own: Seat, seat: Seat, link: Link | None, channel: bytes) -> None:
+        """Make the one that ``member``, who has the seat ``own``, sees at ``seat``, reached by ``channel``."""
         self.id = seat.id
         self.user = seat.user
-        self.stamp = seat.stamp
-        # A message goes from one connection to one other, whatever user they are of.
-        self._route = f"{member.id}{seat.id}".encode()
-        self.back = f"{seat.id}{member.id}".encode()
+        self.meeting = (seat.id, seat.stamp, seat.since, own.since)
+        self.back = _route(seat, own)
+        self._route = _route(own, seat)
         self._member = member
-        self._links = links.up
-        self._number = number
-        self._channel = links.channel(number, seat.worker)
+        self._link = link
+        self._channel = channel
 
     def deliver(self, payload: bytes) -> None:
         """Pass a message on to the other worker."""
-        link = self._links[self._number]
-        if link is None or link.congested:
+        link = self._link
+        if link is None or link.broken or link.congested:
             self._member.refuse(protocol.no_relay())
         else:
-            link.publish(self._channel, _pack_head(MESSAGE, self._route, len(payload)) + payload)
+            link.publish(self._channel, _pack_head(MESSAGE, self._route, len(payload)) + payload, self)
+
+    def undelivered(self) -> None:
+        """Tell the member that a message was lost, unless it knows already that this peer is gone."""
+        peer = self._member.peer
+        if peer is not None and peer.id == self.id:
+            self._member.refuse(protocol.no_relay())
+
+
+def _route(sender: Seat, receiver: Seat) -> bytes:
+    """Return the route from one connection to one other: 32 bytes, other ones each time that the two meet.
+
+    So what is still under way when they meet again finds nobody: it would come behind what was sent since.
+    """
+    if not sender.since or not receiver.since:
+        # One of the two is at a worker of an older version.
+        return f"{sender.id}{receiver.id}".encode()
+    return bytes.fromhex(sender.id + receiver.id) + _pack_since(sender.since, receiver.since)

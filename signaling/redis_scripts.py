@@ -20,6 +20,8 @@ class Seat(msgspec.Struct, frozen=True, array_like=True, gc=False):
     json: str
     """The user's id as the client wrote it."""
     key: str
+    since: int = 0
+    """When it arrived, or its worker last put it back, likewise. 0 where an older version put it there."""
 
     @property
     def user(self) -> User:
@@ -36,6 +38,8 @@ class State(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """In order of arrival."""
     lost: tuple[str, str] | bool
     """The connection that lost its seat, and why; False if none did."""
+    heard: bool = True
+    """Whether another worker heard of it; known of an answer to ``restore`` alone."""
 
     @property
     def pair(self) -> Pair:

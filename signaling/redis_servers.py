@@ -17,6 +17,9 @@ from .settings import Settings
 
 _SLOTS = 16_384
 
+_UNKNOWN_HOSTS = (b"", b"?")
+"""What CLUSTER SLOTS has for a host, beside null, where it tells none (Redis: ``cluster-preferred-endpoint-type``)."""
+
 
 class Connector:
     """Opens links to the servers, whichever they are at the moment. All of it waits."""
@@ -31,7 +34,7 @@ class Connector:
         """Return the servers to write to, and the numbers of the partitions that each has.
 
         Raises:
-            LinkError: nobody knows.
+            LinkError: no server of the URL gives an answer that can be used.
         """
         if not self._servers.kind:
             return {self._servers.addresses[0]: [0]}
@@ -42,6 +45,8 @@ class Connector:
                 return ask(address)
             except LinkError as error:
                 faults.append(f"{address}: {error}")
+            except (ValueError, TypeError, AttributeError, LookupError) as error:
+                faults.append(f"{address}: its answer cannot be used: {error!r}")
         raise LinkError("; ".join(faults))
 
     def open(self, address: Address, make: Callable[[gevent.socket.socket], Link] = Link) -> Link:
@@ -62,8 +67,8 @@ class Connector:
             # One that was the master until now may not know yet that it is not any more.
             if servers.kind == "sentinel" and self._ask(link, "ROLE")[0] != b"master":
                 raise LinkError("it is a replica, which cannot be written to")
-        except LinkError as error:
-            link.end(str(error))
+        except BaseException as error:
+            link.end(str(error) or repr(error))
             raise
         return link
 
@@ -96,7 +101,9 @@ class Connector:
             if not owners:
                 raise LinkError(f"no shard has slot {slot}")
             host, port, *_ = owners[0]
-            shards.setdefault(Address(host.decode() or seed.host, port), []).append(number)
+            # A server that does not know its own name, or is not to tell it, is where it was asked.
+            known = host is not None and host not in _UNKNOWN_HOSTS
+            shards.setdefault(Address(host.decode() if known else seed.host, port or seed.port), []).append(number)
         return shards
 
     def _connect(self, address: Address) -> gevent.socket.socket:
@@ -111,7 +118,8 @@ class Connector:
                     sock.connect(address.host)
                 if self._context is not None:
                     sock = self._context.wrap_socket(sock, server_hostname=address.host)
-        except (OSError, gevent.Timeout) as error:
+        # Names and ports that cannot be: UnicodeError, OverflowError.
+        except (OSError, ValueError, OverflowError, gevent.Timeout) as error:
             if sock is not None:
                 sock.close()
             words = f"no connection within {self._seconds:g} seconds" if isinstance(error, gevent.Timeout) else error

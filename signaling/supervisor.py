@@ -22,16 +22,22 @@ LOG_INTERVAL = 60.0
 """Seconds between two log entries about one type of error in one loop."""
 
 
-def run_forever(name: str, step: Callable[[], object], max_pause: float = MAX_PAUSE) -> NoReturn:
+def run_forever(
+    name: str,
+    step: Callable[[], object],
+    max_pause: float = MAX_PAUSE,
+    report: Callable[[BaseException], object] | None = None,
+) -> NoReturn:
     """Call ``step`` again and again, whatever it raises; only the end of the greenlet ends this.
 
     Args:
         name: what the log calls the loop, such as ``"the heartbeat"``.
         step: one round. It must wait for something, such as the next second: the loop adds a pause only after an error.
         max_pause: the longest pause after an error, in seconds.
+        report: is called with each error and must not raise; without it an :class:`ErrorLog` takes them.
     """
     pause = FIRST_PAUSE
-    errors = ErrorLog(name)
+    report = report or ErrorLog(name).add
     while True:
         try:
             step()
@@ -39,15 +45,20 @@ def run_forever(name: str, step: Callable[[], object], max_pause: float = MAX_PA
             continue
         # A timeout of gevent's that nobody caught is not an Exception.
         except (Exception, gevent.Timeout) as error:
-            errors.add(error)
+            report(error)
         # At random, so that many workers do not all come back in the same moment.
         gevent.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - not a secret
         pause = min(2 * pause, max_pause)
 
 
-def spawn_forever(name: str, step: Callable[[], object], max_pause: float = MAX_PAUSE) -> gevent.Greenlet[..., None]:
+def spawn_forever(
+    name: str,
+    step: Callable[[], object],
+    max_pause: float = MAX_PAUSE,
+    report: Callable[[BaseException], object] | None = None,
+) -> gevent.Greenlet[..., None]:
     """Return a new greenlet in which :func:`run_forever` runs; the arguments are the same."""
-    return gevent.spawn(run_forever, name, step, max_pause)
+    return gevent.spawn(run_forever, name, step, max_pause, report)
 
 
 class ErrorLog:

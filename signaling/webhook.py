@@ -25,6 +25,7 @@ from .protocol import Pair, User
 from .registry import Registry
 from .settings import Settings
 from .signature import signed, signing_key
+from .supervisor import ErrorLog, spawn_forever
 
 log = logging.getLogger(__name__)
 
@@ -79,7 +80,8 @@ class Webhook:
         self._queue: list[Delivery] = []
         self._news = Event()
         self._number = 0
-        self._greenlet: gevent.Greenlet[[], None] | None = None
+        self._greenlet: gevent.Greenlet[..., None] | None = None
+        self._errors = ErrorLog("the webhook")
         # What went wrong since that was last logged, and when that was.
         self._unsaid = 0
         self._said = -_LOG_INTERVAL
@@ -100,23 +102,20 @@ class Webhook:
         self._number += 1
         self._put(Delivery(time.monotonic(), self._number, pair, user, body, f"msg_{secrets.token_hex(16)}"))
         if self._greenlet is None:
-            self._greenlet = gevent.spawn(self._run)
+            self._greenlet = spawn_forever("the webhook", self._run)
 
     def _put(self, delivery: Delivery) -> None:
         heappush(self._queue, delivery)
         self._news.set()
 
     def _run(self) -> None:
-        while True:
-            self._news.clear()
-            wait = self._queue[0].due - time.monotonic() if self._queue else None
-            if wait is None or wait > 0:
-                self._news.wait(wait)
-                continue
-            try:
-                self._deliver(heappop(self._queue))
-            except Exception:
-                log.exception("A fault of this server lost a webhook")
+        """Send what is due, or wait for it. It is called again and again."""
+        self._news.clear()
+        wait = self._queue[0].due - time.monotonic() if self._queue else None
+        if wait is None or wait > 0:
+            self._news.wait(wait)
+        else:
+            self._deliver(heappop(self._queue))
 
     def _deliver(self, delivery: Delivery) -> None:
         # The user may be gone, or in the call, by the time that it is a delivery's turn.
@@ -138,10 +137,10 @@ class Webhook:
 
     def _post(self, delivery: Delivery) -> tuple[int, str]:
         """Return the status of the answer, 0 if there is none, and what to say of it."""
-        headers = _HEADERS | signed(self._key, delivery.id, int(time.time()), delivery.body)
         # Not urllib3's: that one is for each read, and name servers and handshakes take their time as well.
         with gevent.Timeout(self._timeout, False):  # type: ignore[arg-type]
             try:
+                headers = _HEADERS | signed(self._key, delivery.id, int(time.time()), delivery.body)
                 response = self._http.request(
                     "POST", self._url, body=delivery.body, headers=headers, redirect=False, preload_content=False
                 )
@@ -151,6 +150,10 @@ class Webhook:
                     response.close()
             except (HTTPError, OSError) as error:
                 return 0, str(error)
+            except Exception as error:
+                # Whatever it is, the POST is tried again.
+                self._errors.add(error)
+                return 0, repr(error)
             return response.status, f"it answered {response.status}"
         return 0, f"no answer within {self._timeout:g} seconds"
 

@@ -10,6 +10,8 @@ local before = tonumber(redis.call('HGET', KEYS[1], '') or now)
 redis.call('HSET', KEYS[1], '', string.format('%.0f', now))
 -- Nobody could extend a lease while Redis stood still.
 local stood_still = now - before > ARGV[3] / 2
+-- A lease that ends later was made before the clock of Redis was put back.
+local latest = now + ARGV[3]
 local told, over = {}, {}
 local fields = redis.call('HGETALL', KEYS[1])
 for at = 1, #fields, 2 do
@@ -19,11 +21,13 @@ for at = 1, #fields, 2 do
         if worker == ARGV[1] then
             epoch, words = ARGV[2], ARGV[4]
         end
-        if worker == ARGV[1] or stood_still then
-            ends = now + ARGV[3]
+        -- An entry that cannot be read is one whose lease is over.
+        ends = tonumber(ends) or 0
+        if worker == ARGV[1] or epoch and (stood_still or ends > latest) then
+            ends = latest
             redis.call('HSET', KEYS[1], worker, string.format('%s %.0f %s', epoch, ends, words))
         end
-        if tonumber(ends) < now then
+        if ends < now then
             over[#over + 1] = worker
         else
             told[#told + 1] = worker

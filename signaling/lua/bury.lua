@@ -3,6 +3,7 @@
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local entry = redis.call('HGET', KEYS[1], ARGV[1])
-if entry and tonumber(string.match(entry, '^%S+ (%S+)')) < now and redis.call('EXISTS', KEYS[2]) == 0 then
+local ends = entry and tonumber(string.match(entry, '^%S+ (%S+)')) or 0
+if ends < now and redis.call('EXISTS', KEYS[2]) == 0 then
     redis.call('HDEL', KEYS[1], ARGV[1])
 end

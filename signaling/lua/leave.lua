@@ -15,4 +15,6 @@ local concerned = {[seat[2]] = true}
 for _, other in ipairs(seats()) do
     concerned[other[2]] = true
 end
-return tell(concerned, state({ARGV[6], ARGV[8]}))
+local text = state({ARGV[6], ARGV[8]})
+tell(concerned, text)
+return text

@@ -1,4 +1,5 @@
 -- Puts back what a worker knows of a room, after it or Redis was away. Who came later than it knows keeps the seat.
+-- Messages may be lost. So the worker's own get a new "since", by which both ends know that they must start over.
 -- ARGV[6] milliseconds for another worker to put back its own, ARGV[7] on: seats, those of the worker's own first
 if not known() then
     return redis.error_reply('AWAY this worker is not known')
@@ -14,18 +15,17 @@ for at = 7, #ARGV do
                 concerned[there[2]] = true
                 redis.call('HDEL', index(there[2]), there[1])
             end
+            seat[6] = math.max(clock(), (seat[6] or seat[3]) + 1)
             put(seat)
             mine = true
         end
     elseif mine and not there then
         -- Its own worker takes it out if it is gone; if that is gone itself, nobody extends its lease.
         put(seat)
-        local time = redis.call('TIME')
-        local now = time[1] * 1000 + math.floor(time[2] / 1000)
-        redis.call('HSETNX', KEYS[2], seat[2], string.format('- %.0f {}', now + ARGV[6]))
+        redis.call('HSETNX', KEYS[2], seat[2], string.format('- %.0f {}', math.floor(clock() / 1000) + ARGV[6]))
     end
 end
 for _, seat in ipairs(seats()) do
     concerned[seat[2]] = true
 end
-return tell(concerned, state())
+return state(false, tell(concerned, state()) > 0)

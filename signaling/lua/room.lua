@@ -8,7 +8,8 @@
 
 local room, prefix, worker = KEYS[1], ARGV[1], ARGV[2]
 
--- A seat: {connection, worker, stamp, user as JSON, user}. The stamp orders arrivals: microseconds since 1970.
+-- A seat: {connection, worker, stamp, user as JSON, user, since}. The stamp orders arrivals: microseconds since 1970.
+-- "since" is when the connection arrived or its worker last put it back. What was sent to it before is not delivered.
 local function seats()
     local found, fields = {}, redis.call('HGETALL', room)
     for at = 2, #fields, 2 do
@@ -27,17 +28,24 @@ local function put(seat)
     redis.call('HSET', index(seat[2]), seat[1], cmsgpack.pack({ARGV[4], ARGV[5], seat[5]}))
 end
 
-local function state(gone)
-    return cmsgpack.pack({ARGV[4], ARGV[5], seats(), gone or false})
+local function state(gone, heard)
+    return cmsgpack.pack({ARGV[4], ARGV[5], seats(), gone or false, heard ~= false})
 end
 
--- Tells the workers that are concerned, but for the one that asks, which has the answer.
+-- Tells the workers that are concerned, but for the one that asks, which has the answer. Returns how many heard.
 local function tell(concerned, text)
+    local heard = 0
     concerned[worker] = nil
     for other in pairs(concerned) do
-        redis.call(PUBLISH, prefix .. 'worker:' .. other, 's' .. text)
+        heard = heard + redis.call(PUBLISH, prefix .. 'worker:' .. other, 's' .. text)
     end
-    return text
+    return heard
+end
+
+-- Microseconds since 1970.
+local function clock()
+    local time = redis.call('TIME')
+    return time[1] * 1000000 + time[2]
 end
 
 -- A worker that was away is refused until it has come back in order: what it sent before must not be done late.

@@ -80,7 +80,7 @@ class Scripted:
         pair = f"user-{number:08}-a", f"user-{number:08}-b"
         keys = f"{PREFIX}room:15:{'_'.join(pair)}", WORKERS
         worker, user = name(0), pair[end]
-        own = (f'"{user}"', user) if script == "enter" else (user, "left", worker)
+        own = (f'"{user}"', user, "") if script == "enter" else (user, "left", worker)
         digest = self._scripts.digests[script]
         return "EVALSHA", digest, "2", *keys, PREFIX, worker, "epoch", *pair, f"{number:015x}{end}", *own
 

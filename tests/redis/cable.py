@@ -1,4 +1,4 @@
-"""What lies between a host and its Redis, and can be pulled out: nothing passes then, and nobody is told."""
+"""What lies between a host and its Redis. It can be slow, or be pulled out: then nothing passes, and nobody is told."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ class Cable:
 
     def __init__(self, target: int) -> None:
         self._target = target
+        self._delay = 0.0
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -30,6 +31,10 @@ class Cable:
     @property
     def url(self) -> str:
         return f"redis://127.0.0.1:{self.port}"
+
+    def slow(self, seconds: float) -> None:
+        """Let everything take that long from now on, each way."""
+        self._delay = seconds
 
     def pull(self) -> None:
         """Let nothing pass from now on."""
@@ -59,14 +64,28 @@ class Cable:
             task.add_done_callback(self._tasks.discard)
 
     async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+        # What is on its way, and when it is due; the end of a connection is an empty piece, and takes as long.
+        pieces: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue()
+        reading = asyncio.create_task(self._read(source, pieces))
         try:
-            while data := await source.read(65_536):
+            data = b"begin"
+            while data:
+                due, data = await pieces.get()
+                await asyncio.sleep(due - self._loop.time())
                 await self._passes.wait()
                 sink.write(data)
                 await sink.drain()
         except ConnectionError:
             pass
         finally:
-            # The end of a connection does not pass either.
-            await self._passes.wait()
+            reading.cancel()
             sink.close()
+
+    async def _read(self, source: asyncio.StreamReader, pieces: asyncio.Queue[tuple[float, bytes]]) -> None:
+        data = b"begin"
+        while data:
+            try:
+                data = await source.read(65_536)
+            except ConnectionError:
+                data = b""
+            await pieces.put((self._loop.time() + self._delay, data))

@@ -26,6 +26,29 @@ def talk(one: Client, other: Client, word: Any = "hello") -> None:
         assert listener.receive()["data"] == word
 
 
+def start_over(one: Client, other: Client) -> None:
+    """Hear at both ends that negotiation starts over, since a worker's connection to Redis broke. Some hear it twice.
+
+    They do where both connections broke, and Redis noticed of one only after the other had been opened again.
+    """
+    assert all(catch_up(one, other))
+
+
+def catch_up(one: Client, other: Client) -> list[int]:
+    """Hear at both ends all that was on its way, and return how often each was told to start over."""
+    found = []
+    for speaker, listener in ((other, one), (one, other)):
+        # It comes behind all that the other worker said before.
+        speaker.send(type="message", data="since")
+        heard = []
+        while (reply := listener.receive())["type"] != "message":
+            heard.append(reply["type"])
+        assert reply["data"] == "since"
+        assert heard == ["ready", "roomInfo"] * (len(heard) // 2)
+        found.append(len(heard) // 2)
+    return found
+
+
 def types(client: Client, count: int) -> list[str]:
     """Return the types of the next messages."""
     return [client.receive()["type"] for _ in range(count)]

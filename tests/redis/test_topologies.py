@@ -14,7 +14,7 @@ import pytest
 from tests.driver import Client, Server, meet
 from tests.integration.test_metrics import own_port
 from tests.redis.conftest import connected, host
-from tests.redis.people import meet_across, talk, types
+from tests.redis.people import catch_up, meet_across, start_over, talk, types
 from tests.redis_server import Redis, ask, free_port, redis_server
 from tests.waiting import PATIENCE, wait_until
 
@@ -61,6 +61,7 @@ def test_a_replica_that_sentinels_promote_takes_over(stack: ExitStack, tmp_path:
     for server, since in zip((one, other), before, strict=True):
         server.wait_for_log(f"Connected to Redis at 127.0.0.1:{replica.port}", since, 3 * PATIENCE)
     talk(*inside)
+    start_over(*across)
     talk(*across)
     with Client(one) as late, Client(other) as later:
         late.join("late", "later")
@@ -70,9 +71,9 @@ def test_a_replica_that_sentinels_promote_takes_over(stack: ExitStack, tmp_path:
         client.close()
 
 
-def cluster(stack: ExitStack, count: int, *, replicas: int) -> list[Redis]:
-    """Return the servers of a cluster whose masters have a third of the slots each."""
-    options = ("--cluster-enabled", "yes", "--cluster-node-timeout", "1500", "--repl-diskless-sync-delay", "0")
+def cluster(stack: ExitStack, count: int, *more: str, replicas: int) -> list[Redis]:
+    """Return the servers of a cluster whose masters have a third of the slots each; ``more`` are options of each."""
+    options = (*more, "--cluster-enabled", "yes", "--cluster-node-timeout", "1500", "--repl-diskless-sync-delay", "0")
     buses = [free_port() for _ in range(count)]
     servers = [stack.enter_context(redis_server(*options, "--cluster-port", str(bus))) for bus in buses]
     addresses = [f"127.0.0.1:{server.port}@{bus}" for server, bus in zip(servers, buses, strict=True)]
@@ -107,6 +108,8 @@ def test_the_rooms_are_spread_over_the_masters_of_a_cluster_and_a_replica_takes_
     for server, since in zip((one, other), before, strict=True):
         pattern = "Connected to Redis at .*:(" + "|".join(str(replica.port) for replica in replicas) + ")"
         server.wait_for_log(pattern, since, 3 * PATIENCE)
+    starts = [catch_up(*call) for call in calls]
+    assert all(all(ends) == any(ends) for ends in starts), "both ends, or none"
     for call in calls:
         talk(*call)
     talk(*inside)
@@ -114,13 +117,43 @@ def test_the_rooms_are_spread_over_the_masters_of_a_cluster_and_a_replica_takes_
         client.close()
 
 
-def test_workers_ask_each_other_over_a_cluster_as_well(stack: ExitStack):
-    url = cluster_url(cluster(stack, 3, replicas=0))
+ENDPOINTS = {
+    "an address": ((), b"127.0.0.1"),
+    "null": (("--cluster-preferred-endpoint-type", "unknown-endpoint"), None),
+    "unknown": (("--cluster-preferred-endpoint-type", "hostname"), b"?"),
+    "a name": (
+        ("--cluster-preferred-endpoint-type", "hostname", "--cluster-announce-hostname", "localhost"),
+        b"localhost",
+    ),
+}
+"""What the servers of a cluster tell of where they are, and how."""
+
+
+@pytest.mark.parametrize("endpoint", ENDPOINTS)
+def test_workers_ask_each_other_over_a_cluster_as_well(stack: ExitStack, endpoint: str):
+    options, told = ENDPOINTS[endpoint]
+    servers = cluster(stack, 3, *options, replicas=0)
+    # The names of the others come with their gossip.
+    wait_until(lambda: {shard[2][0] for shard in servers[0].ask("CLUSTER", "SLOTS")} == {told})  # type: ignore[attr-defined]
+    url = cluster_url(servers)
     one, other = (stack.enter_context(host(url, SIGNALING_METRICS_BIND="127.0.0.1:0")) for _ in range(2))
     for server in (one, other):
         wait_until(lambda server=server: len(server.health()["nodes"]) == 2)
         with urllib.request.urlopen(own_port(server), timeout=PATIENCE) as response:
             assert len(re.findall(rb"^signaling_node_up.* 1.0$", response.read(), re.MULTILINE)) == 2
+    # One that is restarted is found where it was.
+    before = len(one.log)
+    servers[1].end()
+    one.wait_for_log("Redis cannot be used", before)
+    before = len(one.log)
+    servers[1].start()
+    connected(one, before)
+    connected(other)
+    for number in range(6):
+        call = meet_across(one, other, f"e{number}", f"f{number}")
+        talk(*call)
+        for client in call:
+            client.close()
 
 
 def wait_for_all(server: Server) -> None:

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import itertools
 import json
+import time
+from collections.abc import Callable
 from typing import Any
+
+import gevent
+import pytest
 
 from signaling.redis_registry import RedisRegistry
 from signaling.registry import Registry
 from signaling.service import Service
 from signaling.session import Session
 from signaling.settings import Settings
+from tests.waiting import PATIENCE
 
 DEFAULTS = Settings()
 
@@ -88,3 +94,50 @@ class Person:
 
     def hears_types(self) -> list[str]:
         return [reply["type"] for reply in self.hears()]
+
+
+def until(so: Callable[[], object]) -> None:
+    """Wait for what no event tells of, while the greenlets go on."""
+    deadline = time.monotonic() + PATIENCE
+    while not so():
+        assert time.monotonic() < deadline
+        gevent.sleep(0.01)
+
+
+class Host:
+    """One worker, reached by whoever is told to come to it."""
+
+    def __init__(self, url: str, **settings: float) -> None:
+        # A beat comes seldom, unless a test is about it.
+        shared = {"node_timeout": 3_600.0, "redis_timeout": 1.0} | settings
+        self.registry = RedisRegistry(Settings(redis_url=url, **shared))  # type: ignore[arg-type]
+        self.workers = Workers(self.registry)
+        self.registry.links.wait_for(0)
+
+    @property
+    def up(self) -> bool:
+        return self.registry.links.all_up
+
+    def joins(self, user: str, remote: str) -> Person:
+        return Person(self.workers).joins(user, remote)
+
+    def breaks(self) -> None:
+        """Lose the connection to Redis."""
+        [link] = self.registry.links.up
+        assert link is not None
+        link.end("the test breaks it")
+
+    def deaf(self) -> None:
+        """Read nothing any more, as one whose process stands still."""
+        [link] = self.registry.links.up
+        assert link is not None
+        link._watcher.stop()
+
+    def hears_again(self) -> None:
+        [link] = self.registry.links.up
+        assert link is not None
+        link._watcher.start(link._readable)
+
+    def stays_away(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Do not connect again, until told to."""
+        monkeypatch.setattr(self.registry.links, "_connect", lambda: gevent.sleep(0.01))

@@ -10,9 +10,13 @@ from typing import Any
 
 import pytest
 
+from signaling import webhook
+from signaling.protocol import Pair, User
+from signaling.registry import MemoryRegistry
 from signaling.settings import Settings, SettingsError
 from signaling.signature import signed, signing_key
-from signaling.webhook import MOST_ATTEMPTS, delay_after
+from signaling.webhook import MOST_ATTEMPTS, Webhook, delay_after
+from tests.unit.people import until
 
 
 def test_it_signs_as_the_libraries_of_standard_webhooks_do():
@@ -124,3 +128,56 @@ def test_it_waits_twice_as_long_each_time_and_never_quite_the_same():
     for attempt, longest in zip(range(1, MOST_ATTEMPTS), (1, 2, 4, 8), strict=True):
         delays = {delay_after(attempt) for _ in range(100)}
         assert longest / 2 <= min(delays) < max(delays) <= longest
+
+
+class Alone(MemoryRegistry):
+    """Rooms in which everybody waits."""
+
+    def is_alone(self, pair: Pair, user: User) -> bool:
+        return True
+
+
+class Answer:
+    status = 200
+
+    def read(self, _: int) -> None: ...
+
+    def close(self) -> None: ...
+
+
+@pytest.mark.parametrize(
+    "error", [UnicodeError("label too long"), ValueError("x"), AttributeError("x"), MemoryError()], ids=repr
+)
+def test_a_post_that_raises_anything_is_tried_again_and_the_next_is_sent(error: Exception, monkeypatch):
+    monkeypatch.setattr(webhook, "FIRST_DELAY", 0.01)
+    hook = Webhook(Settings(webhook_url="http://x", webhook_secret="north"), Alone())
+    errors = [error] * 2
+
+    def request(*_: Any, **__: Any) -> Answer:
+        if errors:
+            raise errors.pop()
+        return Answer()
+
+    monkeypatch.setattr(hook._http, "request", request)
+    alice, bob = User("alice", b'"alice"'), User("bob", b'"bob"')
+    for _ in range(3):
+        hook.tell_waiting(Pair.of(alice, bob), alice, bob)
+    until(lambda: hook.delivered == 3)
+    assert (hook.failed, hook.dropped, len(hook)) == (0, 0, 0)
+
+
+def test_an_error_outside_a_post_does_not_end_the_sending(monkeypatch):
+    hook = Webhook(Settings(webhook_url="http://x", webhook_secret="north"), Alone())
+    errors = [ValueError("x"), KeyError(1)]
+
+    def is_alone(*_: object) -> bool:
+        if errors:
+            raise errors.pop()
+        return True
+
+    monkeypatch.setattr(hook._registry, "is_alone", is_alone)
+    monkeypatch.setattr(hook._http, "request", lambda *_, **__: Answer())
+    alice, bob = User("alice", b'"alice"'), User("bob", b'"bob"')
+    for _ in range(3):
+        hook.tell_waiting(Pair.of(alice, bob), alice, bob)
+    until(lambda: hook.delivered == 1)
