@@ -53,7 +53,7 @@ def test_an_error_in_one_step_of_the_end_keeps_the_others_from_nothing(
 
     monkeypatch.setattr(node, "stop_all", fail)
     monkeypatch.setattr(connections, "drain_all", lambda: done.append("drained"))
-    monkeypatch.setattr(worker, "end_waits", lambda: done.append("ended"))
-    hooks._watch_end(SimpleNamespace(alive=False))
+    monkeypatch.setattr(worker, "Worker", SimpleNamespace)
+    hooks._watch_end(SimpleNamespace(alive=False, close_idle=lambda: done.append("ended")))
     assert done == ["drained", "ended"]
     assert "An error while the worker stops" in caplog.text
