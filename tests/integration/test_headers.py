@@ -53,6 +53,10 @@ def headers(server: Server, path: str = "/", given: dict[str, str] | None = None
         ("/ice-servers", {}, 200),
         ("/static/client.js", {}, 200),
         ("/static/nothing.js", {}, 404),
+        ("/nothing", {}, 404),
+        ("//healthz", {}, 404),
+        ("/nothing", HANDSHAKE, 404),
+        ("/healthz", HANDSHAKE, 400),
     ],
 )
 def test_every_response_has_them(server: Server, path: str, given: dict[str, str], status: int):
