@@ -93,17 +93,22 @@ class Addresses:
         """The number of addresses of which something is known."""
         return len(self._open.keys() | self._new.keys())
 
-    def refusal(self, address: str, now: float) -> str | None:
+    def refusal(self, address: str, now: float, *, count: bool = True) -> str | None:
         """Return why ``address`` may have no further connection at ``now``, seconds of a monotonic clock, or None.
 
-        It is asked once for each attempt. A client on a Unix socket whose address nobody tells is never refused.
+        With ``count`` this is an attempt, and uses up a part of the rate. A client on a Unix socket whose address
+        nobody tells is never refused.
         """
         if not address:
             return None
         key = network(address)
         if self._most and self._open[key] >= self._most:
             return f"Too many connections from one address: at most {self._most}."
-        if self._rate.interval:
+        if self._rate.interval and not count:
+            known = self._new.get(key)
+            if known is not None and known.spent(now):
+                return f"Too many new connections from one address: {self._rate.words}."
+        elif self._rate.interval:
             allowance = self._new.pop(key, None) or Allowance(self._rate)
             self._forget(now)
             self._new[key] = allowance

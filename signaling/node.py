@@ -7,7 +7,7 @@ import logging
 import time
 import weakref
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 from flask import Response, request
@@ -39,6 +39,24 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _all: weakref.WeakSet[Node] = weakref.WeakSet()
+
+
+class Rejection(NamedTuple):
+    """Why there is no WebSocket for a client."""
+
+    reason: str
+    """One of :data:`signaling.observer.REASONS`."""
+    status: int
+    """The HTTP status of the answer."""
+    words: str
+    """The reason in a sentence."""
+    retry_after: int = 0
+    """Seconds after which the client may try again; 0 if that would change nothing."""
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The HTTP headers of the answer."""
+        return {"Retry-After": str(self.retry_after)} if self.retry_after else {}
 
 
 class Node:
@@ -139,19 +157,26 @@ class Node:
         address = self.client_address()
         # What is logged of the request names the client as well.
         request.remote_addr = address
-        if self.connections.draining:
-            return self._refuse("draining", 503, "The server is restarting.", **{"Retry-After": "1"})
-        if not self._origins.allow(request.headers.get("Origin"), request.host):
-            return self._refuse("origin", 403, "This origin is not allowed.")
-        if len(self.connections) >= self.settings.max_connections:
-            return self._refuse("full", 503, "The server is full.", **{"Retry-After": "10"})
-        if why := self._addresses.refusal(address, time.monotonic()):
-            return self._refuse("address", 429, why, **{"Retry-After": "10"})
+        rejection = self.rejection(address)
+        if rejection is not None:
+            self.observer.refuse(rejection.reason, rejection.words)
+            return refuse(rejection.status, rejection.words, **rejection.headers)
         return partial(self._converse, address)
 
-    def _refuse(self, reason: str, status: int, words: str, **headers: str) -> Response:
-        self.observer.refuse(reason, words)
-        return refuse(status, words, **headers)
+    def rejection(self, address: str, *, count: bool = True) -> Rejection | None:
+        """Return why the client at ``address`` gets no WebSocket for the present request, or None.
+
+        Without ``count`` this is a question only: it uses up nothing of what the address may open.
+        """
+        if self.connections.draining:
+            return Rejection("draining", 503, "The server is restarting.", 1)
+        if not self._origins.allow(request.headers.get("Origin"), request.host):
+            return Rejection("origin", 403, "This origin is not allowed.")
+        if len(self.connections) >= self.settings.max_connections:
+            return Rejection("full", 503, "The server is full.", 10)
+        if why := self._addresses.refusal(address, time.monotonic(), count=count):
+            return Rejection("address", 429, why, 10)
+        return None
 
     def _converse(self, address: str, sock: gevent.socket.socket, read_ahead: bytes) -> None:
         settings = self.settings

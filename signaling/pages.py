@@ -20,6 +20,14 @@ if TYPE_CHECKING:
 
 BANNER = "WebRTC Signaling Server Running"
 
+REJECTION_CODES = {
+    "draining": "restarting",
+    "origin": "origin-refused",
+    "full": "server-full",
+    "address": "address-limited",
+}
+"""The code that a browser is told for each reason of :data:`signaling.observer.REASONS`."""
+
 _NO_UPGRADE = "Bad WebSocket handshake: missing 'Connection: Upgrade'."
 
 
@@ -46,6 +54,18 @@ def _meant_a_websocket() -> bool:
 
 def add_pages(blueprint: Blueprint, node: Node) -> None:
     """Add ``/``, ``/ws`` without a WebSocket, ``/ice-servers`` and ``/healthz``."""
+
+    @blueprint.post("/")
+    @blueprint.post("/ws")
+    def explain_rejection() -> tuple[dict[str, Any] | str, int, dict[str, str]]:
+        """Tell a page why its WebSocket was refused: a browser shows it no status, but sends an ``Origin`` here too."""
+        # For pages of other origins as well, and most of all for those that are refused.
+        headers = {"Cache-Control": "no-store", "Access-Control-Allow-Origin": "*"}
+        rejection = node.rejection(node.client_address(), count=False)
+        if rejection is None:
+            return "", 204, headers
+        answer = {"code": REJECTION_CODES[rejection.reason], "message": rejection.words}
+        return answer, rejection.status, headers | rejection.headers
 
     @blueprint.get("/")
     def index() -> Response:

@@ -10,7 +10,8 @@
  *   each join, also that of a reconnect, since tokens expire
  * @typedef {import('./errors.js').CallError} CallError
  * @typedef {'idle' | 'connecting' | 'open' | 'reconnecting' | 'closed'} SocketState
- * @typedef {{ code: number, delay: number }} Retry the close code, and the milliseconds until the next attempt
+ * @typedef {{ code: number, delay: number, error?: CallError }} Retry the close code, the milliseconds until the next
+ *   attempt, and why the server refused the last one, if it did
  * @typedef {{ code: number, error?: CallError }} Closed the close code, and the server's reason if it gave one
  * @typedef {object} Events
  * @property {undefined} open
@@ -29,6 +30,7 @@ import { coded, finalCode } from './errors.js';
 import { Heartbeat } from './heartbeat.js';
 import { network } from './network.js';
 import { Outbox } from './outbox.js';
+import { fetchRejection, isFinal } from './rejection.js';
 import { Timer } from './timer.js';
 
 /** What a socket that never opened, or died without a word, is closed with. */
@@ -38,6 +40,8 @@ const SILENT = 4008;
 
 const FIRST_DELAY = 500;
 const LONGEST_DELAY = 30_000;
+/** At least this long, half of it at random, before the next attempt at a server that is full. */
+const REJECTED_DELAY = 20_000;
 /** From opening a socket until the server lets us in. */
 const WELCOME_PATIENCE = 15_000;
 
@@ -243,20 +247,40 @@ export class SignalingClient extends Emitter {
   #closed(code) {
     const final = finalCode(code, this.#lastError);
     if (final) {
-      const error = this.#lastError;
-      this.#stop();
-      this.emit('closed', { code: final, ...(error && { error }) });
+      this.#end(final, this.#lastError);
       return;
     }
+    const opened = this.#state === 'open';
     this.#detach();
     this.#outbox.hold();
     this.#state = 'reconnecting';
-    // The random half keeps the clients of a restarted server from all coming back in one moment.
-    const longest = Math.min(LONGEST_DELAY, FIRST_DELAY * 2 ** this.#failures++);
-    const delay = (longest * (1 + Math.random())) / 2;
-    this.#retry.start(delay, () => this.#open());
-    this.#next = { code, delay };
+    this.#next = { code, delay: jittered(Math.min(LONGEST_DELAY, FIRST_DELAY * 2 ** this.#failures++)) };
+    if (opened) this.#retry.start(this.#next.delay, () => this.#open());
+    else this.#explain(this.#next);
     this.emit('reconnecting', this.#next);
+  }
+
+  /** The server may have refused the socket, which is no network failure: ask before the next attempt. @param {Retry} next */
+  async #explain(next) {
+    const error = await fetchRejection(this.#url);
+    // Closed, or another attempt was made at once, since the network changed.
+    if (next !== this.#next || this.#socket) return;
+    if (error && isFinal(error)) {
+      this.#end(next.code, error);
+      return;
+    }
+    if (error) {
+      const delay = error.code === 'restarting' ? next.delay : jittered(REJECTED_DELAY);
+      this.#next = { ...next, delay: Math.max(delay, next.delay), error };
+      this.emit('reconnecting', this.#next);
+    }
+    this.#retry.start(this.#next.delay, () => this.#open());
+  }
+
+  /** @param {number} code @param {CallError | undefined} error */
+  #end(code, error) {
+    this.#stop();
+    this.emit('closed', { code, ...(error && { error }) });
   }
 
   #stop() {
@@ -279,4 +303,9 @@ export class SignalingClient extends Emitter {
     this.#socket = null;
     return socket;
   }
+}
+
+/** The random half keeps the clients of a restarted server from all coming back in one moment. @param {number} longest */
+function jittered(longest) {
+  return (longest * (1 + Math.random())) / 2;
 }

@@ -22,7 +22,7 @@ FLAGS = [
     "--use-fake-device-for-media-stream=device-count=3",
     "--allow-loopback-in-peer-connection",
 ]
-PATIENCE = 20_000  # milliseconds; a first frame takes about 1,500
+PATIENCE = 60_000  # milliseconds; a first frame takes about 1,500 on a machine that is not busy
 expect.set_options(timeout=PATIENCE)
 
 DECODES_MORE_THAN = """async (seen) => {
@@ -41,13 +41,27 @@ class Caller:
         self.page = page
         self.url = url
         self.complaints = []
+        self.strangers = []
+        page.on("request", self._note_a_stranger)
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
         page.on("console", lambda line: line.type == "error" and self.complaints.append(line.text))
 
+    def _note_a_stranger(self, request):
+        if not request.url.startswith(self.url):
+            self.strangers.append(request.url)
+
     def open(self, me="", peer=""):
+        """Open the page, and join if it is told who calls whom."""
         query = f"?me={me}&peer={peer}" if me and peer else ""
         self.page.goto(f"{self.url}/{query}")
+        self.settle()
+        if query:
+            self.join()
         return self
+
+    def settle(self):
+        """Wait until a press counts: one that comes sooner may have been meant for the page before."""
+        self.until("() => 'settled' in document.querySelector('#setup').dataset")
 
     def reads(self, words):
         expect(self.page.get_by_role("status")).to_contain_text(words)
@@ -72,7 +86,8 @@ class Caller:
         self.page.get_by_role("button", name="Hang up").click()
 
     def join(self):
-        self.press("Join")
+        self.settle()
+        self.press("Join the call")
 
     def button(self, name):
         return self.page.get_by_role("button", name=name, exact=True)
@@ -139,23 +154,18 @@ def new_profile(profiles):
 @pytest.fixture
 def new_caller(server, new_profile):
     """Make callers, each in a browser profile of its own; no page may complain, or ask a stranger for anything."""
-    callers, strangers = [], []
-
-    def note_a_stranger(request):
-        if not request.url.startswith(server.url):
-            strangers.append(request.url)
+    callers = []
 
     def new(beside=None, **kind):
         context = beside.page.context if beside else new_profile(**kind)
         callers.append(Caller(context.new_page(), server.url))
-        callers[-1].page.on("request", note_a_stranger)
         return callers[-1]
 
     yield new
     for caller in callers:
         caller.page.close()
     assert [caller.complaints for caller in callers if caller.complaints] == []
-    assert strangers == []
+    assert [caller.strangers for caller in callers if caller.strangers] == []
 
 
 @pytest.fixture

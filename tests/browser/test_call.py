@@ -60,7 +60,7 @@ def test_a_second_tab_takes_the_call_over(call, names, new_caller):
     alice.page.on("websocket", lambda socket: sockets.append(socket))
     second = new_caller(beside=alice).open(*names)
     alice.reads("Disconnected: you joined from another tab")
-    expect(alice.page.get_by_role("button", name="Join")).to_be_visible()
+    expect(alice.page.get_by_role("button", name="Join the call")).to_be_visible()
     second.is_in_a_call_with(names[1])
     bob.is_in_a_call_with(names[0])
     assert sockets == []

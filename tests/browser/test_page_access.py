@@ -13,6 +13,8 @@ LANDSCAPE = {"viewport": {"width": 640, "height": 320}, "has_touch": True, "is_m
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_axe_finds_nothing_before_the_call(new_caller, faultless, theme):
     alice = new_caller(color_scheme=theme).open()
+    faultless(alice)
+    alice.press("Turn on camera and microphone")
     alice.until("() => document.querySelector('#preview-video').videoWidth > 0")
     faultless(alice)
     alice.press("Check now")
@@ -95,7 +97,7 @@ def test_a_whole_call_by_keyboard(alice, bob, names):
     expect(alice.page.get_by_label("Who you call")).to_be_focused()
     keyboard.type(names[1])
     keyboard.press("Tab")
-    expect(alice.button("Join")).to_be_focused()
+    expect(alice.button("Join the call")).to_be_focused()
     keyboard.press("Enter")
     alice.reads(f"Waiting for {names[1]}")
     assert parse_qs(urlsplit(alice.page.url).query) == {"me": [names[0]], "peer": [names[1]]}
@@ -127,7 +129,7 @@ def test_a_whole_call_by_keyboard(alice, bob, names):
     go_to(alice, "Hang up")
     keyboard.press("Space")
     alice.reads("You hung up")
-    expect(alice.button("Join")).to_be_focused()
+    expect(alice.button("Join the call")).to_be_focused()
 
 
 @pytest.mark.parametrize("shape", [PHONE, LANDSCAPE], ids=["upright", "sideways"])

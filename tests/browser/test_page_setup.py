@@ -11,13 +11,13 @@ DEVICE_ID = "async label => (await navigator.mediaDevices.enumerateDevices()).fi
 
 @pytest.fixture
 def previewing(alice):
-    alice.open()
+    alice.open().press("Turn on camera and microphone")
     alice.until(PLAYS)
     return alice
 
 
 def test_one_sees_oneself_before_joining(previewing, names, bob):
-    """The preview shows the camera without a question where it is allowed, and the call goes on with the same one."""
+    """The preview shows the camera that the call then goes on with."""
     expect(previewing.page.get_by_text("Your camera is off")).to_be_hidden()
     tracks = previewing.page.evaluate_handle("document.querySelector('#preview-video').srcObject.getTracks()")
     previewing.page.get_by_label("Your name").fill(names[0])
@@ -28,7 +28,7 @@ def test_one_sees_oneself_before_joining(previewing, names, bob):
 
 
 def test_nobody_is_asked_before_they_did_anything(new_caller):
-    """Where the browser would have to ask, the page waits for a press on the button."""
+    """The page waits for a press on the button, and so the browser asks nothing."""
     alice = new_caller(allowed=[]).open()
     expect(alice.button("Turn on camera and microphone")).to_be_visible()
     assert alice.own_tracks() == {}
@@ -46,6 +46,8 @@ def test_another_camera_and_microphone_are_chosen_and_remembered(previewing):
     assert alice.own_tracks() == chosen
 
     page.reload()
+    alice.settle()
+    alice.press("Turn on camera and microphone")
     alice.until(PLAYS)
     alice.until(HAS_BOTH)
     assert alice.own_tracks() == chosen
@@ -115,7 +117,7 @@ def test_the_invitation_can_be_copied_by_hand(new_caller, names):
     alice.open(*names).reads(f"Waiting for {names[1]}")
     with alice.page.expect_event("dialog"):
         alice.press("Invite")
-    assert shown == [f"{alice.url}/?me={names[1]}&peer={names[0]}&preview"]
+    assert shown == [f"{alice.url}/?me={names[1]}&peer={names[0]}"]
 
 
 def test_whose_camera_is_refused_decides_whether_to_join(new_caller, names, bob):
@@ -129,7 +131,7 @@ def test_whose_camera_is_refused_decides_whether_to_join(new_caller, names, bob)
     alice.page.context.grant_permissions(["microphone"])
     alice.press("Try again")
     expect(alice.page.get_by_role("alert")).to_contain_text("This page may not use your camera.")
-    expect(alice.button("Join")).to_be_visible()
+    expect(alice.button("Join the call")).to_be_visible()
 
     alice.press("Mute")
     alice.press("Join without camera and microphone")

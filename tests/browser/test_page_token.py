@@ -17,6 +17,11 @@ def server(certificate):
         yield running
 
 
+def follow(caller, *names, **claims):
+    caller.page.goto(link(caller, *names, **claims))
+    caller.join()
+
+
 def link(caller, me, peer, **claims):
     token = jwt.encode({"sub": me, "peer": peer, "exp": time.time() + 60, **claims}, SECRET)
     return f"{caller.url}/?me={me}&peer={peer}#token={token}"
@@ -24,8 +29,8 @@ def link(caller, me, peer, **claims):
 
 def test_a_link_with_a_token_leads_into_the_call_and_back_after_a_reload(alice, bob, names):
     me, peer = names
-    alice.page.goto(link(alice, me, peer))
-    bob.page.goto(link(bob, peer, me))
+    follow(alice, me, peer)
+    follow(bob, peer, me)
     for caller, other in ((alice, peer), (bob, me)):
         caller.is_in_a_call_with(other)
         assert "#" not in caller.page.url
@@ -37,18 +42,18 @@ def test_a_link_with_a_token_leads_into_the_call_and_back_after_a_reload(alice, 
 
 def test_the_token_is_in_no_invitation(new_caller, names):
     alice = new_caller(allowed=["camera", "microphone", "clipboard-read", "clipboard-write"])
-    alice.page.goto(link(alice, *names))
+    follow(alice, *names)
     alice.reads(f"Waiting for {names[1]}")
     alice.press("Copy invitation")
     alice.shows("Invitation copied.")
     assert alice.page.evaluate("() => navigator.clipboard.readText()") == (
-        f"{alice.url}/?me={names[1]}&peer={names[0]}&preview"
+        f"{alice.url}/?me={names[1]}&peer={names[0]}"
     )
 
 
 def test_who_is_not_let_in_is_told_what_to_do_and_a_fresh_link_does(alice, names):
     """The fresh link is opened in the same tab, whose page it does not load anew."""
-    alice.page.goto(link(alice, *names, exp=time.time() - 3_600))
+    follow(alice, *names, exp=time.time() - 3_600)
     alice.reads("The server did not let you in: open the page with a fresh link")
     alice.page.goto(link(alice, *names))
     alice.page.wait_for_url(f"{alice.url}/?me={names[0]}&peer={names[1]}")

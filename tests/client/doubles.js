@@ -1,5 +1,13 @@
 /** Stand-ins for a browser's socket and peer connection: they do as the test tells them, and note what they are told. */
 
+/** What the server says of a WebSocket that it refused; a rejection of `fetch` by default, as with a network that is down. */
+export const server = { rejection: null };
+globalThis.fetch = async (url, { method }) => {
+  server.asked = [method, String(url)];
+  if (!server.rejection) throw new TypeError('Failed to fetch');
+  return { ok: false, json: async () => server.rejection };
+};
+
 export class FakeSocket {
   /** @type {FakeSocket[]} */
   static made = [];

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { beforeEach, mock, test } from 'node:test';
 import { network } from '../../signaling/static/network.js';
 import { SignalingClient } from '../../signaling/static/signaling.js';
-import { FakeSocket, record, settled } from './doubles.js';
+import { FakeSocket, record, server, settled } from './doubles.js';
 
 let client, events;
 
@@ -11,6 +11,7 @@ beforeEach(() => {
   mock.timers.reset();
   mock.timers.enable({ apis: ['setTimeout', 'setInterval'] });
   FakeSocket.made = [];
+  server.rejection = null;
   client = new SignalingClient('wss://host/ws', { WebSocket: FakeSocket });
   events = record(client, 'created', 'joined', 'ready', 'message', 'bye', 'error', 'open', 'reconnecting', 'closed');
 });
@@ -130,12 +131,13 @@ test('any other sentence of such a server is an error of its own', () => {
   assert.deepEqual(events.at(-1), { type: 'error', code: 'unknown', message: 'Out of order' });
 });
 
-test('attempts get rarer, up to half a minute, never all clients at once, and start afresh once joined', () => {
+test('attempts get rarer, up to half a minute, never all clients at once, and start afresh once joined', async () => {
   mock.method(Math, 'random', () => 0.5);
   joined().drops(1006);
   for (let attempt = 1; attempt < 9; attempt++) {
     mock.timers.tick(30_000);
     FakeSocket.last.drops(1006);
+    await settled();
   }
   mock.timers.tick(30_000);
   FakeSocket.last.opens();
@@ -400,4 +402,52 @@ test('beginning anew is another join, or leaving first where a second join would
   socket.says({ type: 'pong' });
   client.restart();
   assert.deepEqual(asked().map(({ type }) => type), ['join', 'bye', 'join', 'join']);
+});
+
+test('a page that the server refuses is told so, once, and does not come back', async () => {
+  server.rejection = { code: 'origin-refused', message: 'This origin is not allowed.' };
+  client.join('alice', 'bob');
+  FakeSocket.last.drops(1006);
+  await settled();
+  assert.deepEqual(server.asked, ['POST', 'https://host/ws']);
+  assert.deepEqual(events.at(-1), { type: 'closed', code: 1006, error: server.rejection });
+  mock.timers.tick(3_600_000);
+  assert.equal(FakeSocket.made.length, 1);
+});
+
+for (const code of ['server-full', 'address-limited']) {
+  test(`a server that says ${code} is asked again at a decent pace, and says why`, async () => {
+    server.rejection = { code, message: 'Too many' };
+    client.join('alice', 'bob');
+    FakeSocket.last.drops(1006);
+    await settled();
+    assert.deepEqual(client.retry.error, server.rejection);
+    assert.equal(client.state, 'reconnecting');
+    mock.timers.tick(9_999);
+    assert.equal(FakeSocket.made.length, 1);
+    mock.timers.tick(10_001);
+    assert.equal(FakeSocket.made.length, 2);
+  });
+}
+
+test('an answer of somebody else is no refusal, and one that comes late changes nothing', async () => {
+  server.rejection = { code: 'not-found', message: 'Nothing here' };
+  client.join('alice', 'bob');
+  FakeSocket.last.drops(1006);
+  await settled();
+  assert.equal(client.retry.error, undefined);
+  server.rejection = { code: 'origin-refused', message: '' };
+  mock.timers.tick(500);
+  FakeSocket.last.drops(1006);
+  network.emit('change');
+  FakeSocket.last.opens();
+  await settled();
+  assert.equal(client.state, 'open');
+});
+
+test('a socket that was open and drops was not refused', async () => {
+  server.asked = undefined;
+  joined().drops(1006);
+  await settled();
+  assert.equal(server.asked, undefined);
 });

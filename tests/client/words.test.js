@@ -27,6 +27,8 @@ test('each state of a call has its own words', () => {
     said({ state: 'reconnecting', signaling: 'reconnecting', retry: { code: 1006 } }),
     said({ state: 'reconnecting', signaling: 'reconnecting', retry: { code: 1012 } }),
     said({ state: 'reconnecting', signaling: 'reconnecting', retry: { code: 1013 } }),
+    ...['server-full', 'address-limited', 'restarting'].map((code) => said({ state: 'joining', retry: { code: 1006, error: { code } } })),
+    said({ state: 'ended', code: 1006, error: { code: 'origin-refused', message: '' } }),
     said({ state: 'ended' }),
     said({ state: 'ended', code: 1008 }),
     said({ state: 'ended', code: 4001 }),

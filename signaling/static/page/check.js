@@ -6,6 +6,7 @@
  * @typedef {{about: Subject, verdict: Verdict, what: string, [detail: string]: any}} Finding
  */
 import { askForIceServers } from '../client.js';
+import { fetchRejection } from '../rejection.js';
 import { currentToken } from './token.js';
 
 export const SUBJECTS = ['browser', 'camera', 'microphone', 'server', 'relay'];
@@ -58,6 +59,11 @@ function server(url) {
     };
     const unreachable = () => over({ verdict: 'bad', what: 'unreachable' });
     const timer = setTimeout(unreachable, PATIENCE);
+    const closed = async () => {
+      const error = await fetchRejection(url);
+      if (error) over({ verdict: 'bad', what: 'rejected', error });
+      else unreachable();
+    };
     let asked;
     socket.onopen = () => {
       asked = performance.now();
@@ -66,7 +72,7 @@ function server(url) {
     socket.onmessage = () => {
       over({ verdict: 'good', what: 'good', milliseconds: Math.ceil(performance.now() - asked) });
     };
-    socket.onclose = unreachable;
+    socket.onclose = closed;
   });
 }
 

@@ -3,10 +3,10 @@ import { notice } from './notice.js';
 
 /**
  * @param {{me: string, peer: string}} names
- * @returns {string} `preview` lets the peer see the page before the call begins
+ * @returns {string}
  */
 function invitation({ me, peer }) {
-  return new URL(`?${new URLSearchParams({ me: peer, peer: me })}&preview`, document.baseURI).href;
+  return new URL(`?${new URLSearchParams({ me: peer, peer: me })}`, document.baseURI).href;
 }
 
 /** @param {{me: string, peer: string}} names */

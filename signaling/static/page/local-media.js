@@ -163,7 +163,7 @@ async function undecided() {
  * @param {Kind} kind
  * @returns {Promise<PermissionState>}
  */
-export async function permission(kind) {
+async function permission(kind) {
   try {
     return (await navigator.permissions.query({ name: kind === 'audio' ? 'microphone' : 'camera' })).state;
   } catch {

@@ -1,11 +1,14 @@
-/** The call page: from the form to a call and back. A link such as `?me=alice&peer=bob` joins by itself. */
+/** The call page: from the form to a call and back. A link such as `?me=alice&peer=bob` fills in the form. */
 import { Conversation } from './conversation.js';
 import { Devices, remembered } from './devices.js';
 import { Findings } from './findings.js';
 import { connectFullScreen } from './full-screen.js';
 import { Level } from './level.js';
 import { LocalMedia } from './local-media.js';
+import { notice } from './notice.js';
+import { guardPresses } from './press-guard.js';
 import { Preview } from './preview.js';
+import { forgetCall, isReloadOf, rememberCall } from './reload.js';
 import { connectSwitches } from './switches.js';
 import { describeProblems } from './words.js';
 
@@ -24,14 +27,17 @@ const choice = remembered();
 const local = new LocalMedia(choice);
 const level = new Level();
 const devices = new Devices(local, choice);
-const preview = new Preview(local, level);
+new Preview(local, level);
 const conversation = new Conversation({ local, devices, signalingUrl, say });
+
+const guardAgain = guardPresses(places.setup, () => notice('That was too soon after the page appeared. Press again.'));
 
 /** Where the call that is wanted is no longer this one, what was waited for comes too late. */
 let round = 0;
 
+/** Turns camera and microphone on and joins: only ever after a press in this page, or a reload in the call. */
 async function start() {
-  const names = { me: me.value.trim(), peer: peer.value.trim() };
+  const names = typed();
   const current = ++round;
   history.replaceState(null, '', `?${new URLSearchParams(names)}`);
   show('call');
@@ -45,6 +51,17 @@ async function start() {
   // Who meant to be seen or heard and is neither decides about it first.
   if (!local.opened && describeProblems(problems)) finish('trouble', 'Your camera and microphone cannot be used');
   else conversation.begin(finish);
+}
+
+function typed() {
+  return { me: me.value.trim(), peer: peer.value.trim() };
+}
+
+/** Who calls whom, in large letters: a link has filled in the names. */
+function entitle() {
+  const names = typed();
+  const title = names.me && names.peer ? `Call ${names.peer} as ${names.me}` : 'Start a call';
+  document.querySelector('#join-title').textContent = title;
 }
 
 /** @param {'ended' | 'trouble'} state @param {string} words */
@@ -72,17 +89,25 @@ function show(view) {
   places[view].hidden = false;
   extras.hidden = view !== 'call';
   document.body.dataset.view = view;
+  // The second half of a double click on the button to hang up must not join again.
+  if (view === 'setup') guardAgain();
   devices.moveTo(document.querySelector(view === 'call' ? '#settings' : '#devices-place'));
   if (focused) document.querySelector(view === 'call' ? '#hang-up' : '#enter').focus();
 }
 
+form.addEventListener('input', entitle);
 form.addEventListener('submit', (event) => {
   event.preventDefault();
   start();
 });
 document.querySelector('#hang-up').addEventListener('click', () => finish('ended', 'You hung up'));
-// A page that comes back out of the browser's memory shows the form, not a call that is over.
-addEventListener('pagehide', () => document.body.dataset.view === 'call' && finish('ended', 'You hung up'));
+addEventListener('pagehide', () => {
+  if (document.body.dataset.view !== 'call') return;
+  rememberCall(typed());
+  finish('ended', 'You hung up');
+});
+// A page that comes back out of the browser's memory shows the form, and a reload of it is no reload of the call.
+addEventListener('pageshow', ({ persisted }) => persisted && forgetCall());
 connectSwitches(local);
 connectFullScreen();
 new Findings({ local, level, signalingUrl, iceServersUrl });
@@ -90,9 +115,6 @@ new Findings({ local, level, signalingUrl, iceServersUrl });
 const query = new URLSearchParams(location.search);
 me.value = query.get('me') ?? '';
 peer.value = query.get('peer') ?? '';
-if (me.value && peer.value && !query.has('preview')) {
-  start();
-} else {
-  (me.value ? (peer.value ? document.querySelector('#enter') : peer) : me).focus();
-  preview.begin();
-}
+entitle();
+if (isReloadOf(typed())) start();
+else (me.value ? (peer.value ? document.querySelector('#enter') : peer) : me).focus();

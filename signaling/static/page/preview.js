@@ -1,5 +1,4 @@
 /** What one looks and sounds like before the call, and what is wrong where there is nothing to see. */
-import { permission } from './local-media.js';
 import { describeProblems } from './words.js';
 
 export class Preview {
@@ -25,12 +24,6 @@ export class Preview {
     this.#show();
   }
 
-  /** Show oneself at once where the browser need not ask first: nobody likes to be asked before they did anything. */
-  async begin() {
-    const states = await Promise.all(['audio', 'video'].map(permission));
-    if (states.every((state) => state === 'granted')) await this.#local.open();
-  }
-
   #openAll() {
     for (const kind of ['audio', 'video']) if (!this.#local.isOn(kind)) this.#local.turn(kind, true);
     return this.#local.open();
@@ -48,7 +41,7 @@ export class Preview {
     if (this.#problem.textContent !== problems) this.#problem.textContent = problems;
     this.#problem.hidden = !problems;
     const present = local.isOn('audio') || local.isOn('video');
-    this.#enter.textContent = present ? 'Join' : 'Join without camera and microphone';
+    this.#enter.textContent = present ? 'Join the call' : 'Join without camera and microphone';
     this.#listen(local.track('audio'));
   }
 

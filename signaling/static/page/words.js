@@ -6,6 +6,12 @@ const ERRORS = {
   'unauthorized': 'The server did not let you in: open the page with a fresh link',
   'unavailable': 'The server cannot pass this on at the moment',
   'rate-limited': 'Too many messages at once: please wait a moment',
+  'origin-refused':
+    'The server refuses this page. Its operator must list the address of the page in SIGNALING_ALLOWED_ORIGINS; '
+    + 'a proxy must pass the Host header on with its port',
+  'server-full': 'The server is full',
+  'address-limited': 'Too many connections come from your network',
+  'restarting': 'The server is restarting',
 };
 
 const CLOSED = {
@@ -27,7 +33,8 @@ const THINGS = { audio: 'microphone', video: 'camera' };
 export function describeStatus({ state, peer, signaling, reason, path, retry, code, error }) {
   switch (state) {
     case 'joining':
-      return retry ? DROPPED[retry.code] ?? 'The server cannot be reached, trying again' : 'Connecting to the server';
+      if (!retry) return 'Connecting to the server';
+      return describeDrop(retry) ?? 'The server cannot be reached, trying again';
     case 'waiting':
       if (reason === 'left') return `${peer} left. Waiting for ${peer} to come back`;
       if (reason === 'lost') return `${peer} lost the connection. Waiting for ${peer} to come back`;
@@ -38,13 +45,18 @@ export function describeStatus({ state, peer, signaling, reason, path, retry, co
       return `In a call with ${peer}${PATHS[path] ?? ''}`;
     case 'reconnecting':
       if (signaling === 'open') return `The connection to ${peer} is interrupted, reconnecting`;
-      return DROPPED[retry?.code] ?? 'No connection to the server, reconnecting';
+      return (retry && describeDrop(retry)) ?? 'No connection to the server, reconnecting';
     case 'ended':
       // What a replaced connection is told as an error is what its close code says better.
       if (code === 4001) return CLOSED[4001];
       if (error) return describeError(error);
       return code ? CLOSED[code] ?? 'Disconnected from the server' : 'You hung up';
   }
+}
+
+/** @param {import('../signaling.js').Retry} retry */
+function describeDrop({ code, error }) {
+  return error ? `${describeError(error)}, trying again` : DROPPED[code];
 }
 
 /** @param {{code: string, message: string}} error */
@@ -107,6 +119,7 @@ const FINDINGS = {
   },
   server: {
     good: ({ milliseconds }) => `The server answers within ${milliseconds} ms.`,
+    rejected: ({ error }) => `${describeError(error)}.`,
     unreachable: () =>
       'The server does not answer. See if you are online; a company network or a proxy may block WebSockets.',
   },

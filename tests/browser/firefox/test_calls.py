@@ -83,7 +83,8 @@ def test_firefox_and_chromium_call_each_other(new_firefox, new_caller, names, fi
 
 def test_a_camera_that_comes_in_mid_call(alice, bob, names):
     """One joins with the camera off; when it is on, the peer sees it, and so each time after it was off again."""
-    alice.page.goto(f"{alice.url}/?me={names[0]}&peer={names[1]}&preview")
+    alice.page.goto(f"{alice.url}/?me={names[0]}&peer={names[1]}")
+    alice.settle()
     alice.press("Stop camera")
     alice.join()
     bob.open(*reversed(names))

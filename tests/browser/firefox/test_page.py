@@ -26,7 +26,7 @@ def test_a_call_by_keyboard(alice, names):
     alice.page.keyboard.press("Tab")
     alice.page.keyboard.press("Enter")
     alice.reads("You hung up")
-    focuses(alice, "Join")
+    focuses(alice, "Join the call")
 
 
 def focuses(caller, name):
