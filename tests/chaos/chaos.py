@@ -9,7 +9,7 @@ from tests.chaos.record import Violation
 from tests.chaos.town import Town
 from tests.driver import Server
 from tests.redis.conftest import connected
-from tests.redis_server import redis_server
+from tests.redis_server import Redis, redis_server
 
 
 def chaos(minutes: float, seed: int) -> list[Violation]:
@@ -22,8 +22,8 @@ def chaos(minutes: float, seed: int) -> list[Violation]:
             return asyncio.run(_run([one, other], redis, minutes, seed))
 
 
-async def _run(hosts: list[Server], redis: object, minutes: float, seed: int) -> list[Violation]:
-    town = Town(hosts, redis, seed)  # type: ignore[arg-type]
+async def _run(hosts: list[Server], redis: Redis, minutes: float, seed: int) -> list[Violation]:
+    town = Town(hosts, redis, seed)
     await town.run(60 * minutes)
     _report(town)
     return town.violations

@@ -39,6 +39,7 @@ class Connection:
     Attributes:
         label: its own name, in the order in which all connections began.
         id: the server's name for it, once it was told.
+        opened: whether its handshake is over.
         seated: whether it is in its room, as far as it was told.
         pending: joins that are not answered.
         peer: the server's id of the connection it was told is its peer.
@@ -54,7 +55,7 @@ class Connection:
         self.label = f"c{next(_labels)}"
         self.host, self.name, self.remote = host, name, remote
         self.id = ""
-        self.seated = self.replaced = self.leaving = self.unavailable = False
+        self.opened = self.seated = self.replaced = self.leaving = self.unavailable = False
         self.pending = 0
         self.peer: str | None = None
         self.ended: int | None = None
@@ -89,6 +90,7 @@ class Connection:
             self.leaving, self.ended = True, 1006
             self.note("cannot connect")
             raise
+        self.opened = True
         self._reader = asyncio.create_task(self._read())
 
     async def join(self) -> None:

@@ -7,7 +7,9 @@ import itertools
 import random
 import time
 from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from operator import attrgetter
 
 import msgspec
 
@@ -35,6 +37,7 @@ TWO_AT_ONCE_PART = 0.25
 NEW_PAIR_PART = 0.15
 MAX_VIOLATIONS = 40
 _LOOK_SECONDS = 0.1
+_SHOWN_AFTER_A_LOSS = 1.0
 
 
 @dataclass
@@ -90,7 +93,7 @@ class Town:
                 self.by_fault[fault.name] += Counter(violation.rule for violation in self.violations) - before
         await self._end(first)
 
-    def _in_turns(self) -> itertools.chain[Fault]:
+    def _in_turns(self) -> Iterator[Fault]:
         """Return all faults again and again, each time in another order."""
         return itertools.chain.from_iterable(self._dice.sample(FAULTS, len(FAULTS)) for _ in itertools.count())
 
@@ -98,7 +101,7 @@ class Town:
         number = next(self._numbers)
         return Pair(self, number, random.Random(f"{self._seed} {number}"))
 
-    def _begin_round(self, kinds: itertools.chain[Fault]) -> None:
+    def _begin_round(self, kinds: Iterator[Fault]) -> None:
         fault = next(kinds)
         others = [other for other in FAULTS if other.kind != fault.kind]
         second = [self._dice.choice(others)] if self._dice.random() < TWO_AT_ONCE_PART else []
@@ -209,11 +212,13 @@ class Town:
         self.counts["byes"] += sum(len(connection.byes) for connection in connections)
         if lost := lost_words(connections):
             self.counts["lost"] += len(lost)
+            lost.sort(key=attrgetter("sent"))
             first, last = lost[0], lost[-1]
             pair.record.fault(
                 "loss",
                 f"{len(lost)} of {len(words)} messages were lost in silence: {first.number} of {first.connection} at "
                 f"{first.sent:.2f} to {last.number} of {last.connection} at {last.sent:.2f}",
+                first.sent + _SHOWN_AFTER_A_LOSS,
             )
         for what in false_byes(connections):
             self.counts["false byes"] += 1
@@ -223,9 +228,9 @@ class Town:
             for what in replaced_by_nobody(user.connections):
                 pair.record.fault("end", f"{user.name}: {what}")
 
-    async def _renew(self, chosen: itertools.chain[bool] | object) -> None:
+    async def _renew(self, chosen: Iterable[bool]) -> None:
         """Put new pairs into the places of those chosen."""
-        for at, is_chosen in enumerate(chosen):  # type: ignore[arg-type]
+        for at, is_chosen in enumerate(chosen):
             if is_chosen:
                 await self.pairs[at].end()
                 self.pairs[at] = self._new_pair()
