@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import math
 import socket
 from contextlib import suppress
 from typing import Any, Protocol
@@ -69,7 +70,7 @@ class Connection:
         self._numbers = itertools.count()
         self._asked = self._answered = 0
         self._entered = ""
-        self._last_heard = (-1, -1)
+        self._last_heard: Word | None = None
         record.connections.append(self)
 
     # What it does.
@@ -107,7 +108,8 @@ class Connection:
 
     async def say(self) -> Word | None:
         """Say the next word, with a ping behind it; None if the connection ended."""
-        word = Word(self.label, next(self._numbers), self._record.clock.now(), self.peer)
+        answered = self.join_answered if self.join_answered >= self.join_sent else math.inf
+        word = Word(self.label, next(self._numbers), self._record.clock.now(), self.join_sent, answered, self.peer)
         self.words.append(word)
         self.note(f"says {word.number}")
         await self._send(type="message", data={"speaker": self.label, "number": word.number})
@@ -187,13 +189,16 @@ class Connection:
         if speaker is None or (speaker.name, speaker.remote) != (self.remote, self.name) or told["from"] != self.remote:
             self._fault("sender", f"hears {told}, which is not for it")
             return
-        heard = int(label[1:]), number
-        if heard <= self._last_heard:
-            self._fault("order", f"hears {heard} after {self._last_heard}")
-        self._last_heard = heard
-        for word in speaker.words:
-            if word.number == number:
-                word.heard = True
+        word = next((word for word in speaker.words if word.number == number), None)
+        if word is None:
+            self._fault("order", f"hears {number} of {label} of a round before")
+            return
+        last, self._last_heard = self._last_heard, word
+        if last is not None and (
+            word.number <= last.number if word.connection == last.connection else word.join_answered < last.join_sent
+        ):
+            self._fault("order", f"hears {number} of {label} after {last.number} of {last.connection}")
+        word.heard = True
 
     def _hear_bye(self, told: dict[str, Any]) -> None:
         self.note(f"is told bye of {self._label(told['id'])}, {told['reason']}")

@@ -47,7 +47,8 @@ class Word:
 
     Attributes:
         sent: when, in seconds.
-        processed: whether its worker answered a ping behind it.
+        join_sent: when its connection had last sent a join.
+        join_answered: when that was answered; infinite if it was not yet.
         peer: the connection that the speaker then took for its peer, by the server's id; None while alone.
         heard: whether the peer's user was told it.
     """
@@ -55,8 +56,9 @@ class Word:
     connection: str
     number: int
     sent: float
+    join_sent: float
+    join_answered: float
     peer: str | None
-    processed: bool = False
     heard: bool = False
 
 

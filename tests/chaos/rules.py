@@ -7,7 +7,7 @@ state must come within `SETTLE_SECONDS`, which is far beyond an honest run.
 At any time:
 
 - order: of one speaker, a connection hears the numbers in order and none twice, and nothing of an old connection of the
-  speaker after something of a newer one.
+  speaker after something of one that joined later.
 - sender: `from` names the user whose connection sent the message, and the listener is its peer. Nobody else hears it.
 - room: a room has its own two users, each once. `created` and `bye` come with one user, `joined` and `ready` with two.
 - bye: a `bye` names the connection that the listener was last told is its peer. So there is one for each departure, and
