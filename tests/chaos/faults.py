@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 REDIS_SECONDS = (1.0, 5.0)
 WORKER_SECONDS = (1.0, 15.0)
+SLOW_SECONDS = (0.1, 0.5)
 
 # A script has no clock: TIME stands still in it.
 _BUSY = "for _ = 1, tonumber(ARGV[1]) do end return 1"
@@ -135,10 +136,33 @@ async def kill_links(town: Town, dice: random.Random) -> str:
     return f"{killed} connections"
 
 
+async def slow_link(town: Town, dice: random.Random) -> str:
+    """What the first host and Redis send each other takes its time."""
+    delay, seconds = dice.uniform(*SLOW_SECONDS), dice.uniform(*REDIS_SECONDS)
+    town.cable.delay = delay
+    try:
+        await asyncio.sleep(seconds)
+    finally:
+        town.cable.delay = 0.0
+    return f"{delay:.1f} s, for {seconds:.1f} s"
+
+
+async def cut_link(town: Town, dice: random.Random) -> str:
+    """Nothing passes between the first host and Redis, and neither is told."""
+    seconds = dice.uniform(*WORKER_SECONDS)
+    town.round.isolated = True
+    town.cable.pull()
+    try:
+        await asyncio.sleep(seconds)
+    finally:
+        town.cable.plug()
+    return f"{seconds:.1f} s"
+
+
 async def stop_worker(town: Town, dice: random.Random) -> str:
     host, seconds = dice.randrange(len(town.hosts)), dice.uniform(*WORKER_SECONDS)
     pid = worker(town, host)
-    town.round.stopped = True
+    town.round.isolated = True
     os.kill(pid, signal.SIGSTOP)
     try:
         await asyncio.sleep(seconds)
@@ -178,6 +202,8 @@ FAULTS = [
     Fault("Redis is read-only", "redis", read_only_redis),
     Fault("Redis restarts", "redis", restart_redis),
     Fault("links killed", "redis", kill_links),
+    Fault("a link is slow", "redis", slow_link),
+    Fault("a link is cut", "redis", cut_link),
     Fault("a worker stands still", "worker", stop_worker),
     Fault("a worker is killed", "worker", kill_worker),
     Fault("a worker is told to end", "worker", terminate_worker),

@@ -13,6 +13,7 @@ from operator import attrgetter
 
 import msgspec
 
+from tests.chaos.cable import SlowCable
 from tests.chaos.faults import FAULTS, Fault, worker
 from tests.chaos.pair import Pair
 from tests.chaos.record import Clock, PairRecord, Violation
@@ -42,10 +43,15 @@ _SHOWN_AFTER_A_LOSS = 1.0
 
 @dataclass
 class Round:
-    """What breaks in a round."""
+    """What breaks in a round.
+
+    Attributes:
+        isolated: whether a worker stood still or was cut off, so that the others may take it for dead.
+        ended: the hosts whose worker ended.
+    """
 
     faults: list[Fault] = field(default_factory=list)
-    stopped: bool = False
+    isolated: bool = False
     ended: set[int] = field(default_factory=set)
 
     @property
@@ -62,11 +68,12 @@ class Town:
     """All there is of one run.
 
     Attributes:
+        cable: between the first host and Redis.
         storm: set while users move and talk.
     """
 
-    def __init__(self, hosts: list[Server], redis: Redis, seed: int) -> None:
-        self.hosts, self.redis = hosts, redis
+    def __init__(self, hosts: list[Server], redis: Redis, cable: SlowCable, seed: int) -> None:
+        self.hosts, self.redis, self.cable = hosts, redis, cable
         self.clock, self.storm, self.round = Clock(), asyncio.Event(), Round()
         self.violations: list[Violation] = []
         self.pairs: list[Pair] = []
@@ -222,7 +229,7 @@ class Town:
             )
         for what in false_byes(connections):
             self.counts["false byes"] += 1
-            if not self.round.stopped:
+            if not self.round.isolated:
                 pair.record.fault("false bye", what)
         for user in pair.users:
             for what in replaced_by_nobody(user.connections):
