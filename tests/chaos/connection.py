@@ -173,6 +173,7 @@ class Connection:
             case "created" | "joined" | "ready":
                 self.note(f"is told {told['type']}")
                 self._entered = told["type"]
+                self.restarted = self._record.clock.now()
             case "bye":
                 self._hear_bye(told)
             case "roomInfo":
@@ -220,8 +221,6 @@ class Connection:
             self.join_answered = self._record.clock.now()
             if not self.leaving and not self.pending:
                 self.seated = True
-        if self._entered in ("created", "joined", "ready"):
-            self.restarted = self._record.clock.now()
         self._entered = ""
 
     def _hear_error(self, told: dict[str, Any]) -> None:

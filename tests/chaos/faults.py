@@ -150,7 +150,6 @@ async def slow_link(town: Town, dice: random.Random) -> str:
 async def cut_link(town: Town, dice: random.Random) -> str:
     """Nothing passes between the first host and Redis, and neither is told."""
     seconds = dice.uniform(*WORKER_SECONDS)
-    town.round.isolated = True
     town.cable.pull()
     try:
         await asyncio.sleep(seconds)
@@ -162,7 +161,6 @@ async def cut_link(town: Town, dice: random.Random) -> str:
 async def stop_worker(town: Town, dice: random.Random) -> str:
     host, seconds = dice.randrange(len(town.hosts)), dice.uniform(*WORKER_SECONDS)
     pid = worker(town, host)
-    town.round.isolated = True
     os.kill(pid, signal.SIGSTOP)
     try:
         await asyncio.sleep(seconds)

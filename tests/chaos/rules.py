@@ -27,8 +27,8 @@ When all stand still:
 - loss: each message was heard by the peer's user; or its speaker got an error, one for each message; or the
   speaker's connection ended; or its peer's connection left or ended; or, after it was sent, an end of the pair was told
   `ready`, or joined, so that negotiation restarted. Otherwise it was lost in silence.
-- false bye: a `bye` for a connection that stayed is only possible in a round in which a worker stood still or was cut
-  off.
+- false bye: a `bye` for a connection that stayed is only possible in a round in which Redis or a worker broke, and a
+  `ready` comes behind it.
 - registry: the health of each host counts these connections and these rooms, and Redis has exactly these.
 
 When all have left, Redis has no key but that of the workers. Descriptors and memory of each worker are about what they

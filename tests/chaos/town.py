@@ -46,12 +46,10 @@ class Round:
     """What breaks in a round.
 
     Attributes:
-        isolated: whether a worker stood still or was cut off, so that the others may take it for dead.
         ended: the hosts whose worker ended.
     """
 
     faults: list[Fault] = field(default_factory=list)
-    isolated: bool = False
     ended: set[int] = field(default_factory=set)
 
     @property
@@ -167,6 +165,10 @@ class Town:
             if time.monotonic() > limit:
                 break
             await asyncio.sleep(_LOOK_SECONDS)
+            for connection in (c for pair in self.pairs for user in pair.users for c in user.live):
+                if not connection.answered:
+                    # The last ping may have been over the rate.
+                    await connection.ping()
         for pair in self.pairs:
             for rule, what in wrong.get(pair.name, []):
                 pair.record.fault(rule, what)
@@ -229,7 +231,7 @@ class Town:
             )
         for what in false_byes(connections):
             self.counts["false byes"] += 1
-            if not self.round.isolated:
+            if not self.round.broken:
                 pair.record.fault("false bye", what)
         for user in pair.users:
             for what in replaced_by_nobody(user.connections):
