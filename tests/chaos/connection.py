@@ -61,6 +61,7 @@ class Connection:
         self.peer: str | None = None
         self.ended: int | None = None
         self.left = self.restarted = self.join_sent = self.join_answered = -1.0
+        self.first_join = self.replaced_at = math.inf
         self.words: list[Word] = []
         self.errors: list[float] = []
         self.byes: list[tuple[str, float]] = []
@@ -97,6 +98,7 @@ class Connection:
     async def join(self) -> None:
         self.pending += 1
         self.join_sent = self._record.clock.now()
+        self.first_join = min(self.first_join, self.join_sent)
         self.note("joins")
         await self._send(type="join", userId=self.name, remoteId=self.remote)
 
@@ -229,7 +231,7 @@ class Connection:
         if code not in EXPECTED_ERRORS:
             self._fault("error", f"is told {told}")
         elif code == "replaced":
-            self.replaced = True
+            self.replaced, self.replaced_at = True, self._record.clock.now()
             self._leave()
         elif code == "unavailable" and not self._round.broken:
             self._fault("error", f"is told {told} while nothing was broken")

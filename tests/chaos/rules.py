@@ -103,7 +103,12 @@ def replaced_by_nobody(connections: list[Connection]) -> list[str]:
         for old in connections
         if old.replaced
         and not any(
-            new is not old and not new.replaced and (new.pending or new.join_answered >= old.join_sent >= 0)
+            # It joined before the old one was told, its join was not dealt with before that of the old one, and it had
+            # not been replaced itself then.
+            new is not old
+            and new.replaced_at > old.replaced_at
+            and new.first_join <= old.replaced_at
+            and (new.pending or new.join_answered >= old.join_sent)
             for new in connections
         )
     ]

@@ -44,7 +44,7 @@ def come(record: PairRecord, name: str, remote: str, *there: Connection) -> Conn
     connection = Connection(record, 0, name, remote)
     connection._round = Round()
     connection.id = f"id of {connection.label}"
-    connection.join_sent = record.clock.now()
+    connection.join_sent = connection.first_join = record.clock.now()
     if not there:
         connection._take({"type": "created"})
         connection._take(room(connection))
@@ -153,11 +153,17 @@ def test_created_is_told_to_who_is_alone(record: PairRecord, alice: Connection, 
 
 
 def test_of_two_connections_of_a_user_one_stays(record: PairRecord, alice: Connection):
+    replaced = {"type": "error", "code": "replaced"}
     newer = come(record, "alice", "bob")
-    alice.replaced = True
+    alice._take(replaced)
+    newest = come(record, "alice", "bob")
+    newer._take(replaced)
     assert replaced_by_nobody(record.connections) == []
-    newer.replaced = True
-    assert len(replaced_by_nobody(record.connections)) == 2
+    newest._take(replaced)
+    come(record, "alice", "bob")
+    assert replaced_by_nobody(record.connections) == [
+        f"{newest.label} was told replaced, and no other connection has its place"
+    ]
 
 
 def test_a_connection_that_nobody_ended(record: PairRecord, alice: Connection):
