@@ -96,10 +96,10 @@ def false_byes(connections: list[Connection]) -> list[str]:
     ]
 
 
-def replaced_by_nobody(connections: list[Connection]) -> list[str]:
+def replaced_by_nobody(connections: list[Connection]) -> list[Connection]:
     """Return the connections of one user that were replaced though none took their place."""
     return [
-        f"{old.label} was told replaced, and no other connection has its place"
+        old
         for old in connections
         if old.replaced
         and not any(

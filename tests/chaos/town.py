@@ -38,7 +38,7 @@ TWO_AT_ONCE_PART = 0.25
 NEW_PAIR_PART = 0.15
 MAX_VIOLATIONS = 40
 _LOOK_SECONDS = 0.1
-_SHOWN_AFTER_A_LOSS = 1.0
+_SHOWN_AFTER = 1.0
 
 
 @dataclass
@@ -227,15 +227,16 @@ class Town:
                 "loss",
                 f"{len(lost)} of {len(words)} messages were lost in silence: {first.number} of {first.connection} at "
                 f"{first.sent:.2f} to {last.number} of {last.connection} at {last.sent:.2f}",
-                first.sent + _SHOWN_AFTER_A_LOSS,
+                first.sent + _SHOWN_AFTER,
             )
         for what in false_byes(connections):
             self.counts["false byes"] += 1
             if not self.round.broken:
                 pair.record.fault("false bye", what)
         for user in pair.users:
-            for what in replaced_by_nobody(user.connections):
-                pair.record.fault("end", f"{user.name}: {what}")
+            for connection in replaced_by_nobody(user.connections):
+                what = f"{user.name} {connection.label} was told replaced, and no other connection has its place"
+                pair.record.fault("end", what, connection.replaced_at + _SHOWN_AFTER)
 
     async def _renew(self, chosen: Iterable[bool]) -> None:
         """Put new pairs into the places of those chosen."""
