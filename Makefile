@@ -13,7 +13,7 @@ ROOT_TOOLS = crun:crun git:git ip:iproute2 mmdebstrap:mmdebstrap nft:nftables ns
 # What the tests in a browser take from npm.
 MODULES = tests/browser/node_modules/.done tests/benchmarks/node/node_modules/.done
 
-.PHONY: run test lint unit fuzz integration redis conformance browser browser-page browser-client browser-firefox proxies containers test-deployment client bench soak soak-crowd soak-minute attacks versions tools requirements ansible-docs clean
+.PHONY: run test test-long lint unit fuzz integration redis conformance browser browser-page browser-client browser-firefox proxies containers test-deployment client bench soak soak-crowd soak-minute chaos chaos-short attacks attacks-short versions tools requirements ansible-docs clean
 
 run: $(VENV)/.service
 	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" STATE="$(STATE)" exec sh .ci/serve
@@ -25,6 +25,10 @@ CHECKS = lint test-deployment browser-page integration browser-client browser-fi
 # this order, since none has to wait for the tools any more.
 test: tools $(VENV)/.tests .venv-ansible/.done $(MODULES)
 	+@sh .ci/checks $(MAKE) --no-print-directory --jobs=3 --output-sync --old-file=tools $(CHECKS)
+
+# What takes long and measures: one after the other, since they compete for the processor. All run, whatever fails.
+test-long: tools $(VENV)/.tests
+	+@sh .ci/checks $(MAKE) --no-print-directory --keep-going --old-file=tools chaos-short attacks-short
 
 lint: $(VENV)/.tests .venv-ansible/.done
 	$(VENV)/bin/ruff check .
@@ -90,10 +94,19 @@ soak-crowd: $(VENV)/.tests
 soak-minute: $(VENV)/.tests
 	$(VENV)/bin/pytest -q tests/soak
 
-# What a call and /healthz feel of each attack by a single client: an hour. SECONDS=5 ONLY=header is shorter.
-SECONDS ?= 20
+# A quarter of an hour at two hosts while Redis, workers and clients break; SEED=1 repeats the order of the faults.
+chaos: tools $(VENV)/.tests
+	$(VENV)/bin/python -m tests.chaos --minutes $(or $(CHAOS_MINUTES),15) $(if $(SEED),--seed $(SEED))
+
+chaos-short: tools $(VENV)/.tests
+	$(VENV)/bin/pytest -q -s tests/chaos
+
+# What a call and /healthz notice of each attack by a single client, in an hour; ATTACKS=header limits it to some of them.
 attacks: $(VENV)/.tests
-	$(VENV)/bin/python -m tests.attacks --seconds $(SECONDS) --only "$(ONLY)"
+	$(VENV)/bin/python -m tests.attacks --seconds $(or $(ATTACK_SECONDS),20) --only "$(ATTACKS)"
+
+attacks-short: $(VENV)/.tests
+	$(VENV)/bin/pytest -q --durations=10 tests/attacks
 
 # The same on every other supported Python of this machine.
 versions:

@@ -6,7 +6,7 @@ import itertools
 import os
 from collections.abc import Iterator
 
-from tests.attacks.attack import Attack, Control, Script, Step
+from tests.attacks.attack import Attack, Control, Pause, Script, Step
 from tests.attacks.places import FOR_EVER, HANDSHAKE
 from tests.soak.rude import frame, text
 
@@ -39,6 +39,20 @@ def flood(*pieces: bytes, first: bytes = b"", joined: bool = False, deaf: bool =
         if first:
             yield first
         yield from itertools.cycle(pieces)
+
+    return script
+
+
+def _within_the_rate(piece: bytes) -> Script:
+    """Send 90 pieces of one message a second, which is fewer than the rate allows."""
+
+    def script(number: int) -> Iterator[Step]:
+        yield HANDSHAKE
+        yield Control.ANSWER
+        yield frame(FIRST, b"")
+        while True:
+            yield piece * 45
+            yield Pause(0.5)
 
     return script
 
@@ -145,6 +159,10 @@ ATTACKS = [
     Attack(
         "pieces: of 2 bytes, 50 connections", flood(frame(MORE, b"xx") * 99, first=frame(FIRST, b"xx")), connections=50
     ),
+    Attack(
+        "pieces: of 2 bytes within the rate, 200 connections", _within_the_rate(frame(MORE, b"xx")), connections=200
+    ),
+    Attack("pieces: empty within the rate, 200 connections", _within_the_rate(frame(MORE, b"")), connections=200),
     Attack("bombs: JSON", flood(*_BOMBS)),
     Attack("bombs: JSON to a peer", flood(*_BOMBS, joined=True), connections=2),
 ]

@@ -77,7 +77,8 @@ def _broken_hello(_: int) -> Iterator[Step]:
     hello = bytearray(_hello())
     hello[random.randrange(5, len(hello))] ^= 0xFF
     yield bytes(hello)
-    yield Control.EOF
+    # Where the byte was in a length, the server waits for more.
+    yield Pause(0.1)
 
 
 def _held(name: str, script: Script, tls: bool = True, receive_bytes: int = 0) -> Attack:

@@ -93,7 +93,7 @@ def _on_core(core: int) -> Iterator[None]:
 
 async def _attack(attack: Attack, server: Server, seconds: float) -> Outcome:
     assert server.tls is not None
-    worker = server.worker
+    worker, share = server.worker, 0.0
     async with Witnesses(server.ws_url, server.port, server.tls) as witnesses:
         memory = most_memory = resident(worker)
         attacker = await asyncio.create_subprocess_exec(

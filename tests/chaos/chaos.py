@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 
+from tests.chaos.cable import SlowCable
 from tests.chaos.record import Violation
 from tests.chaos.town import Town
 from tests.driver import Server
@@ -15,15 +16,16 @@ from tests.redis_server import redis_server
 def chaos(minutes: float, seed: int) -> list[Violation]:
     """Run for so long, print each fault with its time and a table at the end, and return the violations."""
     print(f"seed {seed}, {minutes:g} minutes", flush=True)
-    with redis_server() as redis:
-        settings = {"SIGNALING_REDIS_URL": redis.url, "WEB_CONCURRENCY": 1}
-        with Server(**settings) as one, Server(**settings) as other:
-            connected(one), connected(other)
-            return asyncio.run(_run([one, other], redis, minutes, seed))
+    with redis_server() as redis, SlowCable(redis.port) as cable, _host(cable.url) as one, _host(redis.url) as other:
+        connected(one), connected(other)
+        return asyncio.run(_run(Town([one, other], redis, cable, seed), minutes))
 
 
-async def _run(hosts: list[Server], redis: object, minutes: float, seed: int) -> list[Violation]:
-    town = Town(hosts, redis, seed)  # type: ignore[arg-type]
+def _host(url: str) -> Server:
+    return Server(SIGNALING_REDIS_URL=url, WEB_CONCURRENCY=1)
+
+
+async def _run(town: Town, minutes: float) -> list[Violation]:
     await town.run(60 * minutes)
     _report(town)
     return town.violations

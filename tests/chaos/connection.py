@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import math
 import socket
 from contextlib import suppress
 from typing import Any, Protocol
@@ -39,6 +40,7 @@ class Connection:
     Attributes:
         label: its own name, in the order in which all connections began.
         id: the server's name for it, once it was told.
+        opened: whether its handshake is over.
         seated: whether it is in its room, as far as it was told.
         pending: joins that are not answered.
         peer: the server's id of the connection it was told is its peer.
@@ -54,11 +56,12 @@ class Connection:
         self.label = f"c{next(_labels)}"
         self.host, self.name, self.remote = host, name, remote
         self.id = ""
-        self.seated = self.replaced = self.leaving = self.unavailable = False
+        self.opened = self.seated = self.replaced = self.leaving = self.unavailable = False
         self.pending = 0
         self.peer: str | None = None
         self.ended: int | None = None
         self.left = self.restarted = self.join_sent = self.join_answered = -1.0
+        self.first_join = self.replaced_at = math.inf
         self.words: list[Word] = []
         self.errors: list[float] = []
         self.byes: list[tuple[str, float]] = []
@@ -68,7 +71,7 @@ class Connection:
         self._numbers = itertools.count()
         self._asked = self._answered = 0
         self._entered = ""
-        self._last_heard = (-1, -1)
+        self._last_heard: Word | None = None
         record.connections.append(self)
 
     # What it does.
@@ -89,11 +92,13 @@ class Connection:
             self.leaving, self.ended = True, 1006
             self.note("cannot connect")
             raise
+        self.opened = True
         self._reader = asyncio.create_task(self._read())
 
     async def join(self) -> None:
         self.pending += 1
         self.join_sent = self._record.clock.now()
+        self.first_join = min(self.first_join, self.join_sent)
         self.note("joins")
         await self._send(type="join", userId=self.name, remoteId=self.remote)
 
@@ -105,7 +110,8 @@ class Connection:
 
     async def say(self) -> Word | None:
         """Say the next word, with a ping behind it; None if the connection ended."""
-        word = Word(self.label, next(self._numbers), self._record.clock.now(), self.peer)
+        answered = self.join_answered if self.join_answered >= self.join_sent else math.inf
+        word = Word(self.label, next(self._numbers), self._record.clock.now(), self.join_sent, answered, self.peer)
         self.words.append(word)
         self.note(f"says {word.number}")
         await self._send(type="message", data={"speaker": self.label, "number": word.number})
@@ -169,6 +175,7 @@ class Connection:
             case "created" | "joined" | "ready":
                 self.note(f"is told {told['type']}")
                 self._entered = told["type"]
+                self.restarted = self._record.clock.now()
             case "bye":
                 self._hear_bye(told)
             case "roomInfo":
@@ -185,13 +192,16 @@ class Connection:
         if speaker is None or (speaker.name, speaker.remote) != (self.remote, self.name) or told["from"] != self.remote:
             self._fault("sender", f"hears {told}, which is not for it")
             return
-        heard = int(label[1:]), number
-        if heard <= self._last_heard:
-            self._fault("order", f"hears {heard} after {self._last_heard}")
-        self._last_heard = heard
-        for word in speaker.words:
-            if word.number == number:
-                word.heard = True
+        word = next((word for word in speaker.words if word.number == number), None)
+        if word is None:
+            self._fault("order", f"hears {number} of {label} of a round before")
+            return
+        last, self._last_heard = self._last_heard, word
+        if last is not None and (
+            word.number <= last.number if word.connection == last.connection else word.join_answered < last.join_sent
+        ):
+            self._fault("order", f"hears {number} of {label} after {last.number} of {last.connection}")
+        word.heard = True
 
     def _hear_bye(self, told: dict[str, Any]) -> None:
         self.note(f"is told bye of {self._label(told['id'])}, {told['reason']}")
@@ -213,8 +223,6 @@ class Connection:
             self.join_answered = self._record.clock.now()
             if not self.leaving and not self.pending:
                 self.seated = True
-        if self._entered in ("created", "joined", "ready"):
-            self.restarted = self._record.clock.now()
         self._entered = ""
 
     def _hear_error(self, told: dict[str, Any]) -> None:
@@ -223,7 +231,7 @@ class Connection:
         if code not in EXPECTED_ERRORS:
             self._fault("error", f"is told {told}")
         elif code == "replaced":
-            self.replaced = True
+            self.replaced, self.replaced_at = True, self._record.clock.now()
             self._leave()
         elif code == "unavailable" and not self._round.broken:
             self._fault("error", f"is told {told} while nothing was broken")

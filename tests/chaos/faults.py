@@ -6,6 +6,7 @@ import asyncio
 import os
 import random
 import signal
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -20,9 +21,12 @@ if TYPE_CHECKING:
 
 REDIS_SECONDS = (1.0, 5.0)
 WORKER_SECONDS = (1.0, 15.0)
+SLOW_SECONDS = (0.1, 0.5)
 
-# os.clock is the processor time that Redis used: TIME stands still inside a script.
-_BUSY = "local till = os.clock() + tonumber(ARGV[1]) while os.clock() < till do end return 1"
+# A script has no clock: TIME stands still in it.
+_BUSY = "for _ = 1, tonumber(ARGV[1]) do end return 1"
+_TRIAL_LOOPS = 10_000_000
+_BUSY_REPLY_SECONDS = 5.0
 
 _NOBODY_LISTENS = "1"
 
@@ -85,9 +89,20 @@ async def stop_redis(town: Town, dice: random.Random) -> str:
 
 async def busy_redis(town: Town, dice: random.Random) -> str:
     seconds = dice.uniform(*REDIS_SECONDS)
-    with suppress(OSError):
-        await _ask(town, "EVAL", _BUSY, "0", f"{seconds}")
-    return f"{seconds:.1f} s"
+    begin = time.monotonic()
+    await _ask(town, "EVAL", _BUSY, "0", f"{_TRIAL_LOOPS}")
+    loops = seconds / (time.monotonic() - begin) * _TRIAL_LOOPS
+    begin = time.monotonic()
+    script = asyncio.create_task(_ask(town, "EVAL", _BUSY, "0", f"{loops:.0f}"))
+    # Where others use the processor too it would take longer. From then on Redis lets a script be killed.
+    await asyncio.wait([script], timeout=_BUSY_REPLY_SECONDS)
+    while not script.done():
+        with suppress(hiredis.ReplyError):
+            await _ask(town, "SCRIPT", "KILL")
+        await asyncio.wait([script], timeout=0.1)
+    with suppress(hiredis.ReplyError):
+        script.result()
+    return f"{time.monotonic() - begin:.1f} s"
 
 
 async def fill_redis(town: Town, dice: random.Random) -> str:
@@ -129,10 +144,31 @@ async def kill_links(town: Town, dice: random.Random) -> str:
     return f"{killed} connections"
 
 
+async def slow_link(town: Town, dice: random.Random) -> str:
+    """What the first host and Redis send each other takes its time."""
+    delay, seconds = dice.uniform(*SLOW_SECONDS), dice.uniform(*REDIS_SECONDS)
+    town.cable.delay = delay
+    try:
+        await asyncio.sleep(seconds)
+    finally:
+        town.cable.delay = 0.0
+    return f"{delay:.1f} s, for {seconds:.1f} s"
+
+
+async def cut_link(town: Town, dice: random.Random) -> str:
+    """Nothing passes between the first host and Redis, and neither is told."""
+    seconds = dice.uniform(*WORKER_SECONDS)
+    town.cable.pull()
+    try:
+        await asyncio.sleep(seconds)
+    finally:
+        town.cable.plug()
+    return f"{seconds:.1f} s"
+
+
 async def stop_worker(town: Town, dice: random.Random) -> str:
     host, seconds = dice.randrange(len(town.hosts)), dice.uniform(*WORKER_SECONDS)
     pid = worker(town, host)
-    town.round.stopped = True
     os.kill(pid, signal.SIGSTOP)
     try:
         await asyncio.sleep(seconds)
@@ -172,6 +208,8 @@ FAULTS = [
     Fault("Redis is read-only", "redis", read_only_redis),
     Fault("Redis restarts", "redis", restart_redis),
     Fault("links killed", "redis", kill_links),
+    Fault("a link is slow", "redis", slow_link),
+    Fault("a link is cut", "redis", cut_link),
     Fault("a worker stands still", "worker", stop_worker),
     Fault("a worker is killed", "worker", kill_worker),
     Fault("a worker is told to end", "worker", terminate_worker),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import deque
 from dataclasses import dataclass, field
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
 
 SHOWN_EVENTS = 40
 """Events of a pair that are shown with a violation."""
+
+_MAX_EVENTS = 5_000
 
 
 class Clock:
@@ -44,7 +47,8 @@ class Word:
 
     Attributes:
         sent: when, in seconds.
-        processed: whether its worker answered a ping behind it.
+        join_sent: when its connection had last sent a join.
+        join_answered: when that was answered; infinite if it was not yet.
         peer: the connection that the speaker then took for its peer, by the server's id; None while alone.
         heard: whether the peer's user was told it.
     """
@@ -52,8 +56,9 @@ class Word:
     connection: str
     number: int
     sent: float
+    join_sent: float
+    join_answered: float
     peer: str | None
-    processed: bool = False
     heard: bool = False
 
 
@@ -68,14 +73,15 @@ class PairRecord:
     name: str
     clock: Clock
     violations: list[Violation]
-    events: deque[str] = field(default_factory=lambda: deque(maxlen=SHOWN_EVENTS))
+    events: deque[tuple[float, str]] = field(default_factory=lambda: deque(maxlen=_MAX_EVENTS))
     connections: list[Connection] = field(default_factory=list)
 
     def note(self, who: str, what: str) -> None:
-        self.events.append(f"{self.clock.now():7.2f} {who} {what}")
+        self.events.append((self.clock.now(), f"{who} {what}"))
 
-    def fault(self, rule: str, what: str) -> None:
-        """Note a violation, and say it at once."""
-        violation = Violation(self.clock.now(), self.name, rule, what, list(self.events))
+    def fault(self, rule: str, what: str, until: float = math.inf) -> None:
+        """Note a violation with the events until then, and say it at once."""
+        events = [f"{when:7.2f} {event}" for when, event in self.events if when <= until][-SHOWN_EVENTS:]
+        violation = Violation(self.clock.now(), self.name, rule, what, events)
         print(f"VIOLATION {violation}", flush=True)
         self.violations.append(violation)

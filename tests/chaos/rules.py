@@ -7,7 +7,7 @@ state must come within `SETTLE_SECONDS`, which is far beyond an honest run.
 At any time:
 
 - order: of one speaker, a connection hears the numbers in order and none twice, and nothing of an old connection of the
-  speaker after something of a newer one.
+  speaker after something of one that joined later.
 - sender: `from` names the user whose connection sent the message, and the listener is its peer. Nobody else hears it.
 - room: a room has its own two users, each once. `created` and `bye` come with one user, `joined` and `ready` with two.
 - bye: a `bye` names the connection that the listener was last told is its peer. So there is one for each departure, and
@@ -27,7 +27,8 @@ When all stand still:
 - loss: each message was heard by the peer's user; or its speaker got an error, one for each message; or the
   speaker's connection ended; or its peer's connection left or ended; or, after it was sent, an end of the pair was told
   `ready`, or joined, so that negotiation restarted. Otherwise it was lost in silence.
-- false bye: a `bye` for a connection that stayed is only possible in a round in which a worker stood still.
+- false bye: a `bye` for a connection that stayed is only possible in a round in which Redis or a worker broke, and a
+  `ready` comes behind it.
 - registry: the health of each host counts these connections and these rooms, and Redis has exactly these.
 
 When all have left, Redis has no key but that of the workers. Descriptors and memory of each worker are about what they
@@ -95,14 +96,19 @@ def false_byes(connections: list[Connection]) -> list[str]:
     ]
 
 
-def replaced_by_nobody(connections: list[Connection]) -> list[str]:
+def replaced_by_nobody(connections: list[Connection]) -> list[Connection]:
     """Return the connections of one user that were replaced though none took their place."""
     return [
-        f"{old.label} was told replaced, and no other connection has its place"
+        old
         for old in connections
         if old.replaced
         and not any(
-            new is not old and not new.replaced and (new.pending or new.join_answered >= old.join_sent >= 0)
+            # It joined before the old one was told, its join was not dealt with before that of the old one, and it had
+            # not been replaced itself then.
+            new is not old
+            and new.replaced_at > old.replaced_at
+            and new.first_join <= old.replaced_at
+            and (new.pending or new.join_answered >= old.join_sent)
             for new in connections
         )
     ]

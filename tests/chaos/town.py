@@ -7,10 +7,13 @@ import itertools
 import random
 import time
 from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from operator import attrgetter
 
 import msgspec
 
+from tests.chaos.cable import SlowCable
 from tests.chaos.faults import FAULTS, Fault, worker
 from tests.chaos.pair import Pair
 from tests.chaos.record import Clock, PairRecord, Violation
@@ -35,14 +38,18 @@ TWO_AT_ONCE_PART = 0.25
 NEW_PAIR_PART = 0.15
 MAX_VIOLATIONS = 40
 _LOOK_SECONDS = 0.1
+_SHOWN_AFTER = 1.0
 
 
 @dataclass
 class Round:
-    """What breaks in a round."""
+    """What breaks in a round.
+
+    Attributes:
+        ended: the hosts whose worker ended.
+    """
 
     faults: list[Fault] = field(default_factory=list)
-    stopped: bool = False
     ended: set[int] = field(default_factory=set)
 
     @property
@@ -59,11 +66,12 @@ class Town:
     """All there is of one run.
 
     Attributes:
+        cable: between the first host and Redis.
         storm: set while users move and talk.
     """
 
-    def __init__(self, hosts: list[Server], redis: Redis, seed: int) -> None:
-        self.hosts, self.redis = hosts, redis
+    def __init__(self, hosts: list[Server], redis: Redis, cable: SlowCable, seed: int) -> None:
+        self.hosts, self.redis, self.cable = hosts, redis, cable
         self.clock, self.storm, self.round = Clock(), asyncio.Event(), Round()
         self.violations: list[Violation] = []
         self.pairs: list[Pair] = []
@@ -90,7 +98,7 @@ class Town:
                 self.by_fault[fault.name] += Counter(violation.rule for violation in self.violations) - before
         await self._end(first)
 
-    def _in_turns(self) -> itertools.chain[Fault]:
+    def _in_turns(self) -> Iterator[Fault]:
         """Return all faults again and again, each time in another order."""
         return itertools.chain.from_iterable(self._dice.sample(FAULTS, len(FAULTS)) for _ in itertools.count())
 
@@ -98,7 +106,7 @@ class Town:
         number = next(self._numbers)
         return Pair(self, number, random.Random(f"{self._seed} {number}"))
 
-    def _begin_round(self, kinds: itertools.chain[Fault]) -> None:
+    def _begin_round(self, kinds: Iterator[Fault]) -> None:
         fault = next(kinds)
         others = [other for other in FAULTS if other.kind != fault.kind]
         second = [self._dice.choice(others)] if self._dice.random() < TWO_AT_ONCE_PART else []
@@ -157,6 +165,10 @@ class Town:
             if time.monotonic() > limit:
                 break
             await asyncio.sleep(_LOOK_SECONDS)
+            for connection in (c for pair in self.pairs for user in pair.users for c in user.live):
+                if not connection.answered:
+                    # The last ping may have been over the rate.
+                    await connection.ping()
         for pair in self.pairs:
             for rule, what in wrong.get(pair.name, []):
                 pair.record.fault(rule, what)
@@ -209,23 +221,26 @@ class Town:
         self.counts["byes"] += sum(len(connection.byes) for connection in connections)
         if lost := lost_words(connections):
             self.counts["lost"] += len(lost)
+            lost.sort(key=attrgetter("sent"))
             first, last = lost[0], lost[-1]
             pair.record.fault(
                 "loss",
                 f"{len(lost)} of {len(words)} messages were lost in silence: {first.number} of {first.connection} at "
                 f"{first.sent:.2f} to {last.number} of {last.connection} at {last.sent:.2f}",
+                first.sent + _SHOWN_AFTER,
             )
         for what in false_byes(connections):
             self.counts["false byes"] += 1
-            if not self.round.stopped:
+            if not self.round.broken:
                 pair.record.fault("false bye", what)
         for user in pair.users:
-            for what in replaced_by_nobody(user.connections):
-                pair.record.fault("end", f"{user.name}: {what}")
+            for connection in replaced_by_nobody(user.connections):
+                what = f"{user.name} {connection.label} was told replaced, and no other connection has its place"
+                pair.record.fault("end", what, connection.replaced_at + _SHOWN_AFTER)
 
-    async def _renew(self, chosen: itertools.chain[bool] | object) -> None:
+    async def _renew(self, chosen: Iterable[bool]) -> None:
         """Put new pairs into the places of those chosen."""
-        for at, is_chosen in enumerate(chosen):  # type: ignore[arg-type]
+        for at, is_chosen in enumerate(chosen):
             if is_chosen:
                 await self.pairs[at].end()
                 self.pairs[at] = self._new_pair()

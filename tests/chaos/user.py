@@ -45,7 +45,7 @@ class User:
     @property
     def live(self) -> list[Connection]:
         """Those that are open and not replaced."""
-        return [connection for connection in self.connections if connection.ended is None and not connection.replaced]
+        return [c for c in self.connections if c.opened and c.ended is None and not c.replaced]
 
     async def connect(self, host: int | None = None) -> Connection:
         """Open one more connection, at any host.
