@@ -136,6 +136,11 @@ class RedisRegistry:
         *others, own = state.seats
         # Whoever is here stays: where this worker was taken for dead, it is being put back.
         others = [seat for seat in room.seats if room.has(seat) and seat.key != own.key] or others
+        for seat in others:
+            if seat.worker == self.links.worker and not room.has(seat):
+                # It left, or never learned that it had come.
+                self.take_out(pair, seat.id, seat.key, seat.worker)
+        others = [seat for seat in others if seat.worker != self.links.worker or room.has(seat)]
         seats = (*others, own)
         room.here[member.user.key], room.seats, member.pair = member, seats, pair
         gone = member.peer
@@ -148,8 +153,7 @@ class RedisRegistry:
             here = room.here.get(other.key)
             if here is not None:
                 self._meet(room, here, other, own)
-            if here is not None or other.worker != self.links.worker:
-                self._meet(room, member, own, other)
+            self._meet(room, member, own, other)
         replaced = state.lost[0] if isinstance(state.lost, tuple) else None
         entered(Entry(replaced, member.peer, seats))
         if here is not None:

@@ -51,6 +51,7 @@ class Workers:
         # What one says by itself, having heard of something, is heard in the second round.
         for links in 2 * self._shared:
             for number in range(len(links.up)):
+                until(lambda links=links, number=number: links.up[number])  # type: ignore[misc]
                 links.ask(links.wait_for(number), "PING")
 
 
@@ -112,7 +113,8 @@ class Host:
         shared = {"node_timeout": 3_600.0, "redis_timeout": 1.0} | settings
         self.registry = RedisRegistry(Settings(redis_url=url, **shared))  # type: ignore[arg-type]
         self.workers = Workers(self.registry)
-        self.registry.links.wait_for(0)
+        self.registry.links.start()
+        until(lambda: self.up)
 
     @property
     def up(self) -> bool:
