@@ -13,18 +13,15 @@ import os
 import resource
 import socket
 import ssl
-import sys
 import time
 from functools import partial
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import gevent
-from gunicorn import util
 from gunicorn.workers.ggevent import GeventWorker
 
-from . import listener, output, tls
+from . import listener, output, preflight, tls
 from .environment import SettingsError, shown, web_concurrency
-from .reloader import read_file
 from .settings import Settings
 from .supervisor import spawn_forever
 
@@ -52,7 +49,7 @@ def load_settings() -> Settings:
     try:
         return Settings.load(os.environ)
     except SettingsError as error:
-        _stop(str(error))
+        preflight.stop(str(error))
 
 
 def address(settings: Settings) -> str:
@@ -61,7 +58,7 @@ def address(settings: Settings) -> str:
         return settings.bind
     host = settings.bind or ("[::]" if _has_ipv6() else "0.0.0.0")  # noqa: S104 - the documented default
     if not listener.is_host(host):
-        _stop(
+        preflight.stop(
             f"SIGNALING_BIND={shown(settings.bind)} cannot be listened on: "
             "it must be an address or a name of this host, or unix: and a path"
         )
@@ -78,7 +75,7 @@ def workers(settings: Settings) -> int:
     try:
         count = web_concurrency(os.environ)
     except SettingsError as error:
-        _stop(str(error))
+        preflight.stop(str(error))
     if count is not None:
         return count
     if not settings.redis_url:
@@ -94,88 +91,18 @@ def graceful_timeout(settings: Settings) -> int:
 def on_starting(server: Arbiter) -> None:
     """Refuse what the service cannot run with, in one line each, before anything listens."""
     settings = load_settings()
-    _check_workers(server, settings)
+    preflight.workers(server, settings)
     if not issubclass(server.cfg.worker_class, GeventWorker):
-        _stop(f"the worker class must be signaling.worker.Worker or gevent, not {server.cfg.worker_class_str}")
+        preflight.stop(f"the worker class must be signaling.worker.Worker or gevent, not {server.cfg.worker_class_str}")
     if server.cfg.preload_app:
-        _stop("preload_app is not possible: the app must be loaded after gevent has patched the worker")
-    _check_certificate(settings)
-    _check_redis_ca(settings)
+        preflight.stop("preload_app is not possible: the app must be loaded after gevent has patched the worker")
+    preflight.certificate(settings)
+    preflight.redis_ca(settings)
     if settings.jwt_key:
-        _check_key(settings)
+        preflight.key(settings)
     listener.install()
-    _check_addresses(server, settings)
+    preflight.addresses(server, settings, address(settings))
     _raise_file_limit(settings.max_connections + SPARE_PLACES)
-
-
-def _check_workers(server: Arbiter, settings: Settings) -> None:
-    count = server.cfg.workers
-    source = f"WEB_CONCURRENCY={count}" if os.environ.get("WEB_CONCURRENCY") == str(count) else f"-w {count}"
-    if count < 1:
-        _stop(f"{source} is not usable: there must be one worker or more")
-    if count > 1 and not settings.redis_url:
-        _stop(
-            f"{source}: {count} workers would each have rooms of their own: "
-            "run one worker (-w 1), or let them share a Redis (SIGNALING_REDIS_URL)"
-        )
-
-
-def _check_certificate(settings: Settings) -> None:
-    if not settings.tls_cert and not settings.tls_key:
-        log.warning("No TLS: plain WebSocket, for development or behind a proxy that has the certificate")
-        return
-    if not settings.tls_cert or not settings.tls_key:
-        missing = "SIGNALING_TLS_KEY" if settings.tls_cert else "SIGNALING_TLS_CERT"
-        _stop(f"{missing} is not set: TLS needs both SIGNALING_TLS_CERT and SIGNALING_TLS_KEY")
-    _check_file("SIGNALING_TLS_CERT", settings.tls_cert, "a certificate chain in PEM")
-    _check_file("SIGNALING_TLS_KEY", settings.tls_key, "the certificate's private key in PEM")
-    try:
-        tls.context(settings.tls_cert, settings.tls_key)
-    except tls.CertificateError as error:
-        _stop(f"SIGNALING_TLS_CERT and SIGNALING_TLS_KEY are not usable: {error}")
-    log.info("TLS with the certificate %s", settings.tls_cert)
-
-
-def _check_redis_ca(settings: Settings) -> None:
-    if not settings.redis_ca:
-        return
-    what = "certificates in PEM"
-    _check_file("SIGNALING_REDIS_CA", settings.redis_ca, what)
-    try:
-        ssl.create_default_context(cafile=settings.redis_ca)
-    except (OSError, ValueError):
-        _stop(f"SIGNALING_REDIS_CA={shown(settings.redis_ca)} is not usable: it must be the path of {what}")
-
-
-def _check_file(variable: str, path: str, what: str) -> None:
-    try:
-        read_file(path)
-    except OSError as error:
-        _stop(f"{variable}={shown(path)} cannot be read: {error.strerror}: it must be the path of {what}")
-
-
-def _check_addresses(server: Arbiter, settings: Settings) -> None:
-    if "GUNICORN_PID" in os.environ or "LISTEN_FDS" in os.environ or server.LISTENERS:
-        # Who was here before, or systemd, listens already.
-        return
-    try:
-        places = server.cfg.address
-    except RuntimeError as error:
-        _stop(f"the address to bind is not usable: {error}")
-    source = f"SIGNALING_BIND={shown(settings.bind)} and PORT={settings.port}"
-    if [util.parse_address(address(settings))] != places:
-        source = f"the address to bind, {', '.join(map(str, places))},"
-    for place in places:
-        try:
-            listener.check(place)
-        except listener.AddressError as error:
-            _stop(f"{source} cannot be listened on: {error}")
-    # Where rooms are shared, another service of this host may have that port, and tells of this one too.
-    if settings.metrics_address is not None and not settings.redis_url:
-        try:
-            listener.check(settings.metrics_address)
-        except listener.AddressError as error:
-            _stop(f"SIGNALING_METRICS_BIND={shown(settings.metrics_bind)} cannot be listened on: {error}")
 
 
 def nworkers_changed(server: Arbiter, new: int, old: int | None) -> None:
@@ -250,31 +177,6 @@ def _look_at_certificate(interval: float) -> None:
     tls.look()
 
 
-def _check_key(settings: Settings) -> None:
-    # In a process of its own: what reads keys makes locks when it is imported.
-    child = os.fork()
-    if not child:
-        os._exit(_try_key(settings))
-    _, status = os.waitpid(child, 0)
-    if status:
-        raise SystemExit(os.waitstatus_to_exitcode(status))
-    log.info("Authentication is on: a join needs a token")
-
-
-def _try_key(settings: Settings) -> int:
-    try:
-        from .tokens import Tokens
-
-        Tokens(settings)
-    except SettingsError as error:
-        _say(str(error))
-        return os.EX_CONFIG
-    except Exception:
-        log.exception("SIGNALING_JWT_KEY cannot be checked")
-        return os.EX_SOFTWARE
-    return os.EX_OK
-
-
 def _raise_file_limit(wanted: int) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard != resource.RLIM_INFINITY and hard < wanted:
@@ -295,13 +197,3 @@ def _has_ipv6() -> bool:
     except OSError:
         return False
     return True
-
-
-def _stop(reason: str) -> NoReturn:
-    _say(reason)
-    raise SystemExit(os.EX_CONFIG)
-
-
-def _say(reason: str) -> None:
-    line = "".join(each if each.isprintable() else repr(each)[1:-1] for each in reason)
-    print(f"The signaling server does not start: {line}", file=sys.stderr, flush=True)
