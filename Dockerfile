@@ -33,4 +33,4 @@ STOPSIGNAL SIGTERM
 # It reads the same settings as the server, so it knows the port, a Unix socket, and if there is TLS.
 HEALTHCHECK --interval=30s --timeout=10s --start-period=15s CMD ["python", "-m", "signaling.health"]
 # gunicorn needs one file to write to: /dev/shm is there and writable where the root filesystem is read-only.
-CMD ["gunicorn", "-c", "gunicorn.conf.py", "--worker-tmp-dir", "/dev/shm", "wsgi:app"]
+CMD ["python", "-m", "signaling", "-c", "gunicorn.conf.py", "--worker-tmp-dir", "/dev/shm", "wsgi:app"]

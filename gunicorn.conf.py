@@ -1,7 +1,5 @@
 """How the process runs: ``gunicorn -c gunicorn.conf.py wsgi:app``. What there is to set is in the environment."""
 
-import os
-
 # What makes a lock may not be imported here: the master is not patched by gevent, the worker is.
 from signaling import hooks, logs, output
 
@@ -11,8 +9,7 @@ output.install(logs.lost_lines(_settings))
 
 bind = hooks.address(_settings)
 worker_class = "signaling.worker.Worker"
-if "WEB_CONCURRENCY" not in os.environ:
-    workers = hooks.workers(_settings)
+workers = hooks.workers(_settings)
 # A full pool is silence, so a WebSocket too many must still find a place to be told so.
 worker_connections = _settings.max_connections + hooks.SPARE_PLACES
 # Reaching it would end every call of the worker.

@@ -113,7 +113,7 @@ def pair(tokens: Sequence[str] = ()) -> tuple[Somebody, Somebody]:
 def _subject(token: str) -> str:
     try:
         return str(json.loads(base64.urlsafe_b64decode(token.split(".")[1] + "=="))["sub"])
-    except (ValueError, LookupError, TypeError):
+    except (ValueError, LookupError, TypeError, RecursionError):
         raise CheckError("the token is none, or has no sub") from None
 
 
@@ -142,7 +142,10 @@ async def _hear(connection: ClientConnection, kind: str) -> dict[str, Any]:
 
 
 async def _next(connection: ClientConnection) -> dict[str, Any]:
-    return dict(json.loads(await connection.recv()))
+    message = json.loads(await connection.recv())
+    if not isinstance(message, dict):
+        raise CheckError(f"what came is no message: {message!r:.200}")
+    return message
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -168,7 +171,7 @@ def main() -> int:
             outcome = f"two users met and exchanged offer, answer and candidate in {seconds * 1000:.0f} ms"
     except TimeoutError:
         print(f"{arguments.url}: no call within {TIMEOUT:g} s", file=sys.stderr)
-    except (CheckError, OSError, ValueError, WebSocketException) as error:
+    except (CheckError, OSError, ValueError, RecursionError, WebSocketException) as error:
         print(f"{arguments.url}: {str(error) or type(error).__name__}", file=sys.stderr)
     else:
         print(f"{arguments.url}: {outcome}")

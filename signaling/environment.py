@@ -4,13 +4,26 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, get_args
 
 import msgspec
 from msgspec import Meta
 
 PREFIX = "SIGNALING_"
+
+MAX_WORKERS = 1_000
+"""Workers of one host at the most."""
+
+MAX_SHOWN = 200
+"""Characters of a wrong value that are shown."""
+
+# https://kubernetes.io/docs/tutorials/services/connect-applications-service/#environment-variables
+_service_port = re.compile(r"SIGNALING_(\w+_)?PORT")
+_service_url = re.compile(r"(tcp|udp|sctp)://")
+_service_variable = re.compile(
+    r"SIGNALING_(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)"
+)
 
 SECRET = Meta(extra={"secret": True})
 """Marks a setting whose value is never shown."""
@@ -25,14 +38,45 @@ def variable_name(field: str) -> str:
     return "PORT" if field == "port" else PREFIX + field.upper()
 
 
-def misspelled(names: Iterable[str], fields: Iterable[str]) -> list[tuple[str, str]]:
-    """Return each of the names with our prefix that is no setting, and the setting whose name is nearest."""
+def misspelled(environ: Mapping[str, Any], fields: Iterable[str]) -> list[tuple[str, str]]:
+    """Return each name with our prefix that is no setting, and the setting whose name is nearest."""
     known = [variable_name(field) for field in fields]
     return [
         (name, difflib.get_close_matches(name, known, n=1, cutoff=0)[0])
-        for name in names
-        if name.startswith(PREFIX) and name not in known
+        for name, value in environ.items()
+        if name.startswith(PREFIX) and name not in known and not _is_of_kubernetes(name, str(value))
     ]
+
+
+def _is_of_kubernetes(name: str, value: str) -> bool:
+    """Tell if Kubernetes sets it in each pod, for a Service called ``signaling`` or ``signaling-…``."""
+    if _service_variable.fullmatch(name):
+        return True
+    # Somebody may mean PORT.
+    return bool(_service_port.fullmatch(name) and _service_url.match(value))
+
+
+def web_concurrency(environ: Mapping[str, str]) -> int | None:
+    """Return how many workers ``WEB_CONCURRENCY`` asks for, None if it is not set.
+
+    Raises:
+        SettingsError: it is no number of workers.
+    """
+    value = environ.get("WEB_CONCURRENCY")
+    if value is None:
+        return None
+    if re.fullmatch(r"[0-9]{1,4}", value) and 1 <= int(value) <= MAX_WORKERS:
+        return int(value)
+    raise SettingsError(
+        f"WEB_CONCURRENCY={shown(value)} is not usable: it must be a whole number from 1 to {MAX_WORKERS}, "
+        "or not set at all"
+    )
+
+
+def shown(value: object) -> str:
+    """Return a value of a setting as it is shown: on one line, and not longer than somebody reads."""
+    text = repr(value)
+    return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}…"
 
 
 def convert(variable: str, value: Any, field: msgspec.structs.FieldInfo) -> Any:
@@ -45,9 +89,12 @@ def convert(variable: str, value: Any, field: msgspec.structs.FieldInfo) -> Any:
     lists = isinstance(field.default, tuple)
     items = [item for item in re.split(r"[,\s]+", value) if item] if lists and isinstance(value, str) else value
     try:
+        if is_secret(field) and isinstance(value, str):
+            value.encode()
         return msgspec.convert(items, field.type, strict=False)
-    except msgspec.ValidationError:
-        given = "" if is_secret(field) else f"={value!r}"
+    # Text that is no UTF-8 is a ValueError.
+    except (msgspec.ValidationError, ValueError):
+        given = "" if is_secret(field) else f"={shown(value)}"
         default = "" if lists else field.default
         raise SettingsError(
             f"{variable}{given} is not usable: it must be {expected(kind)} (default {default!r})"

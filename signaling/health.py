@@ -11,6 +11,7 @@ import socket
 import ssl
 import sys
 
+from .environment import SettingsError
 from .settings import Settings
 
 _TIMEOUT = 5.0
@@ -18,15 +19,20 @@ _TIMEOUT = 5.0
 
 def main() -> int:
     """Print the health, or why there is none, and return the exit status."""
-    settings = Settings.load(os.environ)
+    try:
+        settings = Settings.load(os.environ)
+    except SettingsError as error:
+        print(f"No answer: {error}")
+        return os.EX_CONFIG
     connection = http.client.HTTPConnection("localhost")
     try:
         connection.sock = _connect(settings)
         connection.request("GET", "/healthz", headers={"Connection": "close"})
         response = connection.getresponse()
-        print(response.read().decode().strip())
-    except (OSError, http.client.HTTPException) as error:
-        print(f"No answer: {error}")
+        print(response.read().decode(errors="backslashreplace").strip())
+    # A host that is none is a ValueError.
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        print(f"No answer: {str(error) or type(error).__name__}")
         return 1
     return 0 if response.status == http.HTTPStatus.OK else 1
 

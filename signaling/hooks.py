@@ -13,16 +13,15 @@ import os
 import resource
 import socket
 import ssl
-import sys
 import time
 from functools import partial
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import gevent
 from gunicorn.workers.ggevent import GeventWorker
 
-from . import output, tls
-from .environment import SettingsError
+from . import bind_address, output, preflight, tls
+from .environment import SettingsError, shown, web_concurrency
 from .settings import Settings
 from .supervisor import spawn_forever
 
@@ -50,7 +49,7 @@ def load_settings() -> Settings:
     try:
         return Settings.load(os.environ)
     except SettingsError as error:
-        _stop(str(error))
+        preflight.stop(str(error))
 
 
 def address(settings: Settings) -> str:
@@ -58,13 +57,27 @@ def address(settings: Settings) -> str:
     if settings.bind.startswith("unix:"):
         return settings.bind
     host = settings.bind or ("[::]" if _has_ipv6() else "0.0.0.0")  # noqa: S104 - the documented default
+    if not bind_address.is_host(host):
+        preflight.stop(
+            f"SIGNALING_BIND={shown(settings.bind)} cannot be listened on: "
+            "it must be an address or a name of this host, or unix: and a path"
+        )
     if ":" in host and not host.startswith("["):
         host = f"[{host}]"
     return f"{host}:{settings.port}"
 
 
 def workers(settings: Settings) -> int:
-    """Return how many workers there are to be unless gunicorn is told otherwise: a core each, where they can share."""
+    """Return how many workers there are unless gunicorn is told otherwise: a core each, where they can share.
+
+    A ``WEB_CONCURRENCY`` that is no number of workers ends the process with one line and EX_CONFIG.
+    """
+    try:
+        count = web_concurrency(os.environ)
+    except SettingsError as error:
+        preflight.stop(str(error))
+    if count is not None:
+        return count
     if not settings.redis_url:
         return 1
     return len(os.sched_getaffinity(0))
@@ -78,28 +91,17 @@ def graceful_timeout(settings: Settings) -> int:
 def on_starting(server: Arbiter) -> None:
     """Refuse what the service cannot run with, in one line each, before anything listens."""
     settings = load_settings()
-    if server.cfg.workers > 1 and not settings.redis_url:
-        _stop(
-            f"{server.cfg.workers} workers would each have rooms of their own: "
-            "run one worker (-w 1), or let them share a Redis (SIGNALING_REDIS_URL)"
-        )
+    preflight.workers(server, settings)
     if not issubclass(server.cfg.worker_class, GeventWorker):
-        _stop(f"the worker class must be signaling.worker.Worker or gevent, not {server.cfg.worker_class_str}")
+        preflight.stop(f"the worker class must be signaling.worker.Worker or gevent, not {server.cfg.worker_class_str}")
     if server.cfg.preload_app:
-        _stop("preload_app is not possible: the app must be loaded after gevent has patched the worker")
-    if settings.tls_cert and settings.tls_key:
-        try:
-            tls.context(settings.tls_cert, settings.tls_key)
-        except tls.CertificateError as error:
-            _stop(str(error))
-        log.info("TLS with the certificate %s", settings.tls_cert)
-    elif settings.tls_cert or settings.tls_key:
-        missing = "SIGNALING_TLS_KEY" if settings.tls_cert else "SIGNALING_TLS_CERT"
-        _stop(f"{missing} is not set: TLS needs both SIGNALING_TLS_CERT and SIGNALING_TLS_KEY")
-    else:
-        log.warning("No TLS: plain WebSocket, for development or behind a proxy that has the certificate")
+        preflight.stop("preload_app is not possible: the app must be loaded after gevent has patched the worker")
+    preflight.certificate(settings)
+    preflight.redis_ca(settings)
     if settings.jwt_key:
-        _check_key(settings)
+        preflight.key(settings)
+    bind_address.install()
+    preflight.addresses(server, settings, address(settings))
     _raise_file_limit(settings.max_connections + SPARE_PLACES)
 
 
@@ -182,31 +184,6 @@ def _look_at_certificate(interval: float) -> None:
     tls.look()
 
 
-def _check_key(settings: Settings) -> None:
-    # In a process of its own: what reads keys makes locks when it is imported.
-    child = os.fork()
-    if not child:
-        os._exit(_try_key(settings))
-    _, status = os.waitpid(child, 0)
-    if status:
-        raise SystemExit(os.waitstatus_to_exitcode(status))
-    log.info("Authentication is on: a join needs a token")
-
-
-def _try_key(settings: Settings) -> int:
-    try:
-        from .tokens import Tokens
-
-        Tokens(settings)
-    except SettingsError as error:
-        _say(str(error))
-        return os.EX_CONFIG
-    except Exception:
-        log.exception("SIGNALING_JWT_KEY cannot be checked")
-        return os.EX_SOFTWARE
-    return os.EX_OK
-
-
 def _raise_file_limit(wanted: int) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard != resource.RLIM_INFINITY and hard < wanted:
@@ -227,12 +204,3 @@ def _has_ipv6() -> bool:
     except OSError:
         return False
     return True
-
-
-def _stop(reason: str) -> NoReturn:
-    _say(reason)
-    raise SystemExit(os.EX_CONFIG)
-
-
-def _say(reason: str) -> None:
-    print(f"The signaling server does not start: {reason}", file=sys.stderr, flush=True)

@@ -10,6 +10,8 @@ CLUSTER_PARTITIONS = 64
 """Into how many parts the rooms are divided where there is a cluster: enough to spread over its shards."""
 
 _SCHEME = re.compile(r"(rediss?)(\+sentinel|\+cluster)?|unix")
+# Of a host's name; in containers it may have an underscore.
+_is_label = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?").fullmatch
 _PORT = 6379
 _SENTINEL_PORT = 26379
 
@@ -96,4 +98,6 @@ def _address(text: str, default: int) -> Address:
         raise ValueError("a port must be a number from 1 to 65535") from None
     if not parts.hostname:
         raise ValueError("a host is missing")
+    if ":" not in parts.hostname and not all(map(_is_label, parts.hostname.removesuffix(".").split("."))):
+        raise ValueError("a host must be a name such as redis.example.org, or an address")
     return Address(parts.hostname, port)

@@ -24,18 +24,24 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--patience", type=float, default=60.0, help="seconds that one may take (default 60)")
     given = parser.parse_args(arguments)
     try:
-        before = workers(given.pid)
-    except OSError:
+        return _restart(given.pid, given.patience)
+    except FileNotFoundError:
         print(f"There is no process {given.pid}", file=sys.stderr)
-        return 1
+    except OSError as error:
+        print(f"Process {given.pid} cannot be looked at: {error.strerror}", file=sys.stderr)
+    return 1
+
+
+def _restart(master: int, patience: float) -> int:
+    before = workers(master)
     for number, worker in enumerate(before, 1):
         print(f"Restarting worker {worker}, {number} of {len(before)}", flush=True)
         try:
             os.kill(worker, signal.SIGTERM)
         except ProcessLookupError:
             continue
-        if not _replaced(given.pid, worker, len(before), given.patience):
-            print(f"Worker {worker} was not replaced within {given.patience:g} seconds", file=sys.stderr)
+        if not _replaced(master, worker, len(before), patience):
+            print(f"Worker {worker} was not replaced within {patience:g} seconds", file=sys.stderr)
             return 1
     return 0
 

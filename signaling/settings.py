@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from .environment import SECRET, SettingsError, convert, is_secret, variable_name
+from .environment import SECRET, SettingsError, convert, is_secret, shown, variable_name
 from .forms import Count, Network, Origin, Rate, Seconds, StunUrl, TurnUrl, WebhookUrl
 from .redis_url import Servers
 from .signature import signing_key
@@ -237,8 +237,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         for name in self.trusted_proxies:
             try:
                 ip_network(name if name != "unix" else "::", strict=False)
-            except ValueError as error:
-                raise SettingsError(f"SIGNALING_TRUSTED_PROXIES is not usable: {error}") from None
+            except ValueError:
+                raise SettingsError(
+                    f"SIGNALING_TRUSTED_PROXIES is not usable: {shown(name)} is no address or network"
+                ) from None
 
         self.metrics_address  # noqa: B018 - it raises what is wrong with it
 
@@ -255,7 +257,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         except ValueError:
             pass
         raise SettingsError(
-            f"SIGNALING_METRICS_BIND={self.metrics_bind!r} is not usable: "
+            f"SIGNALING_METRICS_BIND={shown(self.metrics_bind)} is not usable: "
             "it must be a loopback address and a port such as 127.0.0.1:9101 or [::1]:9101"
         )
 

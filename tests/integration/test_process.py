@@ -49,7 +49,8 @@ def fails_to_start(*arguments: str, **settings: object) -> list[str]:
         ),
         (
             {"SIGNALING_TLS_CERT": "/none.pem", "SIGNALING_TLS_KEY": "/none.key"},
-            "/none.pem cannot be read: No such file or directory",
+            "SIGNALING_TLS_CERT='/none.pem' cannot be read: No such file or directory: "
+            "it must be the path of a certificate chain in PEM",
         ),
         (
             {"SIGNALING_STUN_URLS": "stun:a, b"},
@@ -66,7 +67,7 @@ def fails_to_start(*arguments: str, **settings: object) -> list[str]:
         ),
         (
             {"WEB_CONCURRENCY": "2"},
-            "2 workers would each have rooms of their own: run one worker (-w 1), "
+            "WEB_CONCURRENCY=2: 2 workers would each have rooms of their own: run one worker (-w 1), "
             "or let them share a Redis (SIGNALING_REDIS_URL)",
         ),
     ],

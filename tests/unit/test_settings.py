@@ -2,8 +2,11 @@ from __future__ import annotations
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from signaling.environment import SettingsError, misspelled, variable_name
+from signaling.environment import SettingsError, misspelled, variable_name, web_concurrency
+from signaling.redis_url import Servers
 from signaling.settings import Settings
 
 
@@ -144,3 +147,121 @@ def test_every_setting_says_what_it_is_for():
         assert kind.extra_json_schema
         assert kind.extra_json_schema["description"].endswith(".")
         assert variable_name(field.name).isupper()
+
+
+OF_KUBERNETES = {
+    "SIGNALING_SERVICE_HOST": "10.96.0.7",
+    "SIGNALING_SERVICE_PORT": "8443",
+    "SIGNALING_SERVICE_PORT_HTTPS": "8443",
+    "SIGNALING_PORT": "tcp://10.96.0.7:8443",
+    "SIGNALING_PORT_8443_TCP": "tcp://10.96.0.7:8443",
+    "SIGNALING_PORT_8443_TCP_PROTO": "tcp",
+    "SIGNALING_PORT_8443_TCP_PORT": "8443",
+    "SIGNALING_PORT_8443_TCP_ADDR": "10.96.0.7",
+    "SIGNALING_PORT_3478_UDP": "udp://10.96.0.7:3478",
+    "SIGNALING_REDIS_SERVICE_HOST": "10.96.0.8",
+    "SIGNALING_REDIS_PORT": "tcp://10.96.0.8:6379",
+    "SIGNALING_REDIS_PORT_6379_TCP_ADDR": "10.96.0.8",
+}
+
+
+def test_what_kubernetes_sets_for_a_service_of_that_name_is_no_setting_and_no_mistake():
+    assert misspelled(OF_KUBERNETES, Settings.__struct_fields__) == []
+    assert Settings.load(OF_KUBERNETES) == Settings()
+    mistakes = {"SIGNALING_PORT": "9000", "SIGNALING_PORTS": "tcp://x", "SIGNALING_SERVICE": "x"}
+    assert [name for name, _ in misspelled(mistakes, Settings.__struct_fields__)] == list(mistakes)
+
+
+FIELDS = {variable_name(field.name): field for field in msgspec.structs.fields(Settings)}
+ODD = [
+    "",
+    " ",
+    "\n",
+    "\u202e",
+    "\udcff",
+    "0",
+    "-1",
+    "1e999",
+    "nan",
+    "9" * 5_000,
+    "x" * 100_000,
+    "\u0663",
+    "[",
+    "://",
+    "a..b",
+    "%",
+    "@",
+]
+
+
+def loads_or_says_why(environ: dict[str, str]) -> None:
+    try:
+        Settings.load(environ)
+    except SettingsError as error:
+        line = str(error)
+        assert line.isprintable()
+        assert len(line) < 1_000
+        assert any(name in line for name in environ)
+
+
+@pytest.mark.parametrize("name", FIELDS)
+def test_an_odd_value_of_any_setting_is_taken_or_named_in_one_line(name: str):
+    for odd in ODD:
+        loads_or_says_why({name: odd})
+
+
+@given(st.dictionaries(st.sampled_from(sorted(FIELDS)), st.one_of(st.sampled_from(ODD), st.text()), min_size=1))
+def test_odd_values_of_many_settings(environ: dict[str, str]):
+    try:
+        Settings.load(environ)
+    except SettingsError as error:
+        told = str(error)
+    else:
+        told = ""
+    assert told.isprintable()
+
+
+@given(
+    st.builds(
+        "{}://{}{}{}".format,
+        st.sampled_from(["redis", "rediss", "unix", "redis+sentinel", "redis+cluster"]),
+        st.sampled_from(["", ":hunter2@", "user:hunter2@"]),
+        st.text(),
+        st.sampled_from(["", "/0", "/master/1"]),
+    )
+)
+def test_a_url_of_redis_is_taken_or_refused_without_its_password(url: str):
+    try:
+        Servers.of(url)
+    except ValueError as error:
+        told = str(error)
+    else:
+        told = ""
+    assert "hunter2" not in told
+
+
+@pytest.mark.parametrize("host", ["a..b", ".a", "-a", "a-", "a" * 64, "a b", "a_b..", "*", "\u00e4", "a\tb.c/x y"])
+def test_a_host_that_is_none(host: str):
+    with pytest.raises(SettingsError, match="SIGNALING_REDIS_URL is not usable: "):
+        Settings(redis_url=f"redis+cluster://ok,{host}:1")
+
+
+@pytest.mark.parametrize("host", ["a", "a.b", "a.b.", "redis_1", "10.0.0.1", "[::1]", "xn--4ca", "1a"])
+def test_a_host_that_is_one(host: str):
+    assert Settings(redis_url=f"redis://{host}:1")
+
+
+@pytest.mark.parametrize("value", ["", " ", "auto", "2.0", "0", "-1", "+1", " 2", "\u0662", "1" * 9_999, "1001", "0x2"])
+def test_what_is_no_number_of_workers(value: str):
+    with pytest.raises(
+        SettingsError, match=r"WEB_CONCURRENCY=.* is not usable: it must be a whole number from 1 to 1000"
+    ):
+        web_concurrency({"WEB_CONCURRENCY": value})
+
+
+def test_a_number_of_workers():
+    assert [web_concurrency(environ) for environ in ({}, {"WEB_CONCURRENCY": "1"}, {"WEB_CONCURRENCY": "64"})] == [
+        None,
+        1,
+        64,
+    ]
