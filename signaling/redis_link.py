@@ -30,7 +30,8 @@ Broke = Callable[["Link"], None]
 _pack: Callable[[tuple[str | bytes, ...]], bytes] = hiredis.pack_command  # type: ignore[assignment]
 
 _READABLE = 1
-_READ_BYTES = 262_144
+# At least a TLS record. With more than 128 KiB malloc may give memory back to the kernel at each read: 40 µs.
+_READ_BYTES = 65_536
 
 MOST_BATCH_BYTES = 65_536
 """What is published to one worker at once."""

@@ -34,7 +34,7 @@ def one_line(*arguments: str, **settings: object) -> str:
 def _no_wait(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory):
     """A taken address is tried once; the test is not there to wait."""
     folder = tmp_path_factory.mktemp("quick")
-    (folder / "sitecustomize.py").write_text("import signaling.bind_address\nsignaling.bind_address.BIND_ATTEMPTS = 1\n")
+    (folder / "sitecustomize.py").write_text("from signaling import bind_address\nbind_address.BIND_ATTEMPTS = 1\n")
     monkeypatch.setenv("PYTHONPATH", f"{folder}:{ROOT}")
 
 

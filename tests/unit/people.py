@@ -51,6 +51,7 @@ class Workers:
         # What one says by itself, having heard of something, is heard in the second round.
         for links in 2 * self._shared:
             for number in range(len(links.up)):
+                links.start()
                 until(lambda links=links, number=number: links.up[number])  # type: ignore[misc]
                 links.ask(links.wait_for(number), "PING")
 
