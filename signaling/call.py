@@ -70,7 +70,7 @@ def _described(data: Raw) -> str:
         return found[1].decode()
     try:
         return bytes(_decode(data).type).strip(b'"').decode()
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return ""
 
 

@@ -23,7 +23,7 @@ import gevent.socket
 from greenlet import getcurrent, greenlet
 from simple_websocket import ConnectionClosed
 
-from . import frames
+from . import frames, turn
 from .inbound import Inbound
 from .outbound import WOULD_BLOCK, Outbound
 from .protocol import CloseCode
@@ -44,8 +44,8 @@ class Connection:
         at_once: called with each message as it arrives, in the event loop, while :meth:`receive` waits. It must not
             wait. It returns True when it has dealt with the message, else that and all after it are left to
             :meth:`receive`, which also raises whatever it raises.
-        tell_extras: called with the number of frames that arrived beside whole messages and pongs: pings, fragments, a
-            close. It must not wait.
+        tell_extras: called with the number of frames that arrived beside whole messages: pings, fragments, a close, and
+            all pongs but the one that answers our ping. It must not wait.
         close_code: None while open, then the close code of its end (1005 and 1006 as in RFC 6455, section 7.4.1).
         close_reason: the words that go with it.
         opened: :func:`time.monotonic` of its start, in seconds.
@@ -83,7 +83,9 @@ class Connection:
         max_message_bytes: int = 65_536,
         send_buffer_bytes: int = 1_048_576,
         close_timeout: float = 1.0,
+        received: bytes = b"",
     ) -> None:
+        """Make one of a socket whose handshake is done; ``received`` is what came right behind the handshake."""
         self.opened = time.monotonic()
         self.heard = True
         self.at_once: Callable[[str | bytes], bool] = _never
@@ -101,7 +103,9 @@ class Connection:
         self._reader: greenlet | None = None
         self._watcher: Any = self._hub.loop.io(sock.fileno(), _READABLE)
         self._inbound = Inbound(max_message_bytes)
-        self._outbound = Outbound(sock, send_buffer_bytes, self._abort)
+        if received:
+            self._inbound.put_off(received)
+        self._outbound = Outbound(sock, send_buffer_bytes, self.end)
         self._transmit = self._outbound.transmit
         self._close_timeout = close_timeout
         # gevent's sockets are non-blocking underneath. Its Python layers would wait.
@@ -109,11 +113,6 @@ class Connection:
         self._read: Any = tls.read if tls else partial(os.read, sock.fileno())
 
     # Reading: in one greenlet, the one that made the connection.
-
-    def data_received(self, data: bytes) -> None:
-        """Take what was read before this object was made; :meth:`receive` returns the messages in it."""
-        if data:
-            self._deal_with(data)
 
     def receive(self) -> str | bytes:
         """Wait for the next message: ``str`` of a text message, ``bytes`` of a binary one.
@@ -128,7 +127,7 @@ class Connection:
             if inbound.messages:
                 return inbound.messages.pop()
             if inbound.close_code is not None:
-                self._end(inbound.close_code, inbound.close_reason)
+                self._stop(inbound.close_code, inbound.close_reason)
             else:
                 self._wait()
 
@@ -139,9 +138,11 @@ class Connection:
         half a microsecond a message.
         """
         self._reader = getcurrent()
-        if not self._watcher.active:
-            self._watcher.start(self._readable)
         try:
+            if self._inbound.pending:
+                self._postpone()
+            if not self._watcher.active:
+                self._watcher.start(self._readable)
             self._hub.switch()
         finally:
             self._reader = None
@@ -157,76 +158,93 @@ class Connection:
         read = self._read
         try:
             data = read(_READ_BYTES)
+            if data:
+                self._arrived = True
+                self._turn.arrived(self, data)
+            else:
+                self._lose("the TCP connection ended")
         except WOULD_BLOCK:
             return
         except ssl.SSLEOFError:
-            data = b""
+            self._lose("the TCP connection ended")
         except OSError as error:
             self._lose(str(error))
-            return
-        if data:
-            self._arrived = True
-            self._turn.arrived(self, data)
-        else:
-            self._lose("the TCP connection ended")
+        except Exception as error:
+            turn.end(self, error)
 
     def take(self, data: bytes) -> None:
-        """Deal with what was read, in the event loop; what is left is the reader's."""
+        """Deal with what was read and what was put off, in the event loop; what is left is the reader's."""
         self._arrived = False
         reader = self._reader
         if self.close_code is not None:
-            # All that still counts is the answer to our close.
-            self._inbound.feed(data)
-            self._inbound.messages.clear()
+            self._inbound.skim(data)
             self._resume()
         elif reader is not None:
             try:
                 if self._deal_with(data):
+                    if self._inbound.pending:
+                        self._postpone()
                     return
             except Exception as error:
                 reader.throw(error)
             else:
                 reader.switch()
 
+    def _postpone(self) -> None:
+        """Read no more until what is here was dealt with, in the turns to come."""
+        if not self._arrived:
+            self._arrived = True
+            self._turn.postpone(self)
+
     def _deal_with(self, data: bytes) -> bool:
         """Deal with what needs no waiting; False when something is left to the reader."""
         self.heard = True
         inbound = self._inbound
         inbound.feed(data)
-        if inbound.pong:
-            self._take_pong()
-        if inbound.extras:
-            extras, inbound.extras = inbound.extras, 0
-            self.tell_extras(extras)
         messages = inbound.messages
+        if inbound.extras:
+            self._take_extras()
         if len(messages) > 1:
             messages.reverse()
         at_once = self.at_once
         while messages and at_once(messages[-1]):
             messages.pop()
         if inbound.replies:
-            self._transmit(b"".join(inbound.replies))
-            inbound.replies.clear()
+            self._reply()
         return not messages and inbound.close_code is None and self.close_code is None
+
+    def _take_extras(self) -> None:
+        inbound = self._inbound
+        extras, inbound.extras = inbound.extras, 0
+        if inbound.pong:
+            inbound.pong = False
+            # A client may send pongs that nobody asked for (RFC 6455, section 5.5.3).
+            if self._pinged:
+                self.round_trip = time.monotonic() - self._pinged
+                self._pinged = 0.0
+                extras -= 1
+        if extras:
+            self.tell_extras(extras)
+            if self.close_code is not None:
+                inbound.messages.clear()
+
+    def _reply(self) -> None:
+        # Nothing goes behind our own close, be it a pong or the answer to a close.
+        replies, self._inbound.replies = self._inbound.replies, []
+        if self.close_code is None:
+            self._transmit(b"".join(replies))
 
     def _lose(self, reason: str) -> None:
         self._gone = True
         self._watcher.stop()
         if self.close_code is None:
-            self._end(CloseCode.ABNORMAL, reason)
+            self._stop(CloseCode.ABNORMAL, reason)
         else:
             self._resume()
 
     def _resume(self) -> None:
         if self._reader is not None:
             self._reader.switch()
-
-    def _take_pong(self) -> None:
-        self._inbound.pong = False
-        # A client may send pongs that nobody asked for (RFC 6455, section 5.5.3).
-        if self._pinged:
-            self.round_trip = time.monotonic() - self._pinged
-            self._pinged = 0.0
 
     # Writing: from any greenlet; never waits, never raises.
 
@@ -253,7 +271,7 @@ class Connection:
         """Send a close frame and end :meth:`receive` at once; :meth:`release` sees to the rest."""
         if self.close_code is None:
             self._transmit(frames.close(code, reason))
-            self._end(code, reason)
+            self._stop(code, reason)
 
     @property
     def waiting_bytes(self) -> int:
@@ -262,17 +280,21 @@ class Connection:
 
     # Ending.
 
-    def _end(self, code: int, reason: str) -> None:
+    def _stop(self, code: int, reason: str) -> None:
         if self.close_code is not None:
             return
         self.close_code, self.close_reason = code, reason
         if self._reader is not None:
             self._hub.loop.run_callback(self._resume)
 
-    def _abort(self, reason: str) -> None:
+    def end(self, why: str) -> None:
+        """Break off: reset the TCP connection, without a close frame. Neither waits nor raises.
+
+        For a client that cannot be sent to any more, or whose stream may be broken.
+        """
         self._outbound.drop()
-        self._end(CloseCode.ABNORMAL, reason)
         self._reset()
+        self._stop(CloseCode.ABNORMAL, why)
 
     def _reset(self) -> None:
         # What the kernel still holds for a client that is gone would be resent for minutes; a reset frees it.
@@ -285,20 +307,24 @@ class Connection:
 
         The last call on a connection, from the greenlet that reads; whoever made the socket closes it afterwards.
         """
-        if self.close_code is None:
-            self.close(CloseCode.INTERNAL_ERROR)
-        if self.close_code != CloseCode.ABNORMAL:
-            finished = False
-            with gevent.Timeout(self._close_timeout, False):  # type: ignore[arg-type]
-                self._finish()
-                finished = True
-            if not finished:
-                self._reset()
-        self._outbound.release()
-        self._watcher.close()
-        self._read = _released
-        # They lead back to here: without them it goes as soon as nobody holds it.
-        self.at_once, self.tell_extras = _never, _ignore
+        try:
+            if self.close_code is None:
+                self.close(CloseCode.INTERNAL_ERROR)
+            if self.close_code != CloseCode.ABNORMAL:
+                finished = False
+                with gevent.Timeout(self._close_timeout, False):  # type: ignore[arg-type]
+                    self._finish()
+                    finished = True
+                if not finished:
+                    self._reset()
+        except Exception as error:
+            turn.end(self, error)
+        finally:
+            self._outbound.release()
+            self._watcher.close()
+            self._read = _released
+            # They lead back to here: without them it goes as soon as nobody holds it.
+            self.at_once, self.tell_extras = _never, _ignore
 
     def _finish(self) -> None:
         self._outbound.finish()
@@ -308,7 +334,8 @@ class Connection:
         if inbound.close_code is not None:
             # We failed the connection (RFC 6455, section 7.1.7): the client learns of the end even if it does not
             # answer, and what it already sent must be read, or the kernel resets the connection under our frame.
-            gevent.socket.socket.shutdown(self._sock, socket.SHUT_WR)
+            with suppress(OSError):
+                gevent.socket.socket.shutdown(self._sock, socket.SHUT_WR)
         while not inbound.answered and not self._gone:
             self._wait()
 

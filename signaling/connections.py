@@ -8,7 +8,7 @@ import weakref
 
 import gevent
 
-from . import memory
+from . import memory, turn
 from .connection import Connection
 from .observer import Observer
 from .protocol import CloseCode
@@ -94,20 +94,29 @@ class Connections:
             self._restart(connection)
 
     def _restart(self, connection: Connection) -> None:
-        connection.close(CloseCode.SERVICE_RESTART, "The server is restarting")
+        try:
+            connection.close(CloseCode.SERVICE_RESTART, "The server is restarting")
+        except Exception as error:
+            turn.end(connection, error)
 
     def _beat(self) -> None:
         while True:
             due = time.monotonic() + self._tick
             gevent.sleep(self._tick)
-            now = time.monotonic()
-            self._observer.lag.observe(max(0.0, now - due))
-            self._observer.calls.tick(now)
-            self._tidy()
-            self._ping(now)
+            for step in (self._note_lag, self._tidy, self._ping):
+                try:
+                    step(due)
+                except Exception:
+                    log.exception("An error of this server in its heartbeat, which goes on")
 
-    def _ping(self, now: float) -> None:
+    def _note_lag(self, due: float) -> None:
+        now = time.monotonic()
+        self._observer.lag.observe(max(0.0, now - due))
+        self._observer.calls.tick(now)
+
+    def _ping(self, _: float) -> None:
         # Not in the loop of the beat, whose variables would keep a connection long after its end.
+        now = time.monotonic()
         for connection in _due(self._pinged, now):
             del self._pinged[connection]
             if not connection.heard:
@@ -124,7 +133,7 @@ class Connections:
                 connection.ping()
                 self._pinged[connection] = now + self._timeout
 
-    def _tidy(self) -> None:
+    def _tidy(self, _: float) -> None:
         count = len(self._open)
         if self._peak - count >= _CROWD and count >= self._lately:
             self._peak = count

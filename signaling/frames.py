@@ -1,8 +1,4 @@
-"""WebSocket frames in bytes: the short lane in, and every frame out (RFC 6455, section 5.2). Pure.
-
-The short lane takes a whole, unfragmented, masked data frame, which is nearly all there is, and a whole masked pong.
-All else is for `websockets`' sans-I/O protocol.
-"""
+"""WebSocket frames in bytes: the head of what comes in, and every frame out (RFC 6455, section 5.2). Pure."""
 
 from __future__ import annotations
 
@@ -12,9 +8,12 @@ from typing import NamedTuple
 from websockets.frames import Close, Frame, Opcode
 from websockets.speedups import apply_mask
 
-# The first bytes there are of a frame that is not at fault, but for a ping.
+# The first bytes there are of a frame that is not at fault.
 CONTINUATION, TEXT, BINARY = 0x00, 0x01, 0x02
-FIN_CONTINUATION, FIN_TEXT, FIN_BINARY, FIN_CLOSE, FIN_PONG = 0x80, 0x81, 0x82, 0x88, 0x8A
+FIN_CONTINUATION, FIN_TEXT, FIN_BINARY, FIN_CLOSE, FIN_PING, FIN_PONG = 0x80, 0x81, 0x82, 0x88, 0x89, 0x8A
+
+MAX_CONTROL_BYTES = 125
+"""Of the payload of a ping, a pong or a close (RFC 6455, section 5.5)."""
 
 PING = Frame(Opcode.PING, b"").serialize(mask=False)
 
@@ -34,7 +33,8 @@ class Head(NamedTuple):
 def head(data: bytes | bytearray, at: int = 0) -> Head | None:
     """Return the head of the frame that begins at ``data[at]``, or None when its length is not all there yet.
 
-    A frame that is already wrong, unmasked or of an unknown opcode, is said to end where that can be seen.
+    A frame that is already wrong, unmasked or of an unknown opcode, is said to start and end where that can be seen:
+    right behind its first two bytes, where no masked frame does.
     """
     if len(data) < at + 2:
         return None
@@ -76,6 +76,16 @@ def text(payload: bytes) -> bytes:
 def binary(payload: bytes) -> bytes:
     """Return the binary frame of ``payload``."""
     return Frame(Opcode.BINARY, payload).serialize(mask=False)
+
+
+def pong(payload: bytes) -> bytes:
+    """Return the pong that answers a ping with ``payload``, which has at most :data:`MAX_CONTROL_BYTES`."""
+    return bytes((FIN_PONG, len(payload))) + payload
+
+
+def first_fragment(size: int) -> bytes:
+    """Return what a client would send as the first fragment, of ``size`` bytes, of a binary message."""
+    return _head_64(BINARY, 0xFF, size) + bytes(4 + size)
 
 
 def close(code: int, reason: str) -> bytes:

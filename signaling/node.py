@@ -185,6 +185,7 @@ class Node:
             max_message_bytes=settings.max_message_bytes,
             send_buffer_bytes=settings.send_buffer_bytes,
             close_timeout=settings.close_timeout,
+            received=read_ahead,
         )
         session = Session(self.service, connection)
         connection.at_once = session.relay
@@ -193,7 +194,6 @@ class Node:
         self._addresses.add(address)
         log.info("Client connected", extra={"connection": session.id})
         try:
-            connection.data_received(read_ahead)
             while True:
                 session.receive(connection.receive())
         except ConnectionClosed:

@@ -9,12 +9,15 @@ from __future__ import annotations
 import os
 import ssl
 from collections.abc import Callable
+from contextlib import closing
 from functools import partial
 from typing import Any, NoReturn
 
 import gevent
 import gevent.socket
+from greenlet import getcurrent
 
+from . import turn
 from .turn import Turn
 
 WOULD_BLOCK = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
@@ -64,52 +67,63 @@ class Outbound:
             self.flush()
 
     def flush(self) -> None:
-        """Send now what there is to send. Neither waits nor raises."""
+        """Send now what there is to send. Neither waits nor raises.
+
+        Whatever fails here may have left half a frame in the stream: nothing more is sent after that.
+        """
         queue = self._queue
         if not queue:
             return
-        data = queue[0] if len(queue) == 1 else b"".join(queue)
-        queue.clear()
-        sent = 0
-        if not self._kept:
-            write = self._write
-            try:
-                sent = write(data if len(data) <= _WRITE_BYTES else data[:_WRITE_BYTES])
-                while sent < len(data):
-                    sent += write(data[sent : sent + _WRITE_BYTES])
-                return
-            except WOULD_BLOCK:
-                pass
-            except OSError as error:
-                self._broke(str(error))
-                return
-        self._kept += memoryview(data)[sent:]
-        if len(self._kept) > self._most:
-            self._broke(f"it reads too slowly: {len(self._kept)} bytes were waiting for it")
-        elif self._writer is None:
-            self._writer = gevent.spawn(self._empty)
+        try:
+            data = queue[0] if len(queue) == 1 else b"".join(queue)
+            queue.clear()
+            sent = 0
+            if not self._kept:
+                write = self._write
+                try:
+                    sent = write(data if len(data) <= _WRITE_BYTES else data[:_WRITE_BYTES])
+                    while sent < len(data):
+                        sent += write(data[sent : sent + _WRITE_BYTES])
+                    return
+                except WOULD_BLOCK:
+                    pass
+            self._kept += memoryview(data)[sent:]
+            if len(self._kept) > self._most:
+                self._broke(f"it reads too slowly: {len(self._kept)} bytes were waiting for it")
+            elif self._writer is None:
+                self._writer = gevent.spawn(self._empty)
+        except OSError as error:
+            self._broke(str(error))
+        except Exception as error:
+            turn.end(self, error)
 
     def _empty(self) -> None:
-        watcher = self._hub.loop.io(self._sock.fileno(), _WRITABLE)
         try:
-            while self._kept:
-                self._hub.wait(watcher)
-                try:
-                    sent = self._write(self._kept[:_WRITE_BYTES])
-                except WOULD_BLOCK:
-                    continue
-                except OSError as error:
-                    self._broke(str(error))
-                    return
-                del self._kept[:sent]
+            with closing(self._hub.loop.io(self._sock.fileno(), _WRITABLE)) as watcher:
+                while self._kept:
+                    self._hub.wait(watcher)
+                    try:
+                        sent = self._write(self._kept[:_WRITE_BYTES])
+                    except WOULD_BLOCK:
+                        continue
+                    del self._kept[:sent]
+        except OSError as error:
+            self._broke(str(error))
+        except Exception as error:
+            turn.end(self, error)
         finally:
-            watcher.close()
             self._writer = None
 
+    def end(self, why: str) -> None:
+        """Break off, since this server failed to send."""
+        self.drop()
+        self._broke(why)
+
     def drop(self) -> None:
-        """Forget what is not sent yet."""
+        """Forget what is not sent yet, and send no more."""
         self._queue.clear()
         self._kept.clear()
+        self._write = _released
 
     def finish(self) -> None:
         """Wait until all of it is sent."""
@@ -118,11 +132,17 @@ class Outbound:
             self._writer.join()
 
     def release(self) -> None:
-        """Send no more, and let go of the socket."""
+        """Send no more, and let go of the socket. Waits for the greenlet that writes, but not in the event loop."""
         self._queue.clear()
-        if self._writer is not None:
-            self._writer.kill()
-        self._write = self._broke = _released
+        current = getcurrent()
+        # That greenlet may be the one that found out that no more can be sent.
+        if self._writer is not None and self._writer is not current:
+            self._writer.kill(block=current is not self._hub)
+        self._write, self._broke = _released, _ignore
+
+
+def _ignore(_: str) -> None:
+    pass
 
 
 def _released(*_: object) -> NoReturn:

@@ -23,7 +23,8 @@ log = logging.getLogger(__name__)
 LEFT = "left"
 LOST = "lost"
 
-_DELIBERATE = {CloseCode.NORMAL, CloseCode.GOING_AWAY, CloseCode.NO_STATUS}
+# Not 1001: browsers send it for a tab that closes, and for a page that was frozen and may come back.
+_DELIBERATE = {CloseCode.NORMAL, CloseCode.NO_STATUS}
 _NOBODY = User("", b"")
 
 

@@ -1,7 +1,7 @@
 """The turns of an event loop, in three parts: it reads from all who sent, deals with all of that, writes all it led to.
 
 To do the three for one message after the other costs half as much again. What goes to one client in a turn goes in one
-write.
+write. A client that sends much is dealt with in several turns, so that nobody waits for all of it.
 """
 
 from __future__ import annotations
@@ -18,14 +18,21 @@ MOST_ARRIVALS = 64
 """What arrived from so many is dealt with and answered before more is read: it is in memory, and they wait."""
 
 
-class Reader(Protocol):
+class Member(Protocol):
+    """Who has a part in the turns."""
+
+    def end(self, why: str) -> None:
+        """Break off, since this server failed to deal with it. Does not wait."""
+
+
+class Reader(Member, Protocol):
     """Whose bytes arrive."""
 
     def take(self, data: bytes) -> None:
-        """Deal with ``data``. Does not wait."""
+        """Deal with ``data``, and with what it put off before. Does not wait."""
 
 
-class Writer(Protocol):
+class Writer(Member, Protocol):
     """Who has bytes to send."""
 
     def flush(self) -> None:
@@ -33,12 +40,18 @@ class Writer(Protocol):
 
 
 class Turn:
-    """What is put off in a turn of one event loop."""
+    """What is put off in a turn of one event loop.
 
-    __slots__ = ("_arrivals", "_loop", "_scheduled", "_writers")
+    An exception of one member ends that member, and nobody else.
+    """
+
+    __slots__ = ("_arrivals", "_loop", "_next", "_postponed", "_scheduled", "_writers")
 
     def __init__(self, loop: Any) -> None:
         self._loop = loop
+        # It expires when the loop has looked at all sockets once more; a callback would run before that.
+        self._next: Any = loop.timer(0.0)
+        self._postponed: list[Reader] = []
         self._scheduled = False
         self._arrivals: list[tuple[Reader, bytes]] = []
         self._writers: list[Writer] = []
@@ -59,6 +72,17 @@ class Turn:
         if len(self._arrivals) >= MOST_ARRIVALS:
             self._finish()
 
+    def postpone(self, reader: Reader) -> None:
+        """Have ``reader`` take what it put off, in the next turn, beside what others sent meanwhile."""
+        if not self._postponed:
+            self._next.start(self._take_postponed)
+        self._postponed.append(reader)
+
+    def _take_postponed(self) -> None:
+        postponed, self._postponed = self._postponed, []
+        for reader in postponed:
+            self.arrived(reader, b"")
+
     def produced(self, writer: Writer) -> None:
         """Have ``writer`` flush when all was dealt with."""
         if not self._scheduled:
@@ -72,18 +96,29 @@ class Turn:
 
     def _finish(self) -> None:
         arrivals, self._arrivals = self._arrivals, []
-        for reader, data in arrivals:
-            try:
-                reader.take(data)
-            except Exception:
-                log.exception("A fault of this server, which the other connections are not to suffer from")
-        self._scheduled = False
+        try:
+            for reader, data in arrivals:
+                try:
+                    reader.take(data)
+                except Exception as error:
+                    end(reader, error)
+        finally:
+            self._scheduled = False
         writers, self._writers = self._writers, []
         for writer in writers:
             try:
                 writer.flush()
-            except Exception:
-                log.exception("A fault of this server, which the other connections are not to suffer from")
+            except Exception as error:
+                end(writer, error)
+
+
+def end(member: Member, error: Exception) -> None:
+    """Break off with ``member`` and log ``error``, which this server failed with. Does not raise."""
+    try:
+        member.end(f"internal error: {type(error).__name__}")
+        log.error("An error of this server ends one connection", exc_info=error)
+    except Exception:
+        log.exception("An error of this server: a connection could not be ended")
 
 
 _turns: weakref.WeakKeyDictionary[gevent.hub.Hub, Turn] = weakref.WeakKeyDictionary()

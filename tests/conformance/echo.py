@@ -32,9 +32,8 @@ def health() -> dict[str, Any]:
 
 
 def converse(sock: gevent.socket.socket, read_ahead: bytes) -> None:
-    connection = Connection(sock, max_message_bytes=LIMIT_BYTES, send_buffer_bytes=LIMIT_BYTES)
+    connection = Connection(sock, max_message_bytes=LIMIT_BYTES, send_buffer_bytes=LIMIT_BYTES, received=read_ahead)
     try:
-        connection.data_received(read_ahead)
         while True:
             connection.send(connection.receive())
     except ConnectionClosed:

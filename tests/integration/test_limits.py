@@ -106,6 +106,27 @@ def test_a_flood_of_pings_is_ended(guarded: Server, call):
     talk(call, "after")
 
 
+@pytest.mark.parametrize("payload", [b"", b"x" * 125], ids=["empty", "full"])
+def test_a_flood_of_pongs_that_nobody_asked_for_is_ended(guarded: Server, call, payload: bytes):
+    with Mute(guarded) as carol:
+        for _ in range(1_000):
+            carol._protocol.send_pong(payload)
+        carol._flush()
+        assert carol.closed() == (1008, "Too many: at most 50 messages a second")
+    talk(call, "after")
+
+
+@pytest.mark.parametrize("piece", [b"", b"  "], ids=["empty", "two bytes"])
+def test_a_flood_of_fragments_that_never_end_is_ended(guarded: Server, call, piece: bytes):
+    with Mute(guarded) as carol:
+        carol._protocol.send_text(b"{", fin=False)
+        for _ in range(1_000):
+            carol._protocol.send_continuation(piece, fin=False)
+        carol._flush()
+        assert carol.closed()[0] == 1008
+    talk(call, "after")
+
+
 def test_a_message_in_pieces_counts_by_its_pieces(guarded: Server):
     carol, dave = meet(guarded, "carol", "dave")
     with carol, dave:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import socket
 import ssl
 import struct
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
+from typing import Any
 
 import gevent
 import gevent.socket
@@ -18,6 +21,7 @@ from simple_websocket import ConnectionClosed
 
 from signaling.connection import Connection
 from signaling.connections import Connections
+from signaling.inbound import MAX_FRAMES_AFTER_CLOSE, MAX_FRAMES_PER_TURN, Inbound
 from signaling.observer import Observer
 from signaling.settings import Settings
 from tests.unit.test_inbound import frame
@@ -58,6 +62,15 @@ def read_all(theirs: gevent.socket.socket) -> bytes:
     data = b""
     while more := theirs.recv(65_536):
         data += more
+    return data
+
+
+def read_until_the_end(theirs: gevent.socket.socket) -> bytes:
+    """Read all there is before the end, be it a reset."""
+    data = b""
+    with suppress(OSError):
+        while more := theirs.recv(65_536):
+            data += more
     return data
 
 
@@ -135,7 +148,7 @@ def test_a_reader_too_slow_is_dropped_and_the_sender_never_waits(connection):
     connection.send_text(b"nothing happens")
 
 
-@pytest.mark.parametrize("end", [lambda c: c.close(4001, "replaced"), lambda c: c._abort("gone")])
+@pytest.mark.parametrize("end", [lambda c: c.close(4001, "replaced"), lambda c: c.end("gone")])
 def test_closing_from_elsewhere_wakes_the_reader(connection, end):
     reader = gevent.spawn(connection.receive)
     gevent.idle()
@@ -266,3 +279,255 @@ def test_draining_tells_everybody_and_refuses_the_next(wires):
     assert connections.draining
     assert wires[1].recv(100)[2:4] == struct.pack("!H", 1012)
     assert connection.close_code == 1012
+
+
+def flood(theirs: gevent.socket.socket, data: bytes) -> gevent.Greenlet:
+    """Send `data`, for as long as somebody takes it."""
+
+    def send() -> None:
+        with suppress(OSError):
+            theirs.sendall(data)
+
+    return gevent.spawn(send)
+
+
+def serve(connection: Connection, deal_with: Callable[[str | bytes], object]) -> gevent.Greenlet:
+    """Do what the service does with a connection, and return its greenlet."""
+
+    def run() -> int | None:
+        with suppress(ConnectionClosed):
+            while True:
+                deal_with(connection.receive())
+        connection.release()
+        return connection.close_code
+
+    return gevent.spawn(run)
+
+
+@pytest.mark.parametrize("unit", [frame(0x8A), frame(0x89), frame(0x01) + frame(0x80), frame(0x81)])
+def test_a_flood_is_dealt_with_in_turns_in_which_others_have_theirs(wires, unit):
+    """As many frames as there are in one read: somebody else is served after each share of them."""
+    connection = Connection(wires[0], close_timeout=0.2)
+    ours, theirs = gevent.socket.socketpair()
+    other, answered = Connection(ours), []
+    other.at_once = lambda text: answered.append((text, counted)) is None
+    counted = 0
+
+    def count(extras: int) -> None:
+        nonlocal counted
+        counted += extras
+        if counted < 3_000:
+            theirs.send(frame(0x81, b"my turn"))
+
+    connection.tell_extras = count
+    connection.at_once = lambda _: count(1) is None
+    readers = [gevent.spawn(other.receive), gevent.spawn(connection.receive)]
+    gevent.idle()
+    flooding, pongs = flood(wires[1], unit * 4_000), gevent.spawn(read_all, wires[1])
+    with gevent.Timeout(60):
+        while counted < 4_000:
+            gevent.sleep(0)
+    assert len(answered) > 10
+    shares = [after - before for (_, before), (_, after) in itertools.pairwise(answered)]
+    assert max(shares) <= 4 * MAX_FRAMES_PER_TURN
+    gevent.killall([*readers, flooding, pongs])
+    theirs.close()
+    ours.close()
+
+
+def test_the_pong_that_was_asked_for_is_free_and_no_other_is(connection, wires):
+    told: list[int] = []
+    connection.tell_extras = told.append
+    reader = gevent.spawn(connection.receive)
+    gevent.idle()
+    connection.ping()
+    wires[1].sendall(frame(0x8A))
+    wires[1].sendall(frame(0x8A) + frame(0x8A))
+    wires[1].sendall(frame(0x81, b"the end"))
+    assert reader.get() == "the end"
+    assert sum(told) == 2
+    assert connection.round_trip is not None
+
+
+def test_nothing_follows_a_close_of_ours(connection, wires):
+    """Neither the pongs to pings, nor the answer to a close, that came in the same read."""
+    connection.tell_extras = lambda _: connection.close(1008, "too many")
+    reader = serve(connection, lambda _: None)
+    gevent.idle()
+    wires[1].sendall(frame(0x89, b"?") * 10 + frame(0x81, b"a") + frame(0x88, b"\x03\xe8"))
+    assert reader.get() == 1008
+    wires[0].close()
+    assert read_all(wires[1]) == b"\x88\x0a\x03\xf0too many"
+
+
+def test_what_follows_a_close_is_looked_through_so_far_and_no_further(connection, wires, monkeypatch):
+    connection._close_timeout = 60
+    fed: list[int] = []
+    feed = Inbound.feed
+
+    def noted(self: Inbound, data: bytes) -> None:
+        feed(self, data)
+        fed.append(len(self.messages) + self.extras)
+
+    monkeypatch.setattr(Inbound, "feed", noted)
+    connection.close(1008)
+    reader = serve(connection, lambda _: None)
+    everything = (frame(0x89, b"x" * 125) + frame(0x81, b"a")) * 5_000
+    flooding = flood(wires[1], everything)
+    flooding.join()
+    wires[1].close()
+    assert reader.get() == 1008
+    assert sum(fed) < MAX_FRAMES_AFTER_CLOSE + 2 * MAX_FRAMES_PER_TURN
+    assert connection._inbound.replies == []
+
+
+@pytest.mark.parametrize("size", [1, 100, 10_000])
+def test_what_came_right_behind_the_handshake_comes_first(wires, size):
+    received = b"".join(frame(0x81, b"%d" % number) for number in range(200))[:size]
+    connection = Connection(wires[0], received=received)
+    wires[1].sendall(b"".join(frame(0x81, b"%d" % number) for number in range(200))[size:] + frame(0x81, b"last"))
+    heard = [connection.receive()]
+    while heard[-1] != "last":
+        heard.append(connection.receive())
+    assert heard == [*map(str, range(200)), "last"]
+
+
+# What this server fails with ends the connection that it was about, and no other.
+
+
+class Failing:
+    """Does what something does for some times, and then fails for good."""
+
+    def __init__(self, real: Callable[..., Any], times: int, error: Exception) -> None:
+        self.real, self.times, self.error = real, times, error
+
+    def __call__(self, *args: Any, **named: Any) -> Any:
+        if self.times == 0:
+            raise self.error
+        self.times -= 1
+        return self.real(*args, **named)
+
+
+class Kept(bytearray):
+    """A buffer for which there is no memory."""
+
+    def __iadd__(self, _: Any) -> Any:
+        raise MemoryError
+
+
+FAULTS = {
+    "nothing is written": lambda out, monkeypatch: setattr(out, "_write", Failing(out._write, 0, MemoryError())),
+    "half is written": lambda out, monkeypatch: setattr(out, "_write", Failing(out._write, 1, MemoryError())),
+    "a fault of ours": lambda out, monkeypatch: setattr(out, "_write", Failing(out._write, 1, ZeroDivisionError())),
+    "the rest cannot be kept": lambda out, monkeypatch: setattr(out, "_kept", Kept()),
+    "no greenlet": lambda out, monkeypatch: monkeypatch.setattr(
+        "signaling.outbound.gevent.spawn", Failing(None, 0, MemoryError())
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
+def test_a_flush_that_fails_ends_its_own_connection_and_no_other(connection, wires, fault, monkeypatch, caplog):
+    ours, theirs = gevent.socket.socketpair()
+    other = Connection(ours)
+    reader = gevent.spawn(connection.receive)
+    gevent.idle()
+    reading = gevent.spawn(read_until_the_end, wires[1])
+    fault(connection._outbound, monkeypatch)
+    connection.send_text(b"x" * 30_000)
+    connection.send_text(b"y" * 30_000)
+    other.send_text(b"still here")
+    with pytest.raises(ConnectionClosed) as closed:
+        reader.get()
+    assert closed.value.reason == 1006
+    assert closed.value.message.startswith("internal error")
+    assert read(theirs, 12) == b"\x81\x0astill here"
+    # Nothing more is sent behind what may be half a frame.
+    monkeypatch.undo()
+    connection._outbound.transmit(b"z" * 100)
+    gevent.sleep(0)
+    connection.release()
+    wires[0].close()
+    assert b"z" not in reading.get()
+    assert other.close_code is None
+    assert len(caplog.records) == 1
+    theirs.close()
+    ours.close()
+
+
+@pytest.mark.parametrize("error", [MemoryError(), ZeroDivisionError(), OSError("gone")])
+def test_a_failure_of_who_empties_the_buffer_ends_the_connection(connection, wires, error, caplog):
+    reader = gevent.spawn(connection.receive)
+    gevent.idle()
+    connection.send_text(b"x" * 60_000)
+    gevent.idle()
+    assert connection._outbound._writer is not None
+    connection._outbound._write = Failing(None, 0, error)
+    reading = gevent.spawn(read_all, wires[1])
+    with pytest.raises(ConnectionClosed) as closed:
+        reader.get()
+    assert closed.value.reason == 1006
+    connection.release()
+    assert connection._outbound._writer is None
+    assert len(caplog.records) == (not isinstance(error, OSError))
+    reading.kill()
+
+
+@pytest.mark.parametrize("error", [MemoryError(), ZeroDivisionError()])
+def test_a_read_that_fails_ends_the_connection(connection, wires, error, caplog):
+    reader = gevent.spawn(connection.receive)
+    gevent.idle()
+    connection._read = Failing(None, 0, error)
+    wires[1].sendall(frame(0x81, b"Hello"))
+    with pytest.raises(ConnectionClosed) as closed:
+        reader.get()
+    assert closed.value.reason == 1006
+    assert len(caplog.records) == 1
+
+
+def test_a_failure_after_the_close_ends_the_connection_at_once(connection, wires, monkeypatch, caplog):
+    connection._close_timeout = 60
+    connection.close(1012)
+    reader = serve(connection, lambda _: None)
+    gevent.idle()
+    monkeypatch.setattr(Inbound, "feed", Failing(None, 0, MemoryError()))
+    wires[1].sendall(frame(0x81, b"a"))
+    assert reader.get() == 1012
+    assert len(caplog.records) == 1
+
+
+def test_a_client_that_resets_while_its_fault_is_told_is_no_error(wires, monkeypatch, caplog):
+    connection = Connection(wires[0], close_timeout=0.2)
+    monkeypatch.setattr(gevent.socket.socket, "shutdown", Failing(None, 0, OSError(107, "not connected")))
+    wires[1].sendall(frame(0x83))
+    assert serve(connection, lambda _: None).get() == 1002
+    assert caplog.records == []
+
+
+def test_the_heartbeat_goes_on_whatever_fails(wires, monkeypatch, caplog):
+    observer = Observer(Settings())
+    monkeypatch.setattr(observer.calls, "tick", Failing(None, 0, ZeroDivisionError()))
+    connections = Connections(settings(), observer)
+    one, other = Connection(wires[0]), Connection(wires[0])
+    one._transmit = Failing(None, 0, MemoryError())
+    for connection in (one, other):
+        connections.add(connection)
+    gevent.spawn(other.receive)
+    for _ in range(2):
+        assert wires[1].recv(2) == b"\x89\x00"
+        wires[1].sendall(frame(0x8A))
+    assert caplog.records
+
+
+def test_a_drain_tells_the_others_whatever_fails_at_one(wires):
+    connections = Connections(settings(), Observer(Settings()))
+    ours, theirs = gevent.socket.socketpair()
+    one, other = Connection(ours), Connection(wires[0])
+    one._transmit = Failing(None, 0, MemoryError())
+    for connection in (one, other):
+        connections.add(connection)
+    connections.close_all()
+    assert wires[1].recv(100)[2:4] == struct.pack("!H", 1012)
+    assert (one.close_code, other.close_code) == (1006, 1012)
+    ours.close()
+    theirs.close()

@@ -34,8 +34,24 @@ def frame(first: int, payload: bytes = b"", *, masked: bool = True, length: int 
     return head + KEY + bytes(byte ^ KEY[i % 4] for i, byte in enumerate(payload))
 
 
+class Drained(Inbound):
+    """One that goes on until nothing is pending, and keeps all that came of it."""
+
+    def feed(self, data: bytes) -> None:
+        messages, replies, extras = self.messages, self.replies, self.extras
+        while True:
+            self.messages, self.replies, self.extras = [], [], 0
+            super().feed(data)
+            assert len(self.messages) + self.extras < 2 * module.MAX_FRAMES_PER_TURN
+            messages, replies, extras = messages + self.messages, replies + self.replies, extras + self.extras
+            data = b""
+            if not self.pending:
+                break
+        self.messages, self.replies, self.extras = messages, replies, extras
+
+
 def read(data: bytes, *, max_bytes: int = MAX, step: int | None = None) -> Inbound:
-    inbound = Inbound(max_bytes)
+    inbound = Drained(max_bytes)
     for at in range(0, len(data), step or max(1, len(data))):
         inbound.feed(data[at : at + (step or len(data))])
     return inbound
@@ -253,7 +269,8 @@ FRAMES = st.builds(
 MUTATED = st.tuples(st.binary(min_size=1, max_size=60), st.integers(0, 59), st.integers(0, 255)).map(
     lambda t: t[0][: t[1]] + bytes([t[2]]) + t[0][t[1] + 1 :]
 )
-STREAMS = st.lists(st.one_of(FRAMES, FRAMES, FRAMES, MUTATED), max_size=6).map(b"".join)
+MANY = st.builds(lambda unit, times: unit * times, FRAMES, st.integers(60, 140))
+STREAMS = st.lists(st.one_of(FRAMES, FRAMES, FRAMES, MANY, MUTATED), max_size=6).map(b"".join)
 
 
 @given(stream=STREAMS, cuts=st.lists(st.integers(0, 400), max_size=6))
@@ -261,7 +278,7 @@ STREAMS = st.lists(st.one_of(FRAMES, FRAMES, FRAMES, MUTATED), max_size=6).map(b
 @example(stream=frame(0x01, b"a" * 19) + frame(0x88, b"b" * 182), cuts=[])
 def test_both_lanes_agree_on_every_input(stream, cuts):
     """Whatever is sent, and however it is cut, our lanes say what the library alone says of it."""
-    ours, judge = Inbound(MAX), Library()
+    ours, judge = Drained(MAX), Library()
     judge.feed(stream)
     edges = [0, *sorted(cut for cut in cuts if cut < len(stream)), len(stream)]
     for start, end in itertools.pairwise(edges):
@@ -278,20 +295,95 @@ def test_both_lanes_agree_on_every_input(stream, cuts):
         assert b"".join(ours.replies) == judge.replies
 
 
-@pytest.mark.parametrize("unit", [frame(0x89), frame(0x00)], ids=["pings", "fragments"])
-def test_a_flood_of_small_frames_in_one_read_is_a_policy_violation(unit: bytes):
-    inbound = Inbound(MAX)
-    inbound.feed(frame(0x01))
-    inbound.feed(unit * (module.MOST_EXTRAS - 1))
-    assert (inbound.close_code, inbound.extras) == (None, module.MOST_EXTRAS)
-    inbound.feed(unit)
-    assert (inbound.close_code, inbound.close_reason) == (CloseCode.POLICY_VIOLATION, "too many small frames")
+UNITS = {
+    "texts": frame(0x81, b"a"),
+    "pings": frame(0x89, b"?"),
+    "pongs": frame(0x8A),
+    "empty fragments": frame(0x01) + frame(0x00) * 5 + frame(0x80),
+    "texts and pings": frame(0x81, b"a") + frame(0x89),
+}
 
 
-def test_the_reader_sets_the_count_of_extra_frames_back():
+@pytest.mark.parametrize("unit", UNITS.values(), ids=UNITS)
+def test_a_flood_in_one_read_is_taken_in_turns_and_nothing_of_it_is_lost(unit: bytes):
+    flood, turns = unit * 1_000 + frame(0x81, b"the last"), 0
     inbound = Inbound(MAX)
-    for _ in range(3 * module.MOST_EXTRAS):
-        inbound.feed(frame(0x89))
-        assert inbound.extras == 1
+    inbound.feed(flood)
+    while inbound.pending:
+        assert module.MAX_FRAMES_PER_TURN <= len(inbound.messages) + inbound.extras < 2 * module.MAX_FRAMES_PER_TURN
+        inbound.messages.clear()
         inbound.extras = 0
-    assert inbound.close_code is None
+        inbound.feed(b"")
+        turns += 1
+    assert turns >= 1_000 // (2 * module.MAX_FRAMES_PER_TURN)
+    assert inbound.messages[-1] == "the last"
+    assert read(flood).messages == read(flood, step=50).messages
+
+
+def test_what_arrives_behind_what_is_pending_stays_behind_it():
+    inbound = Inbound(MAX)
+    inbound.feed(b"".join(frame(0x81, b"%d" % number) for number in range(100)))
+    assert inbound.pending
+    first = inbound.messages[:]
+    inbound.messages.clear()
+    inbound.feed(frame(0x81, b"100"))
+    assert first + inbound.messages == [str(number) for number in range(101)]
+
+
+def test_a_close_ends_what_is_pending():
+    inbound = Inbound(MAX)
+    inbound.feed(frame(0x89) * 100 + frame(0x88) + frame(0x89) * 1_000)
+    assert (inbound.pending, inbound.close_code) == (True, None)
+    inbound.extras = 0
+    inbound.feed(b"")
+    assert (inbound.pending, inbound.close_code) == (False, CloseCode.NO_STATUS_RCVD)
+
+
+@pytest.mark.parametrize("unit", [frame(0x89), frame(0x8A), frame(0x8A, b"x" * 125), frame(0x01) + frame(0x80)])
+def test_frames_that_are_no_whole_message_are_counted(unit: bytes):
+    count = 2 if len(unit) == 12 else 1
+    for step in (None, 1, 5):
+        assert read(unit * 10, step=step).extras == 10 * count
+
+
+@STEPS
+def test_a_pong_is_seen_amid_fragments_as_well(step):
+    inbound = read(frame(0x01, b"a") + frame(0x8A), step=step)
+    assert (inbound.pong, inbound.extras) == (True, 2)
+
+
+@STEPS
+@pytest.mark.parametrize(
+    "stream", [frame(0x81, b"\xff" + b"a" * 100), frame(0x01, b"\xff") + frame(0x00), frame(0x01, b"a") + frame(0x81)]
+)
+def test_a_fault_is_told_once_and_holds_nothing(stream: bytes, step):
+    inbound = read(stream + frame(0x81, b"\xff" * 100) * 3, step=step)
+    assert inbound.close_code in (1002, 1007)
+    assert len(inbound.replies) == 1
+    assert not inbound._held
+    assert (inbound._fragments, inbound._library) == (None, None)
+
+
+@STEPS
+@pytest.mark.parametrize("pieces", [1, 2, 3, 100])
+def test_a_message_of_exactly_the_limit_passes_and_one_byte_more_does_not(pieces: int, step):
+    def message(size: int) -> bytes:
+        parts = [b"a" * (size // pieces)] * (pieces - 1)
+        parts.append(b"a" * (size - len(b"".join(parts))))
+        firsts = [0x01] + [0x00] * (pieces - 1)
+        firsts[-1] |= 0x80
+        return b"".join(frame(first, part) for first, part in zip(firsts, parts, strict=True))
+
+    assert read(message(MAX), step=step).messages == ["a" * MAX]
+    over = read(message(MAX + 1), step=step)
+    assert (over.messages, over.close_code) == ([], 1009)
+
+
+@pytest.mark.parametrize("key", [b"\0\0\0\0", b"\xff\xff\xff\xff", b"\x81\x80\x00\x00"])
+def test_any_key_will_do(key: bytes):
+    text = b"any key"
+    masked = bytes(byte ^ key[at % 4] for at, byte in enumerate(text))
+    for first in (0x81, 0x89):
+        inbound = read(bytes((first, 0x80 | len(text))) + key + masked)
+        assert inbound.messages == (["any key"] if first == 0x81 else [])
+        assert inbound.replies == ([] if first == 0x81 else [b"\x8a\x07any key"])

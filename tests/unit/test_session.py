@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
+import json
 from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import pytest
 
 from signaling.ice import ice_servers
+from signaling.protocol import MAX_NESTING
+from signaling.registry import MemoryRegistry
 from signaling.settings import Settings
 from tests.unit.people import Person, Workers
 
@@ -115,7 +121,7 @@ def test_bye_is_heard_once_and_the_socket_may_join_again(call, registry):
 
 @pytest.mark.parametrize(
     ("code", "reason"),
-    [(1000, "left"), (1001, "left"), (1005, "left"), (1006, "lost"), (1002, "lost"), (4008, "lost"), (1012, "lost")],
+    [(1000, "left"), (1001, "lost"), (1005, "left"), (1006, "lost"), (1002, "lost"), (4008, "lost"), (1012, "lost")],
 )
 def test_the_reason_of_a_bye_tells_leaving_from_losing(call, code, reason):
     alice, bob = call
@@ -285,23 +291,63 @@ def test_bad_input_gets_an_error_and_costs_nothing_else(call, message, code, wor
     assert bob.hears_types() == ["message"]
 
 
-def test_json_nested_too_deep_for_the_parser_is_refused_and_nothing_else_happens(registry):
-    """How deep is too deep is the interpreter's affair; what it can read is relayed."""
+def nested(levels: int, opening: str = "[", core: str = "", closing: str = "]") -> str:
+    return opening * levels + core + closing * levels
 
-    class Verbatim(Person):
-        def send_text(self, *payloads):
-            self.inbox += payloads
 
-    alice, bob = Verbatim(registry).joins("a", "b"), Verbatim(registry).joins("b", "a")
-    alice.hears()
-    bob.hears()
-    deep = "[" * 30_000 + "]" * 30_000
-    alice.says('{"type":"message","data":' + deep + "}")
-    refused = b'{"type":"error","message":"Invalid JSON","code":"invalid-json"}'
-    relayed = b'{"type":"message","data":' + deep.encode() + b',"from":"a"}'
-    assert (alice.hears(), bob.hears()) in [([refused], []), ([], [relayed])]
-    alice.says(type="message", data=1)
-    assert bob.hears() == [b'{"type":"message","data":1,"from":"a"}']
+def under(frames: int, call: Callable[[], Any]) -> Any:
+    """Call it with so many more frames on Python's stack."""
+    return call() if frames == 0 else under(frames - 1, call)
+
+
+FIELDS = ["data", "candidate", "id", "token", "apiKey", "userId", "remoteId", "iceServers", "unknown"]
+TYPES = ["message", "candidate", "join", "bye", "ping", "nonsense", 7]
+NESTS = [("[", "", "]"), ('{"a":', "0", "}"), (r'[ "\"[{\\" , ', "0", " ] ")]
+DEPTHS = [1, 100, MAX_NESTING - 1, MAX_NESTING, 700, 950, 970, 976, 980, 985, 1_000, 5_000]
+
+
+@pytest.mark.parametrize("type_", TYPES)
+@pytest.mark.parametrize("field", FIELDS)
+def test_json_nested_too_deep_is_invalid_wherever_it_is_and_however_deep_the_stack(field: str, type_: str | int):
+    registry = MemoryRegistry()
+    bob = Person(registry).joins("bob", "alice")
+    for depth, nest, frames in itertools.product(DEPTHS, NESTS, (0, 400)):
+        alice = Person(registry).joins("alice", "bob")
+        alice.hears()
+        bob.hears()
+        fields = {"type": json.dumps(type_), "userId": '"alice"', "remoteId": '"bob"', field: nested(depth, *nest)}
+        text = "{" + ",".join(f'"{name}":{value}' for name, value in fields.items()) + "}"
+        under(frames, partial(alice.says, text))
+        codes = [reply.get("code") for reply in alice.hears()]
+        # The message is a level itself.
+        if depth < MAX_NESTING:
+            assert "invalid-json" not in codes
+            assert type_ not in ("message", "candidate") or bob.hears_types() == ["message"]
+        else:
+            assert codes == ["invalid-json"]
+            assert bob.hears() == []
+        assert alice.close_code is None
+        alice.drops(1000)
+
+
+def test_brackets_that_nest_nothing_are_no_levels(call):
+    alice, bob = call
+    for value in (
+        "[" + "[]," * 2_000 + "0]",
+        json.dumps("[" * 5_000),
+        json.dumps(['"[{' * 3_000, "\\" * 999, "[[" * 999]),
+    ):
+        alice.says(f'{{"type":"message","data":{value}}}')
+        assert bob.hears() == [{"type": "message", "data": json.loads(value), "from": "alice"}]
+
+
+@pytest.mark.parametrize("depth", [1, 499, 500, 970, 976, 985, 5_000])
+def test_deep_json_behind_a_type_that_is_wrong_is_looked_at_as_well(call, depth):
+    alice, bob = call
+    alice.says(f'{{"type":1,"data":{nested(depth)}}}')
+    wanted = "invalid-message" if depth < MAX_NESTING else "invalid-json"
+    assert [reply["code"] for reply in alice.hears()] == [wanted]
+    assert bob.hears() == []
 
 
 MISSING = "Missing required parameters: userId and remoteId are required"

@@ -552,3 +552,14 @@ def test_the_document_has_the_words_of_every_refusal():
     assert len(words) > 10
     for one, other in words:
         assert f"`Unauthorized: {one or other}`" in text
+
+
+@pytest.mark.parametrize("depth", [1, 500, 990, 1_000, 1_500, 2_900])
+@pytest.mark.parametrize("part", [0, 1])
+def test_json_in_a_token_that_is_nested_too_deep_is_no_token(depth: int, part: int):
+    parts = [b'{"alg":"HS256"}', b'{"sub":"alice"}', b"signature"]
+    parts[part] = b"[" * depth + b"]" * depth
+    token = ".".join(base64.urlsafe_b64encode(each).decode().rstrip("=") for each in parts)
+    alice = Person(MemoryRegistry(), Settings(jwt_key=SECRET)).joins("alice", "bob", token=token)
+    assert [reply["code"] for reply in alice.hears()] == ["unauthorized"]
+    assert alice.close_code == 4003

@@ -28,6 +28,9 @@ class Note:
     def flush(self) -> None:
         self.notes.append(f"{self.name} flushes")
 
+    def end(self, why: str) -> None:
+        self.notes.append(f"{self.name} ends: {why}")
+
 
 class Broken(Note):
     def take(self, data: bytes) -> None:
@@ -72,8 +75,63 @@ def test_a_fault_of_one_is_not_the_others(caplog):
     for reader in (Broken("a", notes), Note("b", notes)):
         here().arrived(reader, b"it")
     gevent.sleep(0)
-    assert notes == ["a takes it", "b takes it", "b flushes"]
+    end = "a ends: internal error: ZeroDivisionError"
+    assert notes == ["a takes it", end, "b takes it", end, "b flushes"]
     assert [record.exc_info[0] for record in caplog.records if record.exc_info] == [ZeroDivisionError] * 2
+
+
+def test_one_that_cannot_even_be_ended_is_not_the_others_affair(monkeypatch):
+    notes: list[str] = []
+    broken = Broken("a", notes)
+    monkeypatch.setattr(broken, "end", broken.flush)
+    for reader in (broken, Note("b", notes)):
+        here().arrived(reader, b"it")
+    gevent.sleep(0)
+    assert notes == ["a takes it", "b takes it", "b flushes"]
+    here().arrived(Note("c", notes), b"it")
+    gevent.sleep(0)
+    assert notes[3:] == ["c takes it", "c flushes"]
+
+
+def test_a_turn_that_is_broken_off_is_not_the_last(monkeypatch):
+    """As by the SystemExit of a signal handler, which Python runs wherever it is at the moment."""
+    notes: list[str] = []
+    here()._arrivals.append((Broken("a", notes), b"it"))
+    here()._scheduled = True
+    monkeypatch.setattr(Broken, "take", lambda *_: (_ for _ in ()).throw(SystemExit))
+    with pytest.raises(SystemExit):
+        here()._finish()
+    here().arrived(Note("b", notes), b"it")
+    gevent.sleep(0)
+    assert notes == ["b takes it", "b flushes"]
+
+
+def test_what_is_postponed_waits_until_all_sockets_were_looked_at():
+    notes: list[str] = []
+    one, other = gevent.socket.socketpair()
+
+    class Again(Note):
+        def take(self, data: bytes) -> None:
+            super().take(data)
+            if len(notes) < 6:
+                here().postpone(self)
+
+    def read() -> None:
+        notes.append("somebody is read from")
+        watcher.stop()
+
+    watcher = gevent.get_hub().loop.io(one.fileno(), 1)
+    watcher.start(read)
+    other.send(b"it")
+    here().arrived(Again("a", notes), b"it")
+    with gevent.Timeout(20):
+        while len(notes) < 7:
+            gevent.sleep(0.001)
+    watcher.close()
+    one.close()
+    other.close()
+    assert notes.index("somebody is read from") < notes.index("a takes ")
+    assert notes.count("a takes it") == 1
 
 
 def test_so_many_are_enough_for_once(monkeypatch):
