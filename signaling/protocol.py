@@ -21,7 +21,7 @@ class CloseCode(IntEnum):
     """The WebSocket close codes this server sends or reports (RFC 6455, section 7.4)."""
 
     NORMAL = 1000, "the client closed, or the server answers its close"
-    GOING_AWAY = 1001, "the page was left"
+    GOING_AWAY = 1001, "the page went, or was frozen"
     PROTOCOL_ERROR = 1002, "a frame breaks RFC 6455"
     NO_STATUS = 1005, "never sent: the client closed without a code, as WebSocket.close() does"
     ABNORMAL = 1006, "never sent: the TCP connection ended without a close frame"

@@ -22,7 +22,8 @@ log = logging.getLogger(__name__)
 LEFT = "left"
 LOST = "lost"
 
-_DELIBERATE = {CloseCode.NORMAL, CloseCode.GOING_AWAY, CloseCode.NO_STATUS}
+# Browsers send 1001 for a page that goes and for one that was frozen: a client that goes says `bye` first.
+_DELIBERATE = {CloseCode.NORMAL, CloseCode.NO_STATUS}
 _NOBODY = User("", b"")
 
 

@@ -131,7 +131,7 @@ def test_a_newer_connection_replaces_the_older(server: Server):
     ("end", "reason"),
     [
         (lambda client: client.close(1000), "left"),
-        (lambda client: client.close(1001), "left"),
+        (lambda client: client.close(1001), "lost"),
         (lambda client: client.close(3000), "lost"),
         (Client.vanish, "lost"),
         (lambda client: client.send(type="join", userId="alice", remoteId="carol"), "left"),

@@ -243,14 +243,14 @@ class TestWhyDidMyCallNotConnect:
     """Each answer that the page gives."""
 
     def test_nobody_came(self, town: Town):
-        town.joins("alice", "bob").drops(1001)
+        town.joins("alice", "bob").drops(1000)
         assert town.says() == "bob never came."
 
     def test_nobody_made_an_offer(self, town: Town):
         alice, bob = town.meet()
-        alice.drops(1001)
+        alice.drops(1000)
         assert town.says() == "alice was told to begin and sent no offer. alice left, bob is still there."
-        bob.drops(1001)
+        bob.drops(1000)
         assert town.says() == "alice was told to begin and sent no offer."
 
     def test_what_was_sent_was_no_offer(self, town: Town):

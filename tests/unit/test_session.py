@@ -115,7 +115,7 @@ def test_bye_is_heard_once_and_the_socket_may_join_again(call, registry):
 
 @pytest.mark.parametrize(
     ("code", "reason"),
-    [(1000, "left"), (1001, "left"), (1005, "left"), (1006, "lost"), (1002, "lost"), (4008, "lost"), (1012, "lost")],
+    [(1000, "left"), (1001, "lost"), (1005, "left"), (1006, "lost"), (1002, "lost"), (4008, "lost"), (1012, "lost")],
 )
 def test_the_reason_of_a_bye_tells_leaving_from_losing(call, code, reason):
     alice, bob = call
