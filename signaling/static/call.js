@@ -27,6 +27,8 @@ import { stateOf } from './status.js';
 /** Errors that say nothing about the join, or after which the signaling connection does what is to be done. */
 const PASSING = new Set(['buffer-full', 'message-too-long', 'rate-limited', 'replaced', 'token-failed', 'unavailable']);
 
+const REPLACED = 4001;
+
 /** @extends {Emitter<Events>} */
 export class Call extends Emitter {
   #signaling;
@@ -41,6 +43,11 @@ export class Call extends Emitter {
    * @type {{ code?: number, error?: CallError } | null}
    */
   #end = null;
+  /**
+   * Why the server is gone for good, while what flows goes on without it.
+   * @type {{ code?: number, error?: CallError } | null}
+   */
+  #loss = null;
   /** @type {QualityMeter | undefined} */
   #meter;
   /** @type {'direct' | 'relay' | undefined} */
@@ -71,7 +78,7 @@ export class Call extends Emitter {
     this.#outgoing = new Outgoing(media);
     this.#outgoing.on('fault', (error) => this.#fail(error));
     this.#outgoing.on('ended', ({ kind }) => {
-      if (!this.sharing) this.#fail(new OperationError('track-ended', `The ${kind} has ended, and is sent no more`));
+      this.#fail(new OperationError('track-ended', `The ${kind} has ended, and is sent no more`));
     });
     this.#outgoing.on('unshared', () => this.emit('sharing', false));
     const configure = async () => ({
@@ -87,7 +94,7 @@ export class Call extends Emitter {
     }
     signaling.on('open', () => this.#tell());
     signaling.on('error', (error) => this.#refused(error));
-    signaling.on('closed', (why) => this.#finish(why));
+    signaling.on('closed', (why) => this.#closed(why));
     this.#status = this.#describe();
   }
 
@@ -219,6 +226,7 @@ export class Call extends Emitter {
   #changed() {
     const { negotiation } = this.#link;
     if (!negotiation?.connected) this.#path = undefined;
+    if (this.#loss && !negotiation) this.#finish(this.#loss);
     this.#tell();
     if (negotiation?.connected) this.#findPath(negotiation);
   }
@@ -235,7 +243,18 @@ export class Call extends Emitter {
     if (error.code === 'peer-absent') return;
     this.emit('error', error);
     // Before the server let us in, it is its answer to the join; later ones are about a single message.
-    if (this.#link.present === 'nobody' && !PASSING.has(error.code)) this.#finish({ error });
+    // What ended after we had been in, the signaling connection knows what to do about.
+    const expired = this.#entered && error.code === 'unauthorized';
+    if (this.#link.present === 'nobody' && !PASSING.has(error.code) && !expired) this.#finish({ error });
+  }
+
+  /** @param {{ code: number, error?: CallError }} why */
+  #closed(why) {
+    // Replaced by another tab, the call goes on there.
+    if (why.code === REPLACED || !this.#link.negotiation?.connected) return this.#finish(why);
+    this.#loss = why;
+    this.#link.detach();
+    this.#tell();
   }
 
   #finish(why = {}) {
@@ -250,6 +269,7 @@ export class Call extends Emitter {
     this.#unwatch = () => {};
     this.#signaling.close();
     this.#link.end();
+    this.#outgoing.close();
   }
 
   #assertOpen() {
@@ -292,6 +312,7 @@ export class Call extends Emitter {
       ...(state === 'connected' && this.#path && { path: this.#path }),
       ...(state === 'waiting' && reason && { reason }),
       ...(state === 'connecting' && problem && { problem }),
+      ...(state === 'connected' && this.#loss?.error && { error: this.#loss.error }),
       ...this.#end,
     });
   }

@@ -85,6 +85,11 @@ export class Link extends Emitter {
     return this.#heard ? 'no-path' : 'no-answer';
   }
 
+  /** The server is gone for good: what flows goes on for as long as it does. */
+  detach() {
+    this.#apart('nobody', this.reason);
+  }
+
   /** Nothing is left, and nothing more will happen. */
   end() {
     this.present = 'nobody';

@@ -14,7 +14,7 @@
  * @property {RTCRtpTransceiver | null} transceiver on the present connection
  *
  * @typedef {object} Events
- * @property {MediaStreamTrack} ended a track that is sent no more: its device is gone, or the browser took it back
+ * @property {MediaStreamTrack} ended a camera or microphone that is sent no more: it is gone, or the browser took it back
  * @property {undefined} unshared the last track of the screen has ended
  * @property {OperationError} fault a track could not be sent
  */
@@ -63,6 +63,13 @@ export class Outgoing extends Emitter {
       slot.transceiver = null;
       this.#tell(this.#fill(slot, slot.track));
     }
+  }
+
+  /** Let go of every track; they are the caller's to stop. */
+  close() {
+    this.attach(null);
+    for (const slot of this.#slots.splice(0)) this.#hold(slot, null);
+    this.#screen = null;
   }
 
   /**
@@ -139,17 +146,21 @@ export class Outgoing extends Emitter {
 
   async #fill(slot, track) {
     const before = slot.track;
-    slot.track = track;
-    if (track) {
-      slot.known.add(track);
-      track.addEventListener('ended', this.#onended);
-    }
+    this.#hold(slot, track);
     try {
       await this.#send(slot);
     } catch (error) {
-      if (slot.track === track) slot.track = before;
+      if (slot.track === track) this.#hold(slot, before);
       throw new OperationError('replace-failed', messageOf(error));
     }
+  }
+
+  #hold(slot, track) {
+    slot.track?.removeEventListener('ended', this.#onended);
+    slot.track = track;
+    if (!track) return;
+    slot.known.add(track);
+    track.addEventListener('ended', this.#onended);
   }
 
   async #send(slot) {
@@ -169,7 +180,7 @@ export class Outgoing extends Emitter {
   }
 
   #empty(slot) {
-    slot.track = null;
+    this.#hold(slot, null);
     if (slot.transceiver) this.#connection?.removeTrack(slot.transceiver.sender);
   }
 
@@ -181,11 +192,14 @@ export class Outgoing extends Emitter {
 
   #onended = ({ target }) => {
     const slot = this.#slots.find(({ track }) => track === target);
-    if (!slot) return;
+    if (!slot || isLive(target)) return;
     // The peer is told by a new description: a picture that merely stopped would stand still.
     this.#empty(slot);
-    this.emit('ended', target);
-    if (slot.stream !== this.#screenStream || this.#screenSlots().some(({ track }) => track)) return;
+    if (slot.stream !== this.#screenStream) {
+      this.emit('ended', target);
+      return;
+    }
+    if (this.#screenSlots().some(({ track }) => track)) return;
     this.#screen = null;
     this.#screenSlots().forEach((each) => this.#release(each));
     this.emit('unshared', undefined);

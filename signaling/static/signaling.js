@@ -36,6 +36,7 @@ import { Timer } from './timer.js';
 /** What a socket that never opened, or died without a word, is closed with. */
 const ABNORMAL = 1006;
 const TOO_LONG = 1009;
+const UNAUTHORIZED = 4003;
 /** Missed heartbeats. Should it still arrive, the peer is told that this side was lost, not that it left. */
 const SILENT = 4008;
 
@@ -63,6 +64,10 @@ export class SignalingClient extends Emitter {
   #join = null;
   /** @type {Token} */
   #token;
+  /** What was shown last, and what was refused although one before it had let us in: it has expired. */
+  #shown;
+  #expired;
+  #admitted = false;
   #outbox = new Outbox();
   /** The id of the peer's present connection, which is another one each time the peer comes back. */
   #peerConnection;
@@ -132,6 +137,8 @@ export class SignalingClient extends Emitter {
   join(userId, remoteId, { token, iceServers } = {}) {
     this.#join = { type: 'join', userId, remoteId, ...(iceServers && { iceServers }) };
     this.#token = token;
+    this.#expired = undefined;
+    this.#admitted = false;
     this.#outbox.hold();
     if (this.#socket) this.#enter();
     else this.connect();
@@ -217,6 +224,7 @@ export class SignalingClient extends Emitter {
         return;
       }
     }
+    this.#shown = token;
     this.#write({ ...join, ...(token !== undefined && { token }) });
   }
 
@@ -263,6 +271,8 @@ export class SignalingClient extends Emitter {
         break;
       case 'created':
       case 'joined':
+        this.#admitted = true;
+        this.#expired = undefined;
         this.#stable.start(STABLE_TIME, () => (this.#failures = 0));
         this.#lastError = undefined;
         this.#welcome.stop();
@@ -280,20 +290,37 @@ export class SignalingClient extends Emitter {
 
   #closed(code) {
     const final = finalCode(code, this.#lastError);
-    if (final) {
+    const expired = final === UNAUTHORIZED && this.#admitted && typeof this.#token === 'function';
+    if (final && !expired) {
       this.#end(final, this.#lastError);
       return;
     }
+    const error = expired ? this.#lastError : undefined;
+    if (expired) this.#expired = this.#shown;
     // What the server has refused is not sent again, or it would be refused again, for ever.
     if (code === TOO_LONG) this.#tooLong = Math.min(this.#tooLong, this.#longest);
     const opened = this.#state === 'open';
     this.#detach();
     this.#outbox.hold();
     this.#state = 'reconnecting';
-    this.#next = { code, delay: jittered(Math.min(LONGEST_DELAY, FIRST_DELAY * 2 ** this.#failures++)) };
-    if (opened) this.#retry.start(this.#next.delay, () => this.#open());
+    this.#next = { code, delay: this.#nextDelay(), ...(error && { error }) };
+    if (opened) this.#retry.start(this.#next.delay, () => this.#reopen());
     else this.#explain(this.#next);
     this.emit('reconnecting', this.#next);
+  }
+
+  #nextDelay() {
+    return jittered(Math.min(LONGEST_DELAY, FIRST_DELAY * 2 ** this.#failures++));
+  }
+
+  /** With a token that has expired there is no coming back: wait until there is another one. */
+  async #reopen() {
+    const next = this.#next;
+    if (this.#expired === undefined || !next || typeof this.#token !== 'function') return this.#open();
+    const token = await Promise.resolve().then(this.#token).catch(() => this.#expired);
+    if (next !== this.#next || this.#socket) return;
+    if (token !== this.#expired) this.#open();
+    else this.#retry.start(this.#nextDelay(), () => this.#reopen());
   }
 
   /** The server may have refused the socket, which is no network failure: ask before the next attempt. @param {Retry} next */
@@ -310,7 +337,7 @@ export class SignalingClient extends Emitter {
       this.#next = { ...next, delay: Math.max(delay, next.delay), error };
       this.emit('reconnecting', this.#next);
     }
-    this.#retry.start(this.#next.delay, () => this.#open());
+    this.#retry.start(this.#next.delay, () => this.#reopen());
   }
 
   /** @param {number} code @param {CallError | undefined} error */

@@ -602,3 +602,77 @@ test('credentials that end soon are replaced by fresh ones before they are used'
   assert.deepEqual(connection().configuration, { iceServers: old }, 'old ones are better than none');
   assert.equal(errors[0].code, 'ice-servers-failed');
 });
+
+const EXPIRED = { code: 'unauthorized', message: 'Unauthorized: the token has expired' };
+
+/** Drops the socket, and is not let in again. */
+async function expires() {
+  await settled();
+  socket.drops(1012);
+  mock.timers.tick(500);
+  socket = FakeSocket.last;
+  socket.opens();
+  await settled();
+  socket.says({ type: 'error', ...EXPIRED });
+  socket.drops(4003);
+}
+
+test('a call that flows when its token has expired goes on, and comes back with a fresh one', async () => {
+  const tokens = ['old'];
+  call.hangUp();
+  calls({ media, iceServers: [] }, { token: () => tokens.at(-1) });
+  await settled();
+  await connected('joined');
+  await expires();
+  const { state, signaling, retry } = call.status;
+  assert.deepEqual([state, signaling, retry.error], ['connected', 'reconnecting', EXPIRED]);
+  const attempts = FakeSocket.made.length;
+  for (let round = 0; round < 20; round++) {
+    mock.timers.tick(30_000);
+    await settled();
+  }
+  assert.equal(FakeSocket.made.length, attempts, 'the same token is not shown again');
+  assert.equal(status().state, 'connected');
+  tokens.push('fresh');
+  mock.timers.tick(30_000);
+  await settled();
+  FakeSocket.last.opens();
+  await settled();
+  assert.equal(sent('join').at(-1).token, 'fresh');
+  FakeSocket.last.says({ type: 'created' });
+  assert.deepEqual(status(), { state: 'connected' });
+});
+
+test('with a token that stays what it is the call goes on without the server, until nothing flows', async () => {
+  call.hangUp();
+  calls({ media, iceServers: [] }, { token: 'old' });
+  await settled();
+  await connected('joined');
+  await expires();
+  assert.deepEqual(status(), { state: 'connected', error: EXPIRED });
+  assert.equal(call.status.signaling, 'closed');
+  connection().turns('disconnected');
+  mock.timers.tick(20_000);
+  assert.deepEqual(status(), { state: 'ended', code: 4003, error: EXPIRED });
+  assert.ok(connection().closed);
+});
+
+test('a call that does not flow ends with its token', async () => {
+  call.hangUp();
+  calls({ media, iceServers: [] }, { token: 'old' });
+  await settled();
+  socket.says({ type: 'created' });
+  await expires();
+  assert.deepEqual(status(), { state: 'ended', code: 4003, error: EXPIRED });
+});
+
+test('who was never let in is refused for good, with a function too', async () => {
+  call.hangUp();
+  calls({ media, iceServers: [] }, { token: () => 'wrong' });
+  await settled();
+  socket.says({ type: 'error', ...EXPIRED });
+  socket.drops(4003);
+  assert.equal(status().state, 'ended');
+  mock.timers.tick(60_000);
+  assert.equal(FakeSocket.made.length, 1 + 1);
+});

@@ -153,9 +153,11 @@ test('a track that the browser cannot encode leaves the one before in its place'
 
 test('a track that ends is taken out and told, and another one may take its place', async () => {
   await calls();
+  call.shareScreen(new FakeStream('', 'video'));
   const [microphone, camera] = media.tracks;
   camera.ends();
   assert.deepEqual(codes(), ['track-ended']);
+  call.stopSharing();
   assert.deepEqual(sends(), [[microphone, 'camera']]);
   const other = track();
   assert.equal(await call.replaceTrack(camera, other), true);

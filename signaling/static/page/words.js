@@ -56,7 +56,7 @@ export function describeStatus({ state, peer, signaling, reason, path, problem, 
     case 'connecting':
       return problem ? PROBLEMS[problem](peer) : `Connecting to ${peer}`;
     case 'connected':
-      return `In a call with ${peer}${PATHS[path] ?? ''}`;
+      return `In a call with ${peer}${PATHS[path] ?? ''}${expired(error ?? retry?.error)}`;
     case 'reconnecting':
       if (signaling === 'open') return `The connection to ${peer} is interrupted, reconnecting`;
       return (retry && describeDrop(retry)) ?? 'No connection to the server, reconnecting';
@@ -66,6 +66,11 @@ export function describeStatus({ state, peer, signaling, reason, path, problem, 
       if (error) return describeError(error);
       return code ? CLOSED[code] ?? 'Disconnected from the server' : 'You hung up';
   }
+}
+
+/** @param {{code: string} | undefined} error */
+function expired(error) {
+  return error?.code === 'unauthorized' ? '. Your link has expired: open a fresh one in this tab, or an interruption ends the call' : '';
 }
 
 /** @param {import('../signaling.js').Retry} retry */
