@@ -16,6 +16,8 @@
  * @property {CallError} error what went wrong without ending the call
  */
 import { Emitter } from './emitter.js';
+import { OperationError, messageOf } from './errors.js';
+import { askForIceServers, expireSoon } from './ice.js';
 import { Link } from './link.js';
 import { network } from './network.js';
 import { Outgoing } from './outgoing.js';
@@ -23,7 +25,9 @@ import { QualityMeter, currentPath } from './quality.js';
 import { stateOf } from './status.js';
 
 /** Errors that say nothing about the join, or after which the signaling connection does what is to be done. */
-const PASSING = new Set(['buffer-full', 'rate-limited', 'replaced', 'token-failed', 'unavailable']);
+const PASSING = new Set(['buffer-full', 'message-too-long', 'rate-limited', 'replaced', 'token-failed', 'unavailable']);
+
+const REPLACED = 4001;
 
 /** @extends {Emitter<Events>} */
 export class Call extends Emitter {
@@ -39,6 +43,11 @@ export class Call extends Emitter {
    * @type {{ code?: number, error?: CallError } | null}
    */
   #end = null;
+  /**
+   * Why the server is gone for good, while what flows goes on without it.
+   * @type {{ code?: number, error?: CallError } | null}
+   */
+  #loss = null;
   /** @type {QualityMeter | undefined} */
   #meter;
   /** @type {'direct' | 'relay' | undefined} */
@@ -49,6 +58,8 @@ export class Call extends Emitter {
   #status;
   #unwatch = () => {};
   #asksForServers;
+  /** @type {import('./signaling.js').Token} */
+  #token;
 
   /**
    * @param {import('./signaling.js').SignalingClient} signaling this call's own
@@ -65,6 +76,11 @@ export class Call extends Emitter {
     this.#signaling = signaling;
     this.#asksForServers = iceServers === undefined;
     this.#outgoing = new Outgoing(media);
+    this.#outgoing.on('fault', (error) => this.#fail(error));
+    this.#outgoing.on('ended', ({ kind }) => {
+      this.#fail(new OperationError('track-ended', `The ${kind} has ended, and is sent no more`));
+    });
+    this.#outgoing.on('unshared', () => this.emit('sharing', false));
     const configure = async () => ({
       iceServers: await this.#servers(iceServers),
       ...(iceTransportPolicy && { iceTransportPolicy }),
@@ -78,7 +94,7 @@ export class Call extends Emitter {
     }
     signaling.on('open', () => this.#tell());
     signaling.on('error', (error) => this.#refused(error));
-    signaling.on('closed', (why) => this.#finish(why));
+    signaling.on('closed', (why) => this.#closed(why));
     this.#status = this.#describe();
   }
 
@@ -101,7 +117,10 @@ export class Call extends Emitter {
    * @param {{ token?: import('./signaling.js').Token }} [options] the token is needed where the server asks for one
    */
   join(me, peer, { token } = {}) {
+    if (this.#end) return this.#fail(new OperationError('call-ended', 'This call has ended; the next one is a new Call'));
+    if (this.#joined) return this.#fail(new OperationError('already-joined', 'This call was joined before'));
     this.#peer = peer;
+    this.#token = token;
     this.#joined = true;
     this.#unwatch();
     this.#unwatch = network.on('change', () => this.#link.negotiation?.restart());
@@ -112,6 +131,7 @@ export class Call extends Emitter {
   hangUp() {
     this.#signaling.leave();
     this.#finish();
+    this.#close();
   }
 
   /**
@@ -124,33 +144,44 @@ export class Call extends Emitter {
 
   /**
    * Another camera or microphone in mid-call, without a new negotiation.
-   * @param {MediaStreamTrack} old
+   * @param {MediaStreamTrack} old sent at present, or before in the same place
    * @param {MediaStreamTrack | null} track null sends nothing in its place
+   * @returns {Promise<boolean>} whether it is sent; an `error` says why not
    */
   async replaceTrack(old, track) {
-    await this.#outgoing.replace(old, track);
-  }
-
-  /** @param {MediaStreamTrack} track sent from now on, beside the others */
-  addTrack(track) {
-    this.#outgoing.add(track);
-  }
-
-  /** @param {MediaStreamTrack} track sent no more */
-  removeTrack(track) {
-    this.#outgoing.remove(track);
-  }
-
-  /** @param {MediaStream} stream of `getDisplayMedia`; it is taken out by itself when the browser ends it */
-  shareScreen(stream) {
-    this.#outgoing.share(stream);
-    for (const track of stream.getTracks()) {
-      track.addEventListener('ended', () => {
-        const over = stream.getTracks().every(({ readyState }) => readyState === 'ended');
-        if (over && this.#outgoing.screen === stream) this.stopSharing();
-      });
+    try {
+      this.#assertOpen();
+      await this.#outgoing.replace(old, track);
+      return true;
+    } catch (error) {
+      return this.#fail(error);
     }
-    this.emit('sharing', true);
+  }
+
+  /**
+   * @param {MediaStreamTrack} track sent from now on, beside the others
+   * @returns {boolean} whether it is; an `error` says why not
+   */
+  addTrack(track) {
+    return this.#attempt(() => this.#outgoing.add(track));
+  }
+
+  /**
+   * @param {MediaStreamTrack} track sent no more
+   * @returns {boolean} whether it was sent; an `error` says why not
+   */
+  removeTrack(track) {
+    return this.#attempt(() => this.#outgoing.remove(track));
+  }
+
+  /**
+   * @param {MediaStream} stream of `getDisplayMedia`; it is taken out by itself when the browser ends it
+   * @returns {boolean} whether it is shared; an `error` says why not
+   */
+  shareScreen(stream) {
+    const shared = this.#attempt(() => this.#outgoing.share(stream));
+    if (shared) this.emit('sharing', true);
+    return shared;
   }
 
   /** The stream stays the caller's to stop. */
@@ -176,16 +207,26 @@ export class Call extends Emitter {
 
   async #servers(given) {
     try {
-      return (typeof given === 'function' ? await given() : given) ?? this.#repliedServers;
-    } catch ({ message }) {
-      this.emit('error', { code: 'ice-servers-failed', message });
-      return [];
+      if (given) return (typeof given === 'function' ? await given() : given) ?? [];
+      if (expireSoon(this.#repliedServers)) this.#repliedServers = await this.#freshServers();
+      return this.#repliedServers;
+    } catch (error) {
+      this.emit('error', { code: 'ice-servers-failed', message: messageOf(error) });
+      return this.#repliedServers;
     }
+  }
+
+  async #freshServers() {
+    const url = new URL('ice-servers', new URL(this.#signaling.url, globalThis.location?.href));
+    url.protocol = url.protocol.replace('ws', 'http');
+    const token = typeof this.#token === 'function' ? await this.#token() : this.#token;
+    return askForIceServers(url, { token });
   }
 
   #changed() {
     const { negotiation } = this.#link;
     if (!negotiation?.connected) this.#path = undefined;
+    if (this.#loss && !negotiation) this.#finish(this.#loss);
     this.#tell();
     if (negotiation?.connected) this.#findPath(negotiation);
   }
@@ -202,16 +243,53 @@ export class Call extends Emitter {
     if (error.code === 'peer-absent') return;
     this.emit('error', error);
     // Before the server let us in, it is its answer to the join; later ones are about a single message.
-    if (this.#link.present === 'nobody' && !PASSING.has(error.code)) this.#finish({ error });
+    // What ended after we had been in, the signaling connection knows what to do about.
+    const expired = this.#entered && error.code === 'unauthorized';
+    if (this.#link.present === 'nobody' && !PASSING.has(error.code) && !expired) this.#finish({ error });
+  }
+
+  /** @param {{ code: number, error?: CallError }} why */
+  #closed(why) {
+    // Replaced by another tab, the call goes on there.
+    if (why.code === REPLACED || !this.#link.negotiation?.connected) return this.#finish(why);
+    this.#loss = why;
+    this.#link.detach();
+    this.#tell();
   }
 
   #finish(why = {}) {
     if (this.#end) return;
     this.#end = why;
+    this.#close();
+    this.#tell();
+  }
+
+  #close() {
     this.#unwatch();
+    this.#unwatch = () => {};
     this.#signaling.close();
     this.#link.end();
-    this.#tell();
+    this.#outgoing.close();
+  }
+
+  #assertOpen() {
+    if (this.#end) throw new OperationError('call-ended', 'This call has ended');
+  }
+
+  #attempt(action) {
+    try {
+      this.#assertOpen();
+      action();
+      return true;
+    } catch (error) {
+      return this.#fail(error);
+    }
+  }
+
+  /** @returns {false} */
+  #fail({ code = 'failed', message }) {
+    this.emit('error', { code, message });
+    return false;
   }
 
   #tell() {
@@ -222,7 +300,7 @@ export class Call extends Emitter {
   }
 
   #describe() {
-    const { present, negotiation, reason } = this.#link;
+    const { present, negotiation, reason, problem } = this.#link;
     const [joined, entered, ended] = [this.#joined, this.#entered, this.#end !== null];
     const state = stateOf({ joined, entered, ended, present, negotiation });
     const { state: signaling, retry } = this.#signaling;
@@ -233,6 +311,8 @@ export class Call extends Emitter {
       ...(retry && { retry }),
       ...(state === 'connected' && this.#path && { path: this.#path }),
       ...(state === 'waiting' && reason && { reason }),
+      ...(state === 'connecting' && problem && { problem }),
+      ...(state === 'connected' && this.#loss?.error && { error: this.#loss.error }),
       ...this.#end,
     });
   }

@@ -32,3 +32,17 @@ export function coded({ code, message = '' }) {
 export function finalCode(closeCode, error) {
   return [...FINAL.values()].includes(closeCode) ? closeCode : FINAL.get(error?.code ?? '');
 }
+
+/** What was asked for and cannot be done, with a code. Callers get it as an `error` event: no method of a call throws. */
+export class OperationError extends Error {
+  /** @param {string} code @param {string} message */
+  constructor(code, message) {
+    super(message);
+    this.code = code;
+  }
+}
+
+/** @param {unknown} thrown whatever it was: a program may throw or reject with nothing */
+export function messageOf(thrown) {
+  return String(/** @type {any} */ (thrown)?.message || thrown || 'No reason was given');
+}

@@ -6,6 +6,8 @@ import { Timer } from './timer.js';
 
 const INTERVAL = 20_000;
 const PATIENCE = 8_000;
+/** For an answer where the machine says that it is on no network: it may be mistaken. */
+const OFFLINE_PATIENCE = 2_000;
 
 export class Heartbeat {
   #ping;
@@ -36,10 +38,16 @@ export class Heartbeat {
   }
 
   /** Ask now, out of turn. */
-  beat() {
+  beat(patience = PATIENCE) {
     if (this.#interval === undefined) return;
     this.#ping();
-    if (this.#answers) this.#silence.start(PATIENCE, this.#dead);
+    if (this.#answers) this.#silence.start(patience, this.#dead);
+  }
+
+  /** Ask now, where an answer is not likely. */
+  doubt() {
+    this.#silence.stop();
+    this.beat(OFFLINE_PATIENCE);
   }
 
   /** @param {boolean} pong whether it was an answer to a ping; any other message is as good a sign of life */

@@ -1,4 +1,6 @@
 const PATIENCE = 5_000;
+/** Seconds that credentials must still be good for: a call takes a while to connect. */
+const MARGIN = 60;
 
 /**
  * The ICE servers that the signaling server hands out at `/ice-servers`.
@@ -26,4 +28,14 @@ export async function fetchIceServers(url, options) {
   } catch {
     return [];
   }
+}
+
+/**
+ * Whether credentials of TURN servers end within a minute, or have ended. A server that makes them for a time has their end, in
+ * seconds since 1970, before the user name (draft-uberti-behave-turn-rest-00, section 2.2). Of others that is not known.
+ * @param {RTCIceServer[]} iceServers
+ */
+export function expireSoon(iceServers) {
+  const ends = iceServers.map(({ username = '' }) => Number(/^(\d+)(:|$)/.exec(username)?.[1] ?? Infinity));
+  return Math.min(Infinity, ...ends) - Date.now() / 1000 < MARGIN;
 }

@@ -22,10 +22,14 @@ export class Incoming extends Emitter {
       stream = this.#loose ??= new MediaStream();
       stream.addTrack(track);
     }
-    const kind = this.#isScreen(stream, screenId) ? 'screen' : 'media';
-    stream.onremovetrack = () => this.#streams[kind] === stream && !stream.getTracks().length && this.#put(kind, null);
-    this.#put(kind, stream);
+    stream.addEventListener('removetrack', this.#onremoved);
+    this.#put(this.#isScreen(stream, screenId) ? 'screen' : 'media', stream);
   }
+
+  #onremoved = ({ target }) => {
+    const kind = target === this.#streams.screen ? 'screen' : 'media';
+    if (target === this.#streams[kind] && !target.getTracks().length) this.#put(kind, null);
+  };
 
   clear() {
     if (this.#streams.media) this.#put('media', null);

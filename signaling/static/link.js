@@ -27,6 +27,10 @@ const CONNECT_PATIENCE = { offers: 10_000, answers: 15_000 };
 const RESUME_PATIENCE = { offers: 3_000, answers: 10_000 };
 /** How long what is no longer connected is kept for somebody who is away. */
 const GRACE = 20_000;
+/** How long to wait for a connection at the most, since each attempt in vain waits twice as long as the one before. */
+const LONGEST_CONNECT_PATIENCE = 60_000;
+/** After how long without a connection the user is told what is likely in the way. */
+const PROBLEM_DELAY = 15_000;
 
 /** @extends {Emitter<Events>} */
 export class Link extends Emitter {
@@ -43,9 +47,16 @@ export class Link extends Emitter {
   #options;
   /** @type {'offers' | 'answers'} */
   #role = 'offers';
+  /** Whether there has been no connection for so long that the user should know. */
+  #stuck = false;
+  /** Whether the peer has described anything since it came. */
+  #heard = false;
+  /** Attempts in vain since the peer came. */
+  #attempts = 0;
   /** Whether it is open that the peer holds the other end of what we hold. */
   #unsettled = false;
   #watchdog = new Timer();
+  #problemTimer = new Timer();
   #resumption = new Timer();
   #grace = new Timer();
 
@@ -68,10 +79,23 @@ export class Link extends Emitter {
     signaling.on('message', ({ data }) => this.#receive(data));
   }
 
+  /** @returns {'no-answer' | 'no-path' | undefined} what is likely in the way of a connection that takes long */
+  get problem() {
+    if (!this.#stuck) return undefined;
+    return this.#heard ? 'no-path' : 'no-answer';
+  }
+
+  /** The server is gone for good: what flows goes on for as long as it does. */
+  detach() {
+    this.#apart('nobody', this.reason);
+  }
+
   /** Nothing is left, and nothing more will happen. */
   end() {
     this.present = 'nobody';
     this.#discard();
+    this.#rest();
+    this.#grace.stop();
   }
 
   #together(role) {
@@ -118,7 +142,12 @@ export class Link extends Emitter {
         if (this.#unsettled) this.#settle(same);
         break;
       case 'offer':
+        this.#heard = true;
         this.#offered(data, { same, other: session !== undefined && held !== undefined && !same });
+        break;
+      case 'answer':
+        this.#heard = true;
+        this.negotiation?.receive(data);
         break;
       default:
         this.negotiation?.receive(data);
@@ -153,6 +182,8 @@ export class Link extends Emitter {
       negotiation.on(type, (detail) => this.emit(type, detail));
     }
     negotiation.on('state', () => this.#changed());
+    // A connection that has grown that much is replaced by a fresh one, whose description is short.
+    negotiation.on('untold', () => negotiation === this.negotiation && negotiation.connected && this.#startOver());
     negotiation.on('channel', (open) => {
       // With nobody in the room to say it, this is how a peer's goodbye shows.
       if (open || this.present === 'both' || negotiation !== this.negotiation) return;
@@ -174,12 +205,30 @@ export class Link extends Emitter {
     negotiation?.close();
   }
 
+  /** There is nothing to wait for. */
+  #rest() {
+    this.#watchdog.stop();
+    this.#problemTimer.stop();
+    this.#stuck = this.#heard = false;
+    this.#attempts = 0;
+  }
+
   #changed() {
     const { present, negotiation } = this;
     const connected = negotiation?.connected ?? false;
     if (present !== 'both' && negotiation && !connected && !negotiation.wasConnected) this.#discard();
-    if (present !== 'both' || connected) this.#watchdog.stop();
-    else this.#watchdog.start(CONNECT_PATIENCE[this.#role], () => this.#startOver());
+    if (present !== 'both' || connected) this.#rest();
+    else {
+      const patience = Math.min(LONGEST_CONNECT_PATIENCE, CONNECT_PATIENCE[this.#role] * 2 ** this.#attempts);
+      this.#watchdog.start(patience, () => {
+        this.#attempts += 1;
+        this.#startOver();
+      });
+      this.#problemTimer.start(PROBLEM_DELAY, () => {
+        this.#stuck = true;
+        this.#changed();
+      });
+    }
     if (present === 'both' || connected || !this.negotiation) this.#grace.stop();
     else {
       this.#grace.start(GRACE, () => {

@@ -10,6 +10,7 @@
  *
  * @typedef {object} Events
  * @property {undefined} state the `connectionState` changed
+ * @property {undefined} untold a description is too long for the server
  * @property {MediaStream | null} media
  * @property {MediaStream | null} screen
  * @property {boolean} channel
@@ -17,6 +18,7 @@
  * @property {import('./errors.js').CallError} error
  */
 import { Emitter } from './emitter.js';
+import { messageOf } from './errors.js';
 import { Incoming } from './incoming.js';
 import { Timer } from './timer.js';
 
@@ -166,8 +168,8 @@ export class Negotiation extends Emitter {
 
   /** A step that fails costs itself only; whether the call still connects is for the call's watchdog to see. */
   #step(take) {
-    this.#steps = this.#steps.then(() => this.#closed || take()).catch(({ message }) => {
-      if (!this.#closed) this.emit('error', { code: 'negotiation-failed', message });
+    this.#steps = this.#steps.then(() => this.#closed || take()).catch((error) => {
+      if (!this.#closed) this.emit('error', { code: 'negotiation-failed', message: messageOf(error) });
     });
   }
 
@@ -208,7 +210,8 @@ export class Negotiation extends Emitter {
 
   #tell() {
     const { type, sdp } = /** @type {RTCSessionDescription} */ (this.#connection.localDescription);
-    this.#signaling.send({ type, sdp, session: this.session, screen: this.#outgoing.screenId });
+    const told = this.#signaling.send({ type, sdp, session: this.session, screen: this.#outgoing.screenId });
+    if (!told) this.emit('untold', undefined);
   }
 
   async #accept({ type, sdp, session, screen }) {

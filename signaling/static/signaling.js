@@ -26,7 +26,7 @@
  * @property {CallError} error
  */
 import { Emitter } from './emitter.js';
-import { coded, finalCode } from './errors.js';
+import { coded, finalCode, messageOf } from './errors.js';
 import { Heartbeat } from './heartbeat.js';
 import { network } from './network.js';
 import { Outbox } from './outbox.js';
@@ -35,6 +35,8 @@ import { Timer } from './timer.js';
 
 /** What a socket that never opened, or died without a word, is closed with. */
 const ABNORMAL = 1006;
+const TOO_LONG = 1009;
+const UNAUTHORIZED = 4003;
 /** Missed heartbeats. Should it still arrive, the peer is told that this side was lost, not that it left. */
 const SILENT = 4008;
 
@@ -42,6 +44,8 @@ const FIRST_DELAY = 500;
 const LONGEST_DELAY = 30_000;
 /** At least this long, half of it at random, before the next attempt at a server that is full. */
 const REJECTED_DELAY = 20_000;
+/** After how long in the room the next drop counts as the first one. */
+const STABLE_TIME = 10_000;
 /** From opening a socket until the server lets us in. */
 const WELCOME_PATIENCE = 15_000;
 
@@ -60,16 +64,24 @@ export class SignalingClient extends Emitter {
   #join = null;
   /** @type {Token} */
   #token;
+  /** What was shown last, and what was refused although one before it had let us in: it has expired. */
+  #shown;
+  #expired;
+  #admitted = false;
   #outbox = new Outbox();
   /** The id of the peer's present connection, which is another one each time the peer comes back. */
   #peerConnection;
   /** @type {CallError | undefined} */
   #lastError;
   #failures = 0;
+  /** The longest message on this socket, and the shortest that is known to be too long, in characters. */
+  #longest = 0;
+  #tooLong = Infinity;
   /** @type {Retry | null} */
   #next = null;
   #retry = new Timer();
   #welcome = new Timer();
+  #stable = new Timer();
   #heartbeat = new Heartbeat(() => this.#write({ type: 'ping' }), () => this.#drop());
   /** @type {(() => void)[]} */
   #watches = [];
@@ -82,6 +94,10 @@ export class SignalingClient extends Emitter {
     super();
     this.#url = url;
     this.#WebSocket = WebSocket;
+  }
+
+  get url() {
+    return this.#url;
   }
 
   get state() {
@@ -99,7 +115,13 @@ export class SignalingClient extends Emitter {
     this.#retry.stop();
     if (!this.#watches.length) {
       const look = () => (this.#socket ? this.#heartbeat.beat() : this.connect());
-      this.#watches = [network.on('change', look), network.on('wake', look)];
+      this.#watches = [
+        network.on('change', look),
+        network.on('wake', look),
+        network.on('offline', () => this.#heartbeat.doubt()),
+        // The close code of a page that goes is that of one that was frozen: only this says that it is meant.
+        network.on('leave', () => this.#join && this.#write({ type: 'bye' })),
+      ];
     }
     this.#open();
   }
@@ -115,6 +137,8 @@ export class SignalingClient extends Emitter {
   join(userId, remoteId, { token, iceServers } = {}) {
     this.#join = { type: 'join', userId, remoteId, ...(iceServers && { iceServers }) };
     this.#token = token;
+    this.#expired = undefined;
+    this.#admitted = false;
     this.#outbox.hold();
     if (this.#socket) this.#enter();
     else this.connect();
@@ -131,14 +155,18 @@ export class SignalingClient extends Emitter {
   /**
    * Waits while either side is reconnecting. After the peer has left, the answer is the error `peer-absent`.
    * @param {unknown} data any JSON value, for the peer
+   * @returns {boolean} whether it was sent or waits; an `error` says why not
    */
   send(data) {
-    this.#post({ type: 'message', data });
+    return this.#post({ type: 'message', data });
   }
 
-  /** @param {RTCIceCandidate | RTCIceCandidateInit} candidate for the peer, like {@link send} */
+  /**
+   * @param {RTCIceCandidate | RTCIceCandidateInit} candidate for the peer, like {@link send}
+   * @returns {boolean}
+   */
   candidate(candidate) {
-    this.#post({ type: 'candidate', candidate });
+    return this.#post({ type: 'candidate', candidate });
   }
 
   /** Leave the room; the socket stays open for another `join`. */
@@ -168,7 +196,10 @@ export class SignalingClient extends Emitter {
     };
     socket.onmessage = ({ data }) => this.#receive(JSON.parse(data));
     socket.onclose = ({ code }) => this.#closed(code);
+    // It says no more than `close`, but outside of browsers an error that nobody hears ends the process.
+    socket.onerror = () => {};
     this.#socket = socket;
+    this.#longest = 0;
     this.#state = this.#next ? 'reconnecting' : 'connecting';
     this.#welcome.start(WELCOME_PATIENCE, () => this.#drop());
   }
@@ -182,8 +213,8 @@ export class SignalingClient extends Emitter {
       let fault;
       try {
         token = await token();
-      } catch ({ message }) {
-        fault = { code: 'token-failed', message };
+      } catch (error) {
+        fault = { code: 'token-failed', message: messageOf(error) };
       }
       // Left, joined elsewhere or dropped meanwhile.
       if (join !== this.#join || socket !== this.#socket) return;
@@ -193,16 +224,27 @@ export class SignalingClient extends Emitter {
         return;
       }
     }
+    this.#shown = token;
     this.#write({ ...join, ...(token !== undefined && { token }) });
   }
 
   #post(message) {
-    if (this.#join && this.#outbox.holds) {
-      const error = { code: 'buffer-full', message: 'Too many messages wait for the peer' };
-      if (!this.#outbox.push(message)) this.emit('error', error);
-    } else {
-      this.#write(message);
+    if (!this.#join || !this.#outbox.holds) return this.#pass(message);
+    if (this.#outbox.push(message)) return true;
+    this.emit('error', { code: 'buffer-full', message: 'Too many messages wait for the peer' });
+    return false;
+  }
+
+  /** @returns {boolean} whether the server may take it */
+  #pass(message) {
+    const { length } = JSON.stringify(message);
+    if (length >= this.#tooLong) {
+      this.emit('error', { code: 'message-too-long', message: `The server takes no message of ${length} characters` });
+      return false;
     }
+    this.#longest = Math.max(this.#longest, length);
+    this.#write(message);
+    return true;
   }
 
   #write(message) {
@@ -229,12 +271,14 @@ export class SignalingClient extends Emitter {
         break;
       case 'created':
       case 'joined':
-        this.#failures = 0;
+        this.#admitted = true;
+        this.#expired = undefined;
+        this.#stable.start(STABLE_TIME, () => (this.#failures = 0));
         this.#lastError = undefined;
         this.#welcome.stop();
         this.#heartbeat.start();
     }
-    if (message.type === 'joined' || message.type === 'ready') this.#outbox.release((waiting) => this.#write(waiting));
+    if (message.type === 'joined' || message.type === 'ready') this.#outbox.release((waiting) => this.#pass(waiting));
     this.emit(message.type, message);
   }
 
@@ -246,18 +290,37 @@ export class SignalingClient extends Emitter {
 
   #closed(code) {
     const final = finalCode(code, this.#lastError);
-    if (final) {
+    const expired = final === UNAUTHORIZED && this.#admitted && typeof this.#token === 'function';
+    if (final && !expired) {
       this.#end(final, this.#lastError);
       return;
     }
+    const error = expired ? this.#lastError : undefined;
+    if (expired) this.#expired = this.#shown;
+    // What the server has refused is not sent again, or it would be refused again, for ever.
+    if (code === TOO_LONG) this.#tooLong = Math.min(this.#tooLong, this.#longest);
     const opened = this.#state === 'open';
     this.#detach();
     this.#outbox.hold();
     this.#state = 'reconnecting';
-    this.#next = { code, delay: jittered(Math.min(LONGEST_DELAY, FIRST_DELAY * 2 ** this.#failures++)) };
-    if (opened) this.#retry.start(this.#next.delay, () => this.#open());
+    this.#next = { code, delay: this.#nextDelay(), ...(error && { error }) };
+    if (opened) this.#retry.start(this.#next.delay, () => this.#reopen());
     else this.#explain(this.#next);
     this.emit('reconnecting', this.#next);
+  }
+
+  #nextDelay() {
+    return jittered(Math.min(LONGEST_DELAY, FIRST_DELAY * 2 ** this.#failures++));
+  }
+
+  /** With a token that has expired there is no coming back: wait until there is another one. */
+  async #reopen() {
+    const next = this.#next;
+    if (this.#expired === undefined || !next || typeof this.#token !== 'function') return this.#open();
+    const token = await Promise.resolve().then(this.#token).catch(() => this.#expired);
+    if (next !== this.#next || this.#socket) return;
+    if (token !== this.#expired) this.#open();
+    else this.#retry.start(this.#nextDelay(), () => this.#reopen());
   }
 
   /** The server may have refused the socket, which is no network failure: ask before the next attempt. @param {Retry} next */
@@ -274,7 +337,7 @@ export class SignalingClient extends Emitter {
       this.#next = { ...next, delay: Math.max(delay, next.delay), error };
       this.emit('reconnecting', this.#next);
     }
-    this.#retry.start(this.#next.delay, () => this.#open());
+    this.#retry.start(this.#next.delay, () => this.#reopen());
   }
 
   /** @param {number} code @param {CallError | undefined} error */
@@ -296,6 +359,7 @@ export class SignalingClient extends Emitter {
 
   #detach() {
     this.#welcome.stop();
+    this.#stable.stop();
     this.#heartbeat.stop();
     this.#peerConnection = this.#lastError = undefined;
     const socket = this.#socket;

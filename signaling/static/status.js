@@ -16,8 +16,11 @@
  * @property {import('./signaling.js').Retry} [retry] while that is `reconnecting`
  * @property {'direct' | 'relay'} [path] `connected`: how, as soon as it is known
  * @property {'left' | 'lost'} [reason] `waiting`: how the peer went, if it had been there
+ * @property {'no-answer' | 'no-path'} [problem] `connecting`, after a while: what is likely in the way. `no-answer`: the peer
+ *   is in the room and says nothing. `no-path`: the two talk, and no media finds its way
  * @property {number} [code] `ended`: the close code, if the server ended it
- * @property {import('./errors.js').CallError} [error] `ended`: what the server said; without both, it was a hang-up
+ * @property {import('./errors.js').CallError} [error] `ended`: what the server said; without both, it was a hang-up.
+ *   `connected`: why the server is gone for good, while the call goes on without it
  */
 
 /**

@@ -1,5 +1,6 @@
 """The page where the server asks for tokens: a link brings one along, and nobody gets to see it."""
 
+import signal
 import time
 
 import jwt
@@ -7,6 +8,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.driver import Server
+from tests.waiting import wait_until
 
 SECRET = "the secret that the app and this server share"
 
@@ -59,6 +61,29 @@ def test_who_is_not_let_in_is_told_what_to_do_and_a_fresh_link_does(alice, names
     alice.page.wait_for_url(f"{alice.url}/?me={names[0]}&peer={names[1]}")
     alice.join()
     alice.reads(f"Waiting for {names[1]}")
+
+
+def test_a_call_outlives_its_token_and_the_server_and_a_fresh_link_brings_it_back(alice, bob, names, certificate):
+    """The server restarts after the tokens' end. The pictures go on, the page says what to do, and it is enough."""
+    me, peer = names
+    with Server(certificate, SIGNALING_JWT_KEY=SECRET, SIGNALING_JWT_LEEWAY=0) as server:
+        alice.url = bob.url = server.url
+        soon = time.time() + 40
+        follow(alice, me, peer, exp=soon)
+        follow(bob, peer, me, exp=soon)
+        alice.is_in_a_call_with(peer)
+        bob.is_in_a_call_with(me)
+        wait_until(lambda: time.time() > soon, patience=60)
+        server.signal(signal.SIGHUP)
+        for caller in (alice, bob):
+            caller.reads("Your link has expired: open a fresh one in this tab")
+            caller.sees_live_video()
+        for caller, one, other in ((alice, me, peer), (bob, peer, me)):
+            caller.page.evaluate("(url) => { location.href = url; }", link(caller, one, other))
+        for caller, other in ((alice, peer), (bob, me)):
+            caller.until("() => !document.querySelector('#status').innerText.includes('expired')")
+            caller.is_in_a_call_with(other)
+            assert caller.page.evaluate("() => window.connections.length") == 1
 
 
 def test_the_check_says_that_a_token_is_missing(alice):

@@ -3,7 +3,7 @@ import { beforeEach, mock, test } from 'node:test';
 import { Call } from '../../signaling/static/call.js';
 import { network } from '../../signaling/static/network.js';
 import { SignalingClient } from '../../signaling/static/signaling.js';
-import { FakeConnection, FakeSocket, FakeStream, record, settled } from './doubles.js';
+import { FakeConnection, FakeSocket, FakeStream, record, server, settled } from './doubles.js';
 
 let media, call, socket, statuses, errors;
 
@@ -200,7 +200,9 @@ test('when nothing connects in time, joining again starts over, until something 
   mock.timers.tick(15_000);
   assert.equal(sent('join').length, 2);
   socket.says({ type: 'pong' });
-  mock.timers.tick(15_000);
+  mock.timers.tick(29_999);
+  assert.equal(sent('join').length, 2, 'each time it waits twice as long');
+  mock.timers.tick(1);
   assert.equal(sent('join').length, 3);
   await connected('joined');
   socket.says({ type: 'pong' });
@@ -359,6 +361,7 @@ test('after coming back, whoever asks for or offers something else is followed',
     { type: 'offer', sdp: 'of a stranger' },
   ]) {
     await connected('ready');
+    mock.timers.tick(10_000);
     const first = connection();
     returns({ type: 'joined' }, fromPeer(said));
     await settled();
@@ -506,4 +509,170 @@ test('a connection that was replaced ends the call and says why', async () => {
   socket.drops(4001);
   assert.deepEqual(status(), { state: 'ended', code: 4001, error: { code: 'replaced', message: 'Elsewhere' } });
   assert.ok(connection().closed);
+});
+
+test('a call is joined once; the next one is a new Call', async () => {
+  await connected('ready');
+  call.join('alice', 'carol');
+  call.join('alice', 'bob');
+  assert.deepEqual(errors.map(({ code }) => code), ['already-joined', 'already-joined']);
+  assert.equal(call.status.peer, 'bob');
+  assert.equal(sent('join').length, 1);
+
+  socket.says({ type: 'error', code: 'replaced', message: '' });
+  socket.drops(4001);
+  assert.equal(status().state, 'ended');
+  call.join('alice', 'bob');
+  assert.equal(errors.at(-1).code, 'call-ended');
+  assert.equal(FakeSocket.made.length, 1);
+  call.hangUp();
+  call.hangUp();
+  assert.equal(status().code, 4001);
+});
+
+test('who is asked for a token, or for servers, may reject with nothing', async () => {
+  call.hangUp();
+  calls({ media, iceServers: () => Promise.reject() }, { token: () => Promise.reject() });
+  await settled();
+  mock.timers.tick(500);
+  assert.deepEqual(errors.map(({ code }) => code), ['token-failed']);
+  call.hangUp();
+  calls({ media, iceServers: () => Promise.reject() });
+  socket.says({ type: 'joined' });
+  await settled();
+  assert.deepEqual(errors.map(({ code }) => code), ['ice-servers-failed']);
+  assert.ok(errors[0].message);
+});
+
+for (const [heard, problem] of [[false, 'no-answer'], [true, 'no-path']]) {
+  test(`after 15 seconds without a connection the status says ${problem}`, async () => {
+    socket.says({ type: 'joined' });
+    mock.timers.tick(5_000);
+    if (heard) socket.says(fromPeer({ type: 'offer', sdp: 'first', session: 's' }));
+    await settled();
+    mock.timers.tick(9_999);
+    assert.deepEqual(status(), { state: 'connecting' });
+    mock.timers.tick(1);
+    assert.deepEqual(status(), { state: 'connecting', problem });
+    socket.says({ type: 'bye', reason: 'left' });
+    assert.deepEqual(status(), { state: 'waiting', reason: 'left' });
+  });
+}
+
+test('a description that the server refused as too long is replaced by that of a fresh connection', async () => {
+  await connected('ready');
+  socket.says({ type: 'pong' });
+  const [first, name] = [connection(), session()];
+  first.padding = 'x'.repeat(70_000);
+  call.addTrack(new FakeStream('', 'video').tracks[0]);
+  await settled();
+  socket.drops(1009);
+  mock.timers.tick(500);
+  socket = FakeSocket.last;
+  socket.opens();
+  socket.says({ type: 'created' }, { type: 'ready' }, fromPeer({ type: 'resumed', session: name }));
+  await settled();
+  assert.deepEqual(errors.map(({ code }) => code), ['message-too-long']);
+  assert.ok(first.closed);
+  assert.equal(sent('join').length, 2);
+  socket.says({ type: 'ready' });
+  await settled();
+  assert.deepEqual(descriptions(), ['offer of 2']);
+});
+
+test('credentials that end soon are replaced by fresh ones before they are used', async () => {
+  const until = (seconds) => [{ urls: 'turn:host', username: `${Math.round(Date.now() / 1000) + seconds}:a`, credential: 'b' }];
+  const [good, old, fresh] = [until(300), until(30), until(600)];
+  for (const [given, used] of [[good, good], [old, fresh], [until(-300), fresh], [[{ urls: 'stun:host' }], [{ urls: 'stun:host' }]]]) {
+    server.asked = undefined;
+    server.iceServers = fresh;
+    call.hangUp();
+    calls({ media }, { token: async () => 'good' });
+    await settled();
+    socket.says({ type: 'joined', iceServers: given });
+    await settled();
+    assert.deepEqual(connection().configuration, { iceServers: used });
+    assert.deepEqual(server.asked, used === fresh ? ['https://host/ice-servers', { Authorization: 'Bearer good' }] : undefined);
+  }
+  server.iceServers = null;
+  call.hangUp();
+  calls({ media });
+  socket.says({ type: 'joined', iceServers: old });
+  await settled();
+  assert.deepEqual(connection().configuration, { iceServers: old }, 'old ones are better than none');
+  assert.equal(errors[0].code, 'ice-servers-failed');
+});
+
+const EXPIRED = { code: 'unauthorized', message: 'Unauthorized: the token has expired' };
+
+/** Drops the socket, and is not let in again. */
+async function expires() {
+  await settled();
+  socket.drops(1012);
+  mock.timers.tick(500);
+  socket = FakeSocket.last;
+  socket.opens();
+  await settled();
+  socket.says({ type: 'error', ...EXPIRED });
+  socket.drops(4003);
+}
+
+test('a call that flows when its token has expired goes on, and comes back with a fresh one', async () => {
+  const tokens = ['old'];
+  call.hangUp();
+  calls({ media, iceServers: [] }, { token: () => tokens.at(-1) });
+  await settled();
+  await connected('joined');
+  await expires();
+  const { state, signaling, retry } = call.status;
+  assert.deepEqual([state, signaling, retry.error], ['connected', 'reconnecting', EXPIRED]);
+  const attempts = FakeSocket.made.length;
+  for (let round = 0; round < 20; round++) {
+    mock.timers.tick(30_000);
+    await settled();
+  }
+  assert.equal(FakeSocket.made.length, attempts, 'the same token is not shown again');
+  assert.equal(status().state, 'connected');
+  tokens.push('fresh');
+  mock.timers.tick(30_000);
+  await settled();
+  FakeSocket.last.opens();
+  await settled();
+  assert.equal(sent('join').at(-1).token, 'fresh');
+  FakeSocket.last.says({ type: 'created' });
+  assert.deepEqual(status(), { state: 'connected' });
+});
+
+test('with a token that stays what it is the call goes on without the server, until nothing flows', async () => {
+  call.hangUp();
+  calls({ media, iceServers: [] }, { token: 'old' });
+  await settled();
+  await connected('joined');
+  await expires();
+  assert.deepEqual(status(), { state: 'connected', error: EXPIRED });
+  assert.equal(call.status.signaling, 'closed');
+  connection().turns('disconnected');
+  mock.timers.tick(20_000);
+  assert.deepEqual(status(), { state: 'ended', code: 4003, error: EXPIRED });
+  assert.ok(connection().closed);
+});
+
+test('a call that does not flow ends with its token', async () => {
+  call.hangUp();
+  calls({ media, iceServers: [] }, { token: 'old' });
+  await settled();
+  socket.says({ type: 'created' });
+  await expires();
+  assert.deepEqual(status(), { state: 'ended', code: 4003, error: EXPIRED });
+});
+
+test('who was never let in is refused for good, with a function too', async () => {
+  call.hangUp();
+  calls({ media, iceServers: [] }, { token: () => 'wrong' });
+  await settled();
+  socket.says({ type: 'error', ...EXPIRED });
+  socket.drops(4003);
+  assert.equal(status().state, 'ended');
+  mock.timers.tick(60_000);
+  assert.equal(FakeSocket.made.length, 1 + 1);
 });

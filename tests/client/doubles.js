@@ -1,8 +1,12 @@
 /** Stand-ins for a browser's socket and peer connection: they do as the test tells them, and note what they are told. */
 
 /** What the server says of a WebSocket that it refused; a rejection of `fetch` by default, as with a network that is down. */
-export const server = { rejection: null };
-globalThis.fetch = async (url, { method }) => {
+export const server = { rejection: null, iceServers: null };
+globalThis.fetch = async (url, { method, headers }) => {
+  if (server.iceServers && String(url).endsWith('/ice-servers')) {
+    server.asked = [String(url), headers];
+    return { ok: true, json: async () => ({ iceServers: server.iceServers }) };
+  }
   server.asked = [method, String(url)];
   if (!server.rejection) throw new TypeError('Failed to fetch');
   return { ok: false, json: async () => server.rejection };
@@ -60,8 +64,9 @@ export class FakeTrack extends EventTarget {
   }
 }
 
-export class FakeStream {
+export class FakeStream extends EventTarget {
   constructor(id, ...kinds) {
+    super();
     this.id = id;
     this.tracks = kinds.map((kind) => new FakeTrack(kind));
   }
@@ -70,6 +75,19 @@ export class FakeStream {
     return this.tracks;
   }
 }
+
+/** The streams that the client makes itself. */
+globalThis.MediaStream = class extends FakeStream {
+  static made = 0;
+
+  constructor() {
+    super(`made ${++globalThis.MediaStream.made}`);
+  }
+
+  addTrack(track) {
+    this.tracks.push(track);
+  }
+};
 
 class FakeChannel {
   readyState = 'connecting';
@@ -101,7 +119,7 @@ export class FakeConnection {
   localDescription = null;
   closed = false;
   log = [];
-  senders = [];
+  transceivers = [];
   stats = new Map();
   #rolledBack = false;
 
@@ -133,19 +151,41 @@ export class FakeConnection {
   }
 
   addTrack(track, stream) {
+    const connection = this;
     const replaceTrack = async (other) => {
       if (this.closed) throw new Error('The connection is closed');
+      if (other?.broken) throw new Error('The track cannot be encoded');
       sender.track = other;
     };
     const sender = { track, stream, replaceTrack };
-    this.senders.push(sender);
+    let direction = 'sendrecv';
+    this.transceivers.push({
+      sender,
+      get direction() {
+        return direction;
+      },
+      set direction(other) {
+        if (other !== direction) connection.needsNegotiation();
+        direction = other;
+      },
+    });
     this.needsNegotiation();
     return sender;
   }
 
+  getTransceivers() {
+    return this.transceivers;
+  }
+
+  /** Those that are meant to send. */
+  get senders() {
+    return this.transceivers.filter(({ direction }) => direction === 'sendrecv').map(({ sender }) => sender);
+  }
+
+  /** As a browser does it: the transceiver stays, and receives. */
   removeTrack(sender) {
-    this.senders = this.senders.filter((other) => other !== sender);
-    this.needsNegotiation();
+    sender.track = null;
+    this.transceivers.find((transceiver) => transceiver.sender === sender).direction = 'recvonly';
   }
 
   restartIce() {
@@ -168,7 +208,7 @@ export class FakeConnection {
 
   async setLocalDescription() {
     const type = this.signalingState === 'have-remote-offer' ? 'answer' : 'offer';
-    this.localDescription = { type, sdp: `${type} of ${this.number}` };
+    this.localDescription = { type, sdp: `${type} of ${this.number}${this.padding ?? ''}` };
     this.log.push(`local ${type}`);
     // An answer brings along what was to be offered, unless that is more than what it answers to has room for.
     this.needs = type === 'answer' && this.#rolledBack;

@@ -21,7 +21,7 @@ async function calls(role = 'joined', options = { media }) {
     iceServers: [],
     ...options,
   });
-  events = record(call, 'media', 'screen', 'sharing', 'channel', 'message');
+  events = record(call, 'media', 'screen', 'sharing', 'channel', 'message', 'error');
   call.join('alice', 'bob');
   socket = FakeSocket.last;
   socket.opens();
@@ -62,7 +62,7 @@ test('another track takes the place of one, is taken out, and is remembered', as
   assert.deepEqual(sends(), [[microphone, 'camera'], [null, 'camera']]);
   socket.says({ type: 'joined' });
   await settled();
-  assert.deepEqual(sends(), [[microphone, 'camera'], [null, 'camera']]);
+  assert.deepEqual(sends(), [[microphone, 'camera']]);
   await call.replaceTrack(camera, camera);
   assert.deepEqual(sends(), [[microphone, 'camera'], [camera, 'camera']]);
   call.removeTrack(camera);
@@ -80,12 +80,103 @@ test('the camera is changed while nobody is there to see it', async () => {
   assert.equal(sends()[1][0], other);
 });
 
-test('a track that nobody sends is nothing to replace or remove', async () => {
+const track = (kind = 'video') => new FakeStream('', kind).tracks[0];
+const codes = () => events.filter(({ type }) => type === 'error').map(({ code }) => code);
+
+test('a camera that stops and starts again and again is known by any track that was in its place', async () => {
   await calls();
-  const stray = new FakeStream('', 'video').tracks[0];
-  await call.replaceTrack(stray, null);
-  call.removeTrack(stray);
-  assert.equal(sends().length, 2);
+  let [, before] = media.tracks;
+  for (let round = 0; round < 5; round++) {
+    const next = track();
+    assert.equal(await call.replaceTrack(before, null), true);
+    assert.equal(sends()[1][0], null);
+    assert.equal(await call.replaceTrack(before, next), true);
+    assert.equal(sends()[1][0], next);
+    before = next;
+  }
+  assert.equal(await call.replaceTrack(media.tracks[1], null), true, 'the first one names it too');
+  assert.equal(sends()[1][0], null);
+  assert.equal(connection().transceivers.length, 2);
+});
+
+test('what is taken out and put in again takes the same place in the description', async () => {
+  await calls();
+  for (let round = 0; round < 5; round++) {
+    assert.equal(call.shareScreen(new FakeStream('', 'video', 'audio')), true);
+    assert.equal(sends().length, 4);
+    call.stopSharing();
+    const camera = track();
+    assert.equal(call.addTrack(camera), true);
+    assert.equal(sends().length, 3);
+    assert.equal(call.removeTrack(camera), true);
+    assert.equal(sends().length, 2);
+  }
+  assert.equal(connection().transceivers.length, 5);
+});
+
+test('a track that cannot be sent is an error with a code, and nothing is kept of it', async () => {
+  await calls();
+  const [microphone, camera] = media.tracks;
+  const ended = track();
+  ended.readyState = 'ended';
+  const outcomes = [
+    await call.replaceTrack(track(), track()),
+    await call.replaceTrack(track(), null),
+    await call.replaceTrack(camera, track('audio')),
+    await call.replaceTrack(camera, ended),
+    await call.replaceTrack(camera, microphone),
+    call.addTrack(microphone),
+    call.removeTrack(track()),
+    call.addTrack(camera),
+    call.addTrack(ended),
+    call.shareScreen(new FakeStream('')),
+  ];
+  assert.deepEqual(outcomes, outcomes.map(() => false));
+  assert.deepEqual(codes(), [
+    'unknown-track', 'unknown-track', 'wrong-kind', 'track-ended', 'wrong-kind', 'already-sent',
+    'unknown-track', 'already-sent', 'track-ended', 'track-ended',
+  ]);
+  socket.says({ type: 'joined' });
+  await settled();
+  assert.deepEqual(sends(), [[microphone, 'camera'], [camera, 'camera']]);
+});
+
+test('a track that the browser cannot encode leaves the one before in its place', async () => {
+  await calls();
+  const [microphone, camera] = media.tracks;
+  const broken = Object.assign(track(), { broken: true });
+  assert.equal(await call.replaceTrack(camera, broken), false);
+  assert.deepEqual(codes(), ['replace-failed']);
+  socket.says({ type: 'joined' });
+  assert.deepEqual(sends(), [[microphone, 'camera'], [camera, 'camera']]);
+});
+
+test('a track that ends is taken out and told, and another one may take its place', async () => {
+  await calls();
+  call.shareScreen(new FakeStream('', 'video'));
+  const [microphone, camera] = media.tracks;
+  camera.ends();
+  assert.deepEqual(codes(), ['track-ended']);
+  call.stopSharing();
+  assert.deepEqual(sends(), [[microphone, 'camera']]);
+  const other = track();
+  assert.equal(await call.replaceTrack(camera, other), true);
+  assert.deepEqual(sends(), [[microphone, 'camera'], [other, 'camera']]);
+  camera.ends();
+  assert.deepEqual(codes(), ['track-ended']);
+});
+
+test('after the call nothing is sent, and whoever asks for it is told', async () => {
+  await calls();
+  call.hangUp();
+  const outcomes = [
+    await call.replaceTrack(media.tracks[0], null),
+    call.addTrack(track()),
+    call.removeTrack(media.tracks[0]),
+    call.shareScreen(new FakeStream('', 'video')),
+  ];
+  assert.deepEqual(outcomes, [false, false, false, false]);
+  assert.deepEqual(codes(), Array(4).fill('call-ended'));
 });
 
 test('a screen is sent as a stream of its own, named in the offer, and taken out when it ends', async () => {
@@ -94,8 +185,8 @@ test('a screen is sent as a stream of its own, named in the offer, and taken out
   const screen = new FakeStream('screen', 'video', 'audio');
   call.shareScreen(screen);
   await settled();
-  assert.deepEqual(sends().slice(2), [[screen.tracks[0], 'screen'], [screen.tracks[1], 'screen']]);
-  assert.equal(told().at(-1).screen, 'screen');
+  const { screen: id } = told().at(-1);
+  assert.deepEqual(sends().slice(2), [[screen.tracks[0], id], [screen.tracks[1], id]]);
   await says({ type: 'answer', sdp: 'yes' });
 
   screen.tracks[1].ends();
@@ -115,7 +206,7 @@ test('of two screens the second takes the place of the first, whose end then cha
   call.shareScreen(second);
   first.tracks[0].ends();
   assert.ok(call.sharing);
-  assert.deepEqual(sends().slice(2), [[second.tracks[0], '2']]);
+  assert.deepEqual(sends().slice(2).map(([track]) => track), [second.tracks[0]]);
 });
 
 test("the peer's stream that it names as its screen is its screen, in whatever order they come", async () => {
@@ -142,10 +233,10 @@ test('a stream whose last track was taken out is gone', async () => {
   const camera = new FakeStream('1', 'audio', 'video');
   arrives(camera);
   camera.tracks.pop();
-  camera.onremovetrack();
+  camera.dispatchEvent(new Event('removetrack'));
   assert.equal(events.length, 1);
   camera.tracks.pop();
-  camera.onremovetrack();
+  camera.dispatchEvent(new Event('removetrack'));
   assert.deepEqual(events.at(-1), { type: 'media' });
 });
 

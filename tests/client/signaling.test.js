@@ -131,7 +131,7 @@ test('any other sentence of such a server is an error of its own', () => {
   assert.deepEqual(events.at(-1), { type: 'error', code: 'unknown', message: 'Out of order' });
 });
 
-test('attempts get rarer, up to half a minute, never all clients at once, and start afresh once joined', async () => {
+test('attempts get rarer, up to half a minute, never all clients at once, and start afresh after a while in the room', async () => {
   mock.method(Math, 'random', () => 0.5);
   joined().drops(1006);
   for (let attempt = 1; attempt < 9; attempt++) {
@@ -139,12 +139,15 @@ test('attempts get rarer, up to half a minute, never all clients at once, and st
     FakeSocket.last.drops(1006);
     await settled();
   }
-  mock.timers.tick(30_000);
-  FakeSocket.last.opens();
-  FakeSocket.last.says({ type: 'created' });
-  FakeSocket.last.drops(1006);
+  for (const seconds of [9, 10]) {
+    mock.timers.tick(30_000);
+    FakeSocket.last.opens();
+    FakeSocket.last.says({ type: 'created' });
+    mock.timers.tick(seconds * 1_000);
+    FakeSocket.last.drops(1006);
+  }
   const delays = events.filter(({ type }) => type === 'reconnecting').map(({ delay }) => delay);
-  assert.deepEqual(delays, [375, 750, 1500, 3000, 6000, 12000, 22500, 22500, 22500, 375]);
+  assert.deepEqual(delays, [375, 750, 1500, 3000, 6000, 12000, 22500, 22500, 22500, 22500, 375]);
   mock.restoreAll();
 });
 
@@ -450,4 +453,51 @@ test('a socket that was open and drops was not refused', async () => {
   joined().drops(1006);
   await settled();
   assert.equal(server.asked, undefined);
+});
+
+test('what the server refused as too long is told, and never sent again', () => {
+  const socket = joined();
+  const data = 'x'.repeat(70_000);
+  assert.equal(client.send(data), true);
+  socket.drops(1009);
+  assert.equal(client.send(data), true);
+  assert.equal(client.send('short'), true);
+  returns('joined');
+  assert.equal(events.at(-2).code, 'message-too-long');
+  assert.deepEqual(asked().slice(1), [{ type: 'message', data: 'short' }]);
+  assert.equal(client.send(data), false);
+  assert.equal(client.send('shorter'), true);
+});
+
+test('a machine that says that it is offline is believed after two seconds', () => {
+  const socket = joined();
+  socket.says({ type: 'pong' });
+  network.emit('offline');
+  mock.timers.tick(1_999);
+  assert.equal(client.state, 'open');
+  mock.timers.tick(1);
+  assert.equal(client.state, 'reconnecting');
+
+  returns('joined');
+  FakeSocket.last.says({ type: 'pong' });
+  network.emit('offline');
+  FakeSocket.last.says({ type: 'pong' });
+  mock.timers.tick(2_000);
+  assert.equal(client.state, 'open', 'it was mistaken');
+});
+
+test('a page that goes says goodbye, and one that comes back joins again', () => {
+  const socket = joined();
+  network.emit('leave');
+  assert.equal(asked().at(-1).type, 'bye');
+  // The browser closes the socket of a page that it keeps.
+  socket.drops(1001);
+  network.emit('wake');
+  FakeSocket.last.opens();
+  assert.deepEqual(asked().map(({ type }) => type), ['join']);
+});
+
+test('an error of the socket is somebody\'s', () => {
+  client.connect();
+  assert.equal(typeof FakeSocket.last.onerror, 'function');
 });

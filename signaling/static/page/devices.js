@@ -3,6 +3,8 @@
  *
  * Event: `speaker` (the id of the output device) whenever another one is chosen.
  */
+import { notice } from './notice.js';
+
 const MEMORY = 'devices';
 const LISTS = { video: 'videoinput', audio: 'audioinput', speaker: 'audiooutput' };
 
@@ -79,7 +81,11 @@ export class Devices extends EventTarget {
 /** Three short notes on the chosen speaker. */
 async function chime(speaker) {
   const context = new AudioContext();
-  if (speaker && context.setSinkId) await context.setSinkId(speaker);
+  try {
+    if (speaker) await context.setSinkId?.(speaker);
+  } catch {
+    notice('The chosen speaker cannot be used. You hear another one.');
+  }
   const volume = new GainNode(context, { gain: 0 });
   volume.connect(context.destination);
   const tone = new OscillatorNode(context, { type: 'sine' });

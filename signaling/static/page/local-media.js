@@ -133,19 +133,20 @@ export class LocalMedia extends EventTarget {
   }
 }
 
-/** Ask for both in one question, and for each alone when that fails for one of them. */
+/**
+ * Ask for both in one question, and for each alone when that fails for one of them. A chosen device that is not there today
+ * gives way to any other one of its kind.
+ */
 async function request(devices) {
   const kinds = Object.keys(devices);
   try {
     // Browsers hide the devices from pages that did not come over a secure connection.
     if (!navigator.mediaDevices) throw new DOMException('this page did not come over https', 'SecurityError');
     const stream = await navigator.mediaDevices.getUserMedia(
-      Object.fromEntries(kinds.map((kind) => [kind, devices[kind] ? { deviceId: { exact: devices[kind] } } : true])),
+      Object.fromEntries(kinds.map((kind) => [kind, devices[kind] ? { deviceId: { ideal: devices[kind] } } : true])),
     );
     return Object.fromEntries(stream.getTracks().map((track) => [track.kind, track]));
   } catch (error) {
-    // The device that was chosen is not there today; any other one will do.
-    if (error.name === 'OverconstrainedError') return request(Object.fromEntries(kinds.map((kind) => [kind, ''])));
     if (kinds.length > 1 && !(error.name === 'NotAllowedError' && (await undecided()))) {
       return { ...(await request({ audio: devices.audio })), ...(await request({ video: devices.video })) };
     }

@@ -9,6 +9,8 @@ export class ScreenShare {
   #call = null;
   /** @type {MediaStream | null} */
   #stream = null;
+  /** Whether the browser asks which screen: a second question would be answered by a second capture. */
+  #asking = false;
 
   constructor() {
     // Phones have no such thing.
@@ -30,18 +32,22 @@ export class ScreenShare {
   }
 
   async #begin() {
+    if (this.#asking) return;
     const call = this.#call;
     let stream;
+    this.#asking = true;
     try {
       stream = await navigator.mediaDevices.getDisplayMedia({ video: true, audio: true });
     } catch (error) {
       // Who closes the browser's choice of screens has changed their mind, and knows.
       if (error.name !== 'NotAllowedError') notice(`The screen cannot be shared: ${error.message}`);
       return;
+    } finally {
+      this.#asking = false;
     }
-    if (call !== this.#call || !call) return close(stream);
+    // The call may be over by now, or the browser's own button was quicker.
+    if (!call || call !== this.#call || !call.shareScreen(stream)) return close(stream);
     this.#stream = stream;
-    call.shareScreen(stream);
     this.#show();
   }
 

@@ -1,4 +1,5 @@
 /** What is to be seen and heard of the two: the peer's picture or screen, oneself in the corner, and who is absent. */
+import { notice } from './notice.js';
 import { describePeerDevices } from './words.js';
 
 const EVERYTHING = { audio: true, video: true };
@@ -47,14 +48,14 @@ export class Stage {
     if (stream) stream.onaddtrack = stream.onremovetrack = () => this.#arrange();
     else this.#on = EVERYTHING;
     this.#remote.srcObject = stream;
-    if (stream) this.#play();
-    else this.#unblock.hidden = true;
+    this.#play();
     this.#arrange();
   }
 
   /** @param {MediaStream | null} stream */
   showScreen(stream) {
     this.#screen.srcObject = stream;
+    this.#play();
     this.#arrange();
   }
 
@@ -71,7 +72,11 @@ export class Stage {
 
   /** @param {string} device the id of the speaker */
   async playOn(device) {
-    await Promise.all([this.#remote, this.#screen].map((element) => element.setSinkId?.(device)));
+    try {
+      await Promise.all([this.#remote, this.#screen].map((element) => element.setSinkId?.(device)));
+    } catch {
+      notice('The chosen speaker cannot be used. You hear the call on another one.');
+    }
   }
 
   #arrange() {
@@ -87,11 +92,8 @@ export class Stage {
 
   /** A page that has neither microphone nor a click yet may not make a sound before it is asked to. */
   async #play() {
-    try {
-      await this.#remote.play();
-      this.#unblock.hidden = true;
-    } catch (error) {
-      this.#unblock.hidden = error.name !== 'NotAllowedError';
-    }
+    const playing = [this.#remote, this.#screen].filter(({ srcObject }) => srcObject).map((element) => element.play());
+    const outcomes = await Promise.allSettled(playing);
+    this.#unblock.hidden = !outcomes.some(({ reason }) => reason?.name === 'NotAllowedError');
   }
 }

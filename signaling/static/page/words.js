@@ -9,6 +9,13 @@ const ERRORS = {
   'origin-refused':
     'The server refuses this page. Its operator must list the address of the page in SIGNALING_ALLOWED_ORIGINS; '
     + 'a proxy must pass the Host header on with its port',
+  'message-too-long': 'That was more than the server takes in one message',
+  'track-ended': 'Your camera, microphone or screen has stopped',
+  'replace-failed': 'The browser cannot send this camera or microphone',
+  'negotiation-failed': 'The connection could not be changed, trying again',
+  'ice-servers-failed': 'The server does not tell its relays',
+  'token-failed': 'There is no token for the server at the moment, trying again',
+  'buffer-full': 'Too much waits for the connection: some of it is lost',
   'server-full': 'The server is full',
   'address-limited': 'Too many connections come from your network',
   'restarting': 'The server is restarting',
@@ -25,12 +32,19 @@ const DROPPED = {
   1013: 'The server cannot take you at the moment, trying again shortly',
 };
 
+const PROBLEMS = {
+  'no-answer': (peer) => `Still connecting: the page of ${peer} does not answer. Ask ${peer} to look at it, or to reload it`,
+  'no-path': (peer) =>
+    `Still connecting: a firewall or a VPN between you and ${peer} may block the call. `
+    + 'Try another network; the operator can add a relay (TURN)',
+};
+
 const PATHS = { direct: ', connected directly', relay: ', connected by relay' };
 
 const THINGS = { audio: 'microphone', video: 'camera' };
 
 /** @param {import('../status.js').Status} status */
-export function describeStatus({ state, peer, signaling, reason, path, retry, code, error }) {
+export function describeStatus({ state, peer, signaling, reason, path, problem, retry, code, error }) {
   switch (state) {
     case 'joining':
       if (!retry) return 'Connecting to the server';
@@ -40,9 +54,9 @@ export function describeStatus({ state, peer, signaling, reason, path, retry, co
       if (reason === 'lost') return `${peer} lost the connection. Waiting for ${peer} to come back`;
       return `Waiting for ${peer}`;
     case 'connecting':
-      return `Connecting to ${peer}`;
+      return problem ? PROBLEMS[problem](peer) : `Connecting to ${peer}`;
     case 'connected':
-      return `In a call with ${peer}${PATHS[path] ?? ''}`;
+      return `In a call with ${peer}${PATHS[path] ?? ''}${expired(error ?? retry?.error)}`;
     case 'reconnecting':
       if (signaling === 'open') return `The connection to ${peer} is interrupted, reconnecting`;
       return (retry && describeDrop(retry)) ?? 'No connection to the server, reconnecting';
@@ -52,6 +66,11 @@ export function describeStatus({ state, peer, signaling, reason, path, retry, co
       if (error) return describeError(error);
       return code ? CLOSED[code] ?? 'Disconnected from the server' : 'You hung up';
   }
+}
+
+/** @param {{code: string} | undefined} error */
+function expired(error) {
+  return error?.code === 'unauthorized' ? '. Your link has expired: open a fresh one in this tab, or an interruption ends the call' : '';
 }
 
 /** @param {import('../signaling.js').Retry} retry */

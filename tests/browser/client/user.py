@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-PATIENCE = 30  # seconds
+PATIENCE = 60  # seconds
 
 PAGE = """
 <!doctype html>
