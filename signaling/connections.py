@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import time
 import weakref
+from collections.abc import Callable
+from typing import Any
 
 import gevent
 
@@ -94,10 +96,7 @@ class Connections:
             self._restart(connection)
 
     def _restart(self, connection: Connection) -> None:
-        try:
-            connection.close(CloseCode.SERVICE_RESTART, "The server is restarting")
-        except Exception as error:
-            turn.end(connection, error)
+        _try(connection, connection.close, CloseCode.SERVICE_RESTART, "The server is restarting")
 
     def _beat(self) -> None:
         while True:
@@ -120,7 +119,7 @@ class Connections:
         for connection in _due(self._pinged, now):
             del self._pinged[connection]
             if not connection.heard:
-                connection.close(CloseCode.PING_TIMEOUT, "No answer to a ping")
+                _try(connection, connection.close, CloseCode.PING_TIMEOUT, "No answer to a ping")
         for connection in _due(self._open, now):
             del self._open[connection]
             self._open[connection] = now + self._interval
@@ -130,8 +129,8 @@ class Connections:
             if connection.heard or connection not in self._pinged:
                 self._pinged.pop(connection, None)
                 connection.heard = False
-                connection.ping()
                 self._pinged[connection] = now + self._timeout
+                _try(connection, connection.ping)
 
     def _tidy(self, _: float) -> None:
         count = len(self._open)
@@ -139,6 +138,14 @@ class Connections:
             self._peak = count
             memory.give_back()
         self._lately = count
+
+
+def _try(connection: Connection, action: Callable[..., None], *given: Any) -> None:
+    """Do something with one connection; an error ends it, and nothing else."""
+    try:
+        action(*given)
+    except Exception as error:
+        turn.end(connection, error)
 
 
 def _due(queue: dict[Connection, float], now: float) -> list[Connection]:

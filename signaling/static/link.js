@@ -2,7 +2,8 @@
  * What there is between the two users at present: who is in the room, and the {@link Negotiation} that both hold an end
  * of.
  *
- * The server says who starts: `ready` means make the offer, `joined` means wait for it. When there is something from
+ * The server says who starts: `ready` means make the offer, `joined` means wait for it. After a break between two hosts
+ * both hear `ready`. When there is something from
  * before, the one told `ready` first asks the other whether it still holds the same session. If so, it goes on as it
  * was; if not, or if the peer cannot be asked, it is negotiated anew. What was connected outlives the absence of either
  * side from the room for as long as it stays connected, and a while longer.
@@ -154,9 +155,15 @@ export class Link extends Emitter {
     }
   }
 
-  /** An offer of another session is the first of a new one, but to the side whose own such offer is on its way. */
+  /**
+   * An offer of another session is the first of a new one. Where both were told to make the offer, which happens after a
+   * break between two hosts, the session with the greater name is the one that both take.
+   */
   #offered(offer, { same, other }) {
-    if (other && this.#role === 'offers') return;
+    if (other && this.#role === 'offers') {
+      if (offer.session < this.negotiation.session) return;
+      this.#role = 'answers';
+    }
     if (this.#unsettled) this.#settle(same);
     else if (other) this.#begin();
     this.negotiation?.receive(offer);

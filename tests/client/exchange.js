@@ -49,6 +49,11 @@ export class Exchange {
     for (const socket of [...this.#sockets]) this.#end(socket, 1012);
   }
 
+  /** Two hosts lost sight of each other for a moment: both are told to start over. */
+  breaks() {
+    for (const socket of this.#room.values()) if (this.#peerOf(socket)) this.#tell(socket, { type: 'ready' });
+  }
+
   #end(socket, code) {
     this.#sockets.delete(socket);
     socket.readyState = 3;

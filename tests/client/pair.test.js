@@ -60,6 +60,7 @@ const EVENTS = {
   "nobody notices that alice's socket is dead": () => exchange.deafens('alice'),
   "nobody notices that bob's socket is dead": () => exchange.deafens('bob'),
   'the server restarts': () => exchange.restarts(),
+  'two hosts lose sight of each other': () => exchange.breaks(),
   'alice shares her screen': () => calls('alice')[0].shareScreen(new FakeStream('screen', 'video')),
   'bob shares his screen': () => calls('bob')[0].shareScreen(new FakeStream('screen', 'video')),
   'alice hangs up and calls again': () => {
@@ -94,7 +95,18 @@ for (const [what, happens] of Object.entries(EVENTS)) {
   });
 }
 
-for (const what of ["alice's socket drops", "bob's socket drops", "nobody notices that alice's socket is dead", 'the server restarts']) {
+test('two that are both told to make the offer before they are connected need no time-out', async () => {
+  for (let turn = 0; turn < 30; turn++) {
+    joins('alice', 'bob');
+    joins('bob', 'alice');
+    for (let step = 0; step < turn; step++) await Promise.resolve();
+    exchange.breaks();
+    await passes(2);
+    inOneCall();
+  }
+});
+
+for (const what of ["alice's socket drops", 'two hosts lose sight of each other', "bob's socket drops", "nobody notices that alice's socket is dead", 'the server restarts']) {
   test(`the same call still after: ${what}`, async () => {
     await passes(1);
     EVENTS[what]();

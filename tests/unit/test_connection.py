@@ -19,6 +19,7 @@ import gevent.ssl
 import pytest
 from simple_websocket import ConnectionClosed
 
+from signaling import connections as connections_module
 from signaling.connection import Connection
 from signaling.connections import Connections
 from signaling.inbound import MAX_FRAMES_AFTER_CLOSE, MAX_FRAMES_PER_TURN, Inbound
@@ -235,6 +236,14 @@ def test_a_released_connection_is_gone_without_the_collector(wires):
         assert gone() is None
     finally:
         gc.enable()
+
+
+@pytest.fixture(autouse=True)
+def no_heartbeat_goes_on() -> Iterator[None]:
+    yield
+    for each in list(connections_module._all):
+        if each._heartbeat is not None:
+            each._heartbeat.kill()
 
 
 def settings(**values: float) -> Settings:
@@ -508,7 +517,8 @@ def test_the_heartbeat_goes_on_whatever_fails(wires, monkeypatch, caplog):
     observer = Observer(Settings())
     monkeypatch.setattr(observer.calls, "tick", Failing(None, 0, ZeroDivisionError()))
     connections = Connections(settings(), observer)
-    one, other = Connection(wires[0]), Connection(wires[0])
+    ours, theirs = gevent.socket.socketpair()
+    one, other = Connection(ours), Connection(wires[0])
     one._transmit = Failing(None, 0, MemoryError())
     for connection in (one, other):
         connections.add(connection)
@@ -517,6 +527,21 @@ def test_the_heartbeat_goes_on_whatever_fails(wires, monkeypatch, caplog):
         assert wires[1].recv(2) == b"\x89\x00"
         wires[1].sendall(frame(0x8A))
     assert caplog.records
+    ours.close()
+    theirs.close()
+
+
+def test_a_connection_that_cannot_be_pinged_ends_and_the_others_are_pinged(wires):
+    connections = Connections(settings(), Observer(Settings()))
+    ours, theirs = gevent.socket.socketpair()
+    one, other = Connection(ours), Connection(wires[0])
+    one._transmit = Failing(None, 0, MemoryError())
+    for connection in (one, other):
+        connections.add(connection)
+    assert wires[1].recv(2) == b"\x89\x00"
+    assert (one.close_code, other.close_code) == (1006, None)
+    ours.close()
+    theirs.close()
 
 
 def test_a_drain_tells_the_others_whatever_fails_at_one(wires):
