@@ -3,7 +3,7 @@
  * of.
  *
  * The server says who starts: `ready` means make the offer, `joined` means wait for it. After a break between two hosts
- * both hear `ready`. When there is something from
+ * both hear `ready`; then the one who was there first makes it, as `roomInfo` tells. When there is something from
  * before, the one told `ready` first asks the other whether it still holds the same session. If so, it goes on as it
  * was; if not, or if the peer cannot be asked, it is negotiated anew. What was connected outlives the absence of either
  * side from the room for as long as it stays connected, and a while longer.
@@ -75,6 +75,7 @@ export class Link extends Emitter {
     signaling.on('created', () => this.#apart('me', this.negotiation ? 'lost' : undefined));
     signaling.on('joined', () => this.#together('answers'));
     signaling.on('ready', () => this.#together('offers'));
+    signaling.on('roomInfo', ({ users }) => this.#ordered(users));
     signaling.on('bye', ({ reason = 'left' }) => this.#apart('me', reason));
     signaling.on('reconnecting', () => this.#apart('nobody', this.reason));
     signaling.on('message', ({ data }) => this.#receive(data));
@@ -109,6 +110,12 @@ export class Link extends Emitter {
     this.#changed();
   }
 
+  /** @param {{ userId: import('./signaling.js').UserId }[]} users in order of arrival */
+  #ordered(users) {
+    if (this.#role !== 'offers' || this.present !== 'both' || users.length < 2) return;
+    if (String(users[0].userId) === String(this.#signaling.remoteId)) this.#together('answers');
+  }
+
   #apart(present, reason) {
     this.present = present;
     this.reason = reason;
@@ -134,6 +141,7 @@ export class Link extends Emitter {
     const { type, session } = data ?? {};
     const held = this.negotiation?.session;
     const same = held !== undefined && session === held;
+    const other = session !== undefined && held !== undefined && !same;
     switch (type) {
       case 'resume':
         this.#signaling.send({ type: 'resumed', session: same ? held : null });
@@ -144,26 +152,21 @@ export class Link extends Emitter {
         break;
       case 'offer':
         this.#heard = true;
-        this.#offered(data, { same, other: session !== undefined && held !== undefined && !same });
+        this.#offered(data, { same, other });
         break;
       case 'answer':
         this.#heard = true;
-        this.negotiation?.receive(data);
+        // That to an offer from before is late.
+        if (!other) this.negotiation?.receive(data);
         break;
       default:
         this.negotiation?.receive(data);
     }
   }
 
-  /**
-   * An offer of another session is the first of a new one. Where both were told to make the offer, which happens after a
-   * break between two hosts, the session with the greater name is the one that both take.
-   */
+  /** An offer of another session is the first of a new one, but to the side whose own such offer is on its way. */
   #offered(offer, { same, other }) {
-    if (other && this.#role === 'offers') {
-      if (offer.session < this.negotiation.session) return;
-      this.#role = 'answers';
-    }
+    if (other && this.#role === 'offers') return;
     if (this.#unsettled) this.#settle(same);
     else if (other) this.#begin();
     this.negotiation?.receive(offer);

@@ -109,6 +109,11 @@ export class SignalingClient extends Emitter {
     return this.#next;
   }
 
+  /** @returns {UserId | undefined} the peer of the room that it is in, or means to be in */
+  get remoteId() {
+    return this.#join?.remoteId;
+  }
+
   /** Open the socket, and keep it open until {@link close}. Joining does so by itself. */
   connect() {
     if (this.#socket) return;

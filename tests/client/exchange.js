@@ -51,7 +51,10 @@ export class Exchange {
 
   /** Two hosts lost sight of each other for a moment: both are told to start over. */
   breaks() {
-    for (const socket of this.#room.values()) if (this.#peerOf(socket)) this.#tell(socket, { type: 'ready' });
+    const users = [...this.#room.values()].map(({ user }) => ({ id: `of ${user}`, userId: user }));
+    for (const socket of this.#room.values()) {
+      if (this.#peerOf(socket)) this.#tell(socket, { type: 'ready' }, { type: 'roomInfo', users, userCount: 2 });
+    }
   }
 
   #end(socket, code) {
