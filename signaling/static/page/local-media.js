@@ -133,18 +133,13 @@ export class LocalMedia extends EventTarget {
   }
 }
 
-/**
- * Ask for both in one question, and for each alone when that fails for one of them. A chosen device that is not there today
- * gives way to any other one of its kind.
- */
+/** Ask for both in one question, and for each alone when that fails for one of them. */
 async function request(devices) {
   const kinds = Object.keys(devices);
   try {
     // Browsers hide the devices from pages that did not come over a secure connection.
     if (!navigator.mediaDevices) throw new DOMException('this page did not come over https', 'SecurityError');
-    const stream = await navigator.mediaDevices.getUserMedia(
-      Object.fromEntries(kinds.map((kind) => [kind, devices[kind] ? { deviceId: { ideal: devices[kind] } } : true])),
-    );
+    const stream = await capture(devices);
     return Object.fromEntries(stream.getTracks().map((track) => [track.kind, track]));
   } catch (error) {
     if (kinds.length > 1 && !(error.name === 'NotAllowedError' && (await undecided()))) {
@@ -152,6 +147,24 @@ async function request(devices) {
     }
     return Object.fromEntries(kinds.map((kind) => [kind, error]));
   }
+}
+
+/**
+ * A chosen device that is not there today gives way to any other one of its kind, and takes no other kind along.
+ * @param {Partial<Record<Kind, string>>} devices
+ */
+async function capture(devices) {
+  const kinds = Object.keys(devices);
+  // A device that is not there is refused before the person is asked: this is one question all the same.
+  for (const gone of [[], ['video'], ['audio']]) {
+    const exact = (kind) => !gone.includes(kind) && devices[kind] && { deviceId: { exact: devices[kind] } };
+    try {
+      return await navigator.mediaDevices.getUserMedia(Object.fromEntries(kinds.map((kind) => [kind, exact(kind) || true])));
+    } catch (error) {
+      if (error.name !== 'OverconstrainedError') throw error;
+    }
+  }
+  return navigator.mediaDevices.getUserMedia(Object.fromEntries(kinds.map((kind) => [kind, true])));
 }
 
 /** Whether the person has just said no: asking for each alone would be asking twice more. */

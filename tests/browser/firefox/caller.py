@@ -22,8 +22,8 @@ PRELOAD = """
 
 
 class FirefoxCaller(Caller):
-    def __init__(self, firefox, url):
-        self.page = Page(firefox, PRELOAD)
+    def __init__(self, firefox, url, preload=""):
+        self.page = Page(firefox, PRELOAD + preload)
         self.url = url
 
     def reads(self, words):

@@ -23,8 +23,8 @@ def new_firefox(server, firefox):
     firefox.events.clear()
     callers = []
 
-    def new(url=server.url):
-        callers.append(FirefoxCaller(firefox, url))
+    def new(url=server.url, preload=""):
+        callers.append(FirefoxCaller(firefox, url, preload))
         return callers[-1]
 
     yield new

@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.browser import walk
 from tests.browser.client.wire import Wire
 
 LOG_SAYS = "(words) => document.querySelector('[role=log]').innerText.includes(words)"
@@ -97,6 +98,19 @@ def test_a_camera_that_comes_in_mid_call(alice, bob, names):
         bob.shows(f"{names[0]}'s camera is off")
     assert is_one_connection(alice)
     assert is_one_connection(bob)
+
+
+def test_cameras_and_screens_come_and_go(new_firefox, names):
+    """Each time the peer sees and hears what is there, and the descriptions do not grow."""
+    alice, bob = (walk.Person(new_firefox(preload=walk.PRELOAD), name) for name in names)
+    alice.peer, bob.peer = bob, alice
+    begin(alice.caller, bob.caller, names)
+    oracle = walk.Oracle(alice, bob)
+    for step in [walk.Person.stop_camera, walk.Person.share] * 2:
+        for person in (alice, bob):
+            for _ in range(2):
+                step(person, 1, None)
+                oracle.look()
 
 
 def test_a_cut_socket_is_not_noticed(new_firefox, server, names):
