@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 import gevent
 import gevent.socket
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from simple_websocket import ConnectionClosed
 from websockets.client import ClientProtocol
@@ -125,6 +125,8 @@ BYTES = st.lists(
 ).map(b"".join)
 
 
+# Each example takes many turns of the loop.
+@settings(max_examples=settings.default.max_examples // 4)
 @given(data=BYTES, step=st.integers(1, 5_000))
 @example(data=whole('{"type":"message","data":' + "[" * 990 + "]" * 990 + "}"), step=5_000)
 @example(data=whole('{"type":"message","data":' + "[" * 976 + "]" * 976 + "}"), step=5_000)

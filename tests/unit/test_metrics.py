@@ -74,7 +74,7 @@ def test_what_may_happen_is_there_from_the_start_as_zero(node: Node):
 
 
 def test_every_reason_of_a_refusal_is_known():
-    assert set(re.findall(r'_refuse\("(\w+)"', inspect.getsource(runtime))) == set(REASONS)
+    assert set(re.findall(r'Rejection\("(\w+)"', inspect.getsource(runtime))) == set(REASONS)
 
 
 def test_a_client_cannot_make_labels(node: Node):

@@ -231,8 +231,8 @@ def test_an_answer_that_cannot_be_used_is_that_of_one_server(connector, answer: 
         connector(answer, answer).locate()
 
 
-@pytest.mark.parametrize("url", ["redis+cluster://a..b:1", f"redis://{'x' * 300}:1"])
-def test_a_host_that_cannot_be_is_one_that_is_not_reached(url: str, monkeypatch: pytest.MonkeyPatch):
-    connector = Connector(Settings(redis_url=url))
+@pytest.mark.parametrize("host", ["a..b", "x" * 300])
+def test_a_host_that_cannot_be_is_one_that_is_not_reached(host: str):
+    """A cluster may tell it."""
     with pytest.raises(LinkError):
-        connector.open(Address(url.partition("://")[2][:-2], 1))
+        Connector(Settings(redis_url="redis://localhost:1")).open(Address(host, 1))
