@@ -119,7 +119,7 @@ def test_two_thousand_are_told_one_after_the_other_while_calls_go_on():
         assert not all(end.done() for end in ends), "all of that was in the middle of the drain"
         return await asyncio.gather(*ends, alice.goes(), bob.goes())
 
-    with many_files(), Server(SIGNALING_DRAIN_SECONDS="4") as server:
+    with many_files(), Server(SIGNALING_DRAIN_SECONDS="4", SIGNALING_PING_INTERVAL="3600") as server:
         ends = asyncio.run(story(server))
         assert Counter(code for code, _ in ends) == {1012: CROWD + 2}
         times = sorted(when for _, when in ends)
