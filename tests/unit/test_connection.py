@@ -508,15 +508,20 @@ def test_the_heartbeat_goes_on_whatever_fails(wires, monkeypatch, caplog):
     observer = Observer(Settings())
     monkeypatch.setattr(observer.calls, "tick", Failing(None, 0, ZeroDivisionError()))
     connections = Connections(settings(), observer)
-    one, other = Connection(wires[0]), Connection(wires[0])
+    ours, theirs = gevent.socket.socketpair()
+    one, other = Connection(ours), Connection(wires[0])
     one._transmit = Failing(None, 0, MemoryError())
     for connection in (one, other):
         connections.add(connection)
-    gevent.spawn(other.receive)
     for _ in range(2):
+        gevent.spawn(other.receive)
         assert wires[1].recv(2) == b"\x89\x00"
         wires[1].sendall(frame(0x8A))
-    assert caplog.records
+    assert (one.close_code, other.close_code) == (1006, None)
+    assert {record.exc_info[0] for record in caplog.records if record.exc_info} == {ZeroDivisionError, MemoryError}
+    gevent.kill(connections._heartbeat)
+    ours.close()
+    theirs.close()
 
 
 def test_a_drain_tells_the_others_whatever_fails_at_one(wires):
