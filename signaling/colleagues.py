@@ -83,7 +83,7 @@ class Colleagues:
         found = {}
         for worker, words in self._channels.others().items():
             # One that registered and had no beat yet told nothing; one of another version may tell something else.
-            with suppress(msgspec.MsgspecError):
+            with suppress(msgspec.MsgspecError, RecursionError):
                 found[worker] = _decode_node(words)
         return found
 
@@ -130,7 +130,7 @@ class Colleagues:
             self._answering.spawn(self._answer, data)
 
     def _answer(self, data: bytes) -> None:
-        with suppress(msgspec.MsgspecError):
+        with suppress(msgspec.MsgspecError, RecursionError):
             question = _decode_question(data)
             answer = self._answers.get(question.what)
             if answer is not None and len(said := answer(question)) <= question.most:
@@ -144,6 +144,6 @@ def _route(number: str, worker: str) -> bytes:
 
 def _decoded(answer: bytes | None, decode: Callable[[bytes], T]) -> T | None:
     # One of another version may answer in another form.
-    with suppress(msgspec.MsgspecError):
+    with suppress(msgspec.MsgspecError, RecursionError):
         return None if answer is None else decode(answer)
     return None

@@ -5,8 +5,6 @@ from __future__ import annotations
 import logging
 import time
 import weakref
-from collections.abc import Callable
-from typing import Any
 
 import gevent
 
@@ -96,7 +94,13 @@ class Connections:
             self._restart(connection)
 
     def _restart(self, connection: Connection) -> None:
-        _try(connection, connection.close, CloseCode.SERVICE_RESTART, "The server is restarting")
+        self._close(connection, CloseCode.SERVICE_RESTART, "The server is restarting")
+
+    def _close(self, connection: Connection, code: CloseCode, reason: str) -> None:
+        try:
+            connection.close(code, reason)
+        except Exception as error:
+            turn.end(connection, error)
 
     def _beat(self) -> None:
         while True:
@@ -119,18 +123,24 @@ class Connections:
         for connection in _due(self._pinged, now):
             del self._pinged[connection]
             if not connection.heard:
-                _try(connection, connection.close, CloseCode.PING_TIMEOUT, "No answer to a ping")
+                self._close(connection, CloseCode.PING_TIMEOUT, "No answer to a ping")
         for connection in _due(self._open, now):
             del self._open[connection]
             self._open[connection] = now + self._interval
-            if connection.round_trip is not None:
-                self._observer.round_trip.observe(connection.round_trip)
-                connection.round_trip = None
-            if connection.heard or connection not in self._pinged:
-                self._pinged.pop(connection, None)
-                connection.heard = False
-                self._pinged[connection] = now + self._timeout
-                _try(connection, connection.ping)
+            try:
+                self._ping_one(connection, now)
+            except Exception as error:
+                turn.end(connection, error)
+
+    def _ping_one(self, connection: Connection, now: float) -> None:
+        if connection.round_trip is not None:
+            self._observer.round_trip.observe(connection.round_trip)
+            connection.round_trip = None
+        if connection.heard or connection not in self._pinged:
+            self._pinged.pop(connection, None)
+            connection.heard = False
+            connection.ping()
+            self._pinged[connection] = now + self._timeout
 
     def _tidy(self, _: float) -> None:
         count = len(self._open)
@@ -138,14 +148,6 @@ class Connections:
             self._peak = count
             memory.give_back()
         self._lately = count
-
-
-def _try(connection: Connection, action: Callable[..., None], *given: Any) -> None:
-    """Do something with one connection; an error ends it, and nothing else."""
-    try:
-        action(*given)
-    except Exception as error:
-        turn.end(connection, error)
 
 
 def _due(queue: dict[Connection, float], now: float) -> list[Connection]:

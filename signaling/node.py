@@ -202,21 +202,26 @@ class Node:
             log.exception("A fault of this server closes a connection", extra={"connection": session.id})
             connection.close(CloseCode.INTERNAL_ERROR, "Internal error")
         finally:
-            self.connections.discard(connection)
-            self._addresses.discard(address)
-            code = connection.close_code or CloseCode.ABNORMAL
-            session.end(code)
-            self.observer.closes[code] += 1
-            log.info(
-                "Client disconnected",
-                extra={
-                    "connection": session.id,
-                    "code": int(code),
-                    "reason": connection.close_reason,
-                    "seconds": round(time.monotonic() - connection.opened, 3),
-                },
-            )
-            connection.release()
+            try:
+                self._disconnected(session, connection, address)
+            finally:
+                connection.release()
+
+    def _disconnected(self, session: Session, connection: Connection, address: str) -> None:
+        self.connections.discard(connection)
+        self._addresses.discard(address)
+        code = connection.close_code or CloseCode.ABNORMAL
+        session.end(code)
+        self.observer.closes[code] += 1
+        log.info(
+            "Client disconnected",
+            extra={
+                "connection": session.id,
+                "code": int(code),
+                "reason": connection.close_reason,
+                "seconds": round(time.monotonic() - connection.opened, 3),
+            },
+        )
 
 
 def start_all() -> None:

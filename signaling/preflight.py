@@ -91,11 +91,6 @@ def addresses(server: Arbiter, settings: Settings, own: str) -> None:
         except bind_address.AddressError as error:
             stop(f"{source} cannot be listened on: {error}")
     # Where rooms are shared, another service of this host may have that port, and tells of this one too.
-    if settings.metrics_address is not None and not settings.redis_url:
-        try:
-            bind_address.check(settings.metrics_address)
-        except bind_address.AddressError as error:
-            stop(f"SIGNALING_METRICS_BIND={shown(settings.metrics_bind)} cannot be listened on: {error}")
 
 
 def key(settings: Settings) -> None:

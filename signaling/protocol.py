@@ -6,23 +6,15 @@
 from __future__ import annotations
 
 from enum import IntEnum, StrEnum
-from itertools import accumulate
 from typing import NamedTuple
 
 import msgspec
 from msgspec import Raw
 
 from .limits import Allowance
+from .nesting import MAX_NESTING, check_nesting
 
 ID_MAX_CHARACTERS = 128
-
-MAX_NESTING = 500
-"""Levels of arrays and objects in a message, the message itself included.
-
-Every parser here, and those of clients, can read that much. Without a bound of our own it would depend on how deep
-Python's stack is at the moment, so that what one parser took another would fail with.
-"""
-
 _ECHO_MAX_CHARACTERS = 64
 
 
@@ -141,12 +133,6 @@ _decode_id = msgspec.json.Decoder(str | int | None).decode
 _decode_flag = msgspec.json.Decoder(bool | None).decode
 _encode = msgspec.json.Encoder().encode
 
-# The fewest characters of more levels than there may be.
-_MIN_DEEP = 2 * MAX_NESTING
-# A bracket as a signed byte: 1 opens a level, -1 closes one.
-_STEPS = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")
-_NO_STEPS = bytes(set(range(256)) - set(b"[{]}"))
-
 
 def decode(text: str | bytes) -> Message:
     """Return the message in ``text``, the payload of a text or binary frame.
@@ -165,33 +151,16 @@ def decode(text: str | bytes) -> Message:
             # It stopped at the first wrong field; what comes after that may not be JSON at all.
             _check_json(text)
             wrong = str(error)
+        # One level too many has 500 brackets before and behind it. Nearly no message has any bracket in between.
+        if len(text) > 2 * MAX_NESTING and (
+            text.find("{", MAX_NESTING, -MAX_NESTING) > 0 or text.find("[", MAX_NESTING, -MAX_NESTING) > 0
+        ):
+            check_nesting(text)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise _invalid_json() from None
-    # Each message comes by here, and nearly none has a bracket so far behind its start as the one that is too many.
-    if len(text) > _MIN_DEEP and (text.find("{", MAX_NESTING) > 0 or text.find("[", MAX_NESTING) > 0):
-        _check_nesting(text)
+        raise MessageError(ErrorCode.INVALID_JSON, "Invalid JSON") from None
     if wrong:
         raise MessageError(ErrorCode.INVALID_MESSAGE, f"Invalid message: {wrong}")
     return message
-
-
-def _check_nesting(json: str) -> None:
-    """Check that there are at most :data:`MAX_NESTING` levels in ``json``, which is valid.
-
-    Raises:
-        MessageError: ``invalid-json``.
-    """
-    if json.count("[") + json.count("{") <= MAX_NESTING:
-        return
-    # Every other piece between quotes is inside a string, once there is no escaped quote left.
-    outside = "".join(json.replace("\\\\", "").replace('\\"', "").split('"')[::2])
-    steps = outside.encode().translate(_STEPS, _NO_STEPS)
-    if max(accumulate(memoryview(steps).cast("b")), default=0) > MAX_NESTING:
-        raise _invalid_json()
-
-
-def _invalid_json() -> MessageError:
-    return MessageError(ErrorCode.INVALID_JSON, "Invalid JSON")
 
 
 def users_of(join: Message) -> tuple[User, User]:

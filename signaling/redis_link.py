@@ -211,6 +211,10 @@ class Link:
         except OSError as error:
             self.end(str(error))
             return
+        except Exception as error:
+            _errors.add(error)
+            self.end(f"internal error: {error}")
+            return
         if not data:
             self.end("the server closed the connection")
             return

@@ -144,18 +144,19 @@ class Worker(GeventWorker):  # type: ignore[misc, unused-ignore]
             self.handle_error(request, client, address, error)
         return parser.unreader.take_buffered()
 
-    def handle_error(self, _request: Any, client: Any, address: Any, error: BaseException) -> None:
-        """Answer a request that cannot be served. Nothing that the client wrote gets into the answer or the log."""
+    def handle_error(self, request: Any, client: Any, address: Any, error: BaseException) -> None:
+        """Answer a request that cannot be served. Of what the client wrote, the log gets the path alone."""
         if client.bounds is not None:
             # For the answer it has time again.
             client.bounds.begin(Phase.REQUEST)
         status = next((status for kind, status in _STATUS.items() if isinstance(error, kind)), 500)
         reason = HTTPStatus(status).phrase
         if status == HTTPStatus.INTERNAL_SERVER_ERROR:
-            self.log.error("An error of this server ends a request", exc_info=error)
+            target = (request.method, request.uri) if getattr(request, "uri", None) else ("", "without a target")
+            self.log.error("Error handling request %s %s", *target, exc_info=error)
         else:
             host = plain(address[0]) if isinstance(address, tuple) else "a Unix socket"
-            self.log.warning("Refused a request from %s: %d %s, %s", host, status, reason, type(error).__name__)
+            self.log.warning("Invalid request from %s: %d %s, %s", host, status, reason, type(error).__name__)
         fields = {
             "Connection": "close",
             "Content-Type": "text/plain; charset=utf-8",

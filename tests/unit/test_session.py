@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from signaling.ice import ice_servers
-from signaling.protocol import MAX_NESTING
+from signaling.nesting import MAX_NESTING
 from signaling.registry import MemoryRegistry
 from signaling.settings import Settings
 from tests.unit.people import Person, Workers
