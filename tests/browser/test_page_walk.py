@@ -62,3 +62,21 @@ def test_the_button_to_share_is_pressed_twice_before_the_screen_is_chosen(people
     oracle.look()
     alice.share(1, None)
     oracle.look()
+
+
+def test_the_camera_that_was_chosen_last_is_used(people):
+    """The second choice comes while the browser still opens the first one."""
+    alice, bob = people
+    script = """async (labels) => {
+        const select = document.querySelector('#camera');
+        for (const label of labels) {
+            select.value = [...select.options].find(({ text }) => text === label).value;
+            select.dispatchEvent(new Event('change'));
+            await new Promise((later) => setTimeout(later));
+        }
+    }"""
+    for labels in (["fake_device_2", "fake_device_0"], ["fake_device_0", "fake_device_2"]):
+        alice.page.evaluate(script, labels)
+        used = "(label) => document.querySelector('#local').srcObject?.getVideoTracks()[0]?.label === label"
+        alice.caller.until(used, labels[-1])
+        Oracle(alice, bob).look()

@@ -96,8 +96,17 @@ export class LocalMedia extends EventTarget {
   async #acquire(kinds, round) {
     const wanted = kinds.filter((kind) => this.#on[kind] && !this.track(kind));
     if (round !== this.#round || !wanted.length) return;
-    const results = await request(Object.fromEntries(wanted.map((kind) => [kind, this.#devices[kind]])));
-    for (const [kind, result] of Object.entries(results)) this.#take(kind, result, round);
+    const devices = Object.fromEntries(wanted.map((kind) => [kind, this.#devices[kind]]));
+    const results = await request(devices);
+    for (const [kind, result] of Object.entries(results)) {
+      if (round === this.#round && devices[kind] !== this.#devices[kind]) {
+        // Another one was chosen while the browser opened this one.
+        if (!(result instanceof Error)) result.stop();
+        this.#enqueue([kind]);
+      } else {
+        this.#take(kind, result, round);
+      }
+    }
   }
 
   #take(kind, result, round) {

@@ -26,6 +26,11 @@ class FirefoxCaller(Caller):
         self.page = Page(firefox, PRELOAD + preload)
         self.url = url
 
+    def settle(self):
+        """A window behind another one counts no press; a person brings it to the front first."""
+        self.page.ask("browsingContext.activate")
+        super().settle()
+
     def reads(self, words):
         self.until("(words) => document.querySelector('[role=status]').textContent.includes(words)", words)
 
