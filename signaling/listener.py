@@ -10,6 +10,7 @@ import logging
 import resource
 import socket
 import ssl
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -60,7 +61,7 @@ class Listener(StreamServer):
             context.sslsocket_class = TlsClientSocket
         soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         # The kernel gives the lowest number that is free: a high one says how many are in use.
-        self._highest = soft - min(RESERVED_DESCRIPTORS, soft // 4)
+        self._highest = sys.maxsize if soft == resource.RLIM_INFINITY else soft - min(RESERVED_DESCRIPTORS, soft // 4)
         self._no_descriptors = OccasionalLog(log)
         self._too_many = OccasionalLog(log)
 

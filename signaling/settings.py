@@ -40,7 +40,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = 10.0
     handshake_timeout: Annotated[
         Seconds,
-        Meta(description="Seconds a client may take for its TLS handshake, and again for the head of a request."),
+        Meta(
+            description="Seconds a client may take for its TLS handshake, for the head of a request, and for what a request waits for it."
+        ),
     ] = 10.0
     max_head_bytes: Annotated[
         Annotated[int, Meta(ge=1_024, le=65_536)],

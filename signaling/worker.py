@@ -108,7 +108,7 @@ class Worker(GeventWorker):  # type: ignore[misc, unused-ignore]
         self.pendings.leave(pending)
         # An error after the answer has closed the socket.
         if conversation is not None and client.fileno() != -1:
-            client.bounds = None
+            client.bounds = pending.conversation = None
             del pending
             client.settimeout(None)
             conversation(client, read_ahead)
