@@ -41,7 +41,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     handshake_timeout: Annotated[
         Seconds,
         Meta(
-            description="Seconds a client may take for its TLS handshake, for the head of a request, and for what a request waits for it."
+            description="Seconds a client may take for its TLS handshake, for the head of a request, "
+            "and for what a request waits for it."
         ),
     ] = 10.0
     max_head_bytes: Annotated[
