@@ -6,6 +6,7 @@ to the other connections afterwards, also where the next bytes are there already
 
 from __future__ import annotations
 
+import ssl
 import struct
 import time
 from collections.abc import Callable
@@ -26,6 +27,14 @@ RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 """The value of ``SO_LINGER`` with which a close forgets what is not sent yet."""
 
 
+SWITCHING = b"HTTP/1.1 101"
+"""What the answer begins with that makes a connection a WebSocket, whoever writes it."""
+
+_PIECE_BYTES = 65_536
+
+_WOULD_BLOCK = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
+
+
 class Bounded(_Base):
     """What both kinds of sockets have.
 
@@ -43,33 +52,75 @@ class Bounded(_Base):
         Raises:
             TimeoutError: the deadline is over.
         """
-        data: bytes = self._within_bounds(super().recv, *given)
+        bounds = self.bounds
+        data: bytes
+        if bounds is None:
+            data = super().recv(*given)
+            return data
+        bounds.time_left()
+        while True:
+            self.settimeout(0.0)
+            try:
+                data = super().recv(*given)
+                break
+            except _WOULD_BLOCK:
+                self._wait_for_client(bounds, gevent.socket.wait_read)
+            finally:
+                self.settimeout(None)
+        bounds.moved(len(data))
+        bounds.share.acquire()
         return data
 
-    def send(self, data: Any, flags: int = 0, *_: Any, **__: Any) -> int:
+    def send(self, data: Any, flags: int = 0, *given: Any, **named: Any) -> int:
         """As the socket's own, within the deadline of the phase.
 
         Raises:
             TimeoutError: the deadline is over.
         """
-        # A time-out that it is given is that of `sendall`, which follows from ours.
-        count: int = self._within_bounds(super().send, data, flags)
+        bounds = self.bounds
+        if bounds is None:
+            return super().send(data, flags, *given, **named)
+        while True:
+            self.settimeout(0.0)
+            try:
+                count = super().send(data, flags)
+            except _WOULD_BLOCK:
+                count = 0
+            finally:
+                self.settimeout(None)
+            if count or not len(data):
+                break
+            self._wait_for_client(bounds, gevent.socket.wait_write)
+        bounds.moved(count)
+        first, bounds.answering = not bounds.answering, True
+        if first and bytes(data[: len(SWITCHING)]) == SWITCHING:
+            # From here on it is a WebSocket's, ours or another extension's.
+            self.bounds = None
+            bounds.switch()
+        else:
+            bounds.share.acquire()
         return count
 
-    def _within_bounds(self, operation: Callable[..., Any], *given: Any) -> Any:
-        pending = self.bounds
-        if pending is None:
-            return operation(*given)
-        self.settimeout(pending.time_left())
+    def sendall(self, data: Any, flags: int = 0) -> None:
+        """As the socket's own, within the deadline of the phase.
+
+        Raises:
+            TimeoutError: the deadline is over.
+        """
+        view = memoryview(data).cast("B")
+        while view:
+            view = view[self.send(view[:_PIECE_BYTES], flags) :]
+
+    def _wait_for_client(self, bounds: Pending, wait: Callable[..., None]) -> None:
+        # The wait of the base class begins anew with each byte of a TLS record.
+        left = bounds.time_left()
         began = time.monotonic()
-        pending.waiting = True
+        bounds.waiting = True
         try:
-            done = operation(*given)
+            wait(self.fileno(), left, TimeoutError("the client took too long"))
         finally:
-            pending.waiting = False
-        pending.moved(done if isinstance(done, int) else len(done), time.monotonic() - began)
-        pending.share.acquire()
-        return done
+            bounds.waiting = False
+            bounds.waited(time.monotonic() - began)
 
 
 class ClientSocket(Bounded, gevent.socket.socket):
@@ -77,9 +128,22 @@ class ClientSocket(Bounded, gevent.socket.socket):
 
     __slots__ = ("bounds",)
 
+    def __init__(self, *given: Any, **named: Any) -> None:
+        self.bounds = None
+        super().__init__(*given, **named)
+
 
 class TlsClientSocket(Bounded, gevent.ssl.SSLSocket):
     """A socket with TLS."""
 
     # It reads before anybody can bound it, if the client is gone already.
     bounds: Pending | None = None
+
+
+def decrypted(sock: gevent.socket.socket) -> bytes:
+    """Return what lies decrypted in OpenSSL: whoever waits on the socket for more does not hear of it."""
+    data = b""
+    if isinstance(sock, gevent.ssl.SSLSocket):
+        while count := sock.pending():
+            data += sock.read(count)
+    return data

@@ -14,6 +14,7 @@ import gevent.socket
 from flask import Blueprint, Response, request
 
 from . import handshake
+from .client_socket import decrypted
 from .handshake import HandshakeError
 from .logs import quoted
 from .pending import Conversation
@@ -110,7 +111,7 @@ class _Body:
         # With the first piece of the body, were it empty, the server sends the headers.
         yield b""
         try:
-            conversation(sock, _read_ahead(self._environ))
+            conversation(sock, _read_ahead(self._environ) + decrypted(sock))
         finally:
             # Or gunicorn would wait for the next request.
             with suppress(OSError):

@@ -41,6 +41,8 @@ Serve = Callable[[ClientSocket | TlsClientSocket, Any, Pending], None]
 class Listener(StreamServer):
     """Accepts for one listening socket of a worker."""
 
+    max_accept = 20
+
     def __init__(
         self, sock: gevent.socket.socket, serve: Serve, pendings: PendingConnections, group: Group, context: Any = None
     ) -> None:
@@ -77,12 +79,13 @@ class Listener(StreamServer):
         except OSError as error:
             if error.errno not in _NO_DESCRIPTORS:
                 raise
+            self._pendings.end_stalled()
             self._no_descriptors.warning("%d times no connection could be accepted: %s", error.strerror)
             self._pause(_FULL_SECONDS)
             return None
         sock = ClientSocket(self.socket.family, self.socket.type, self.socket.proto, number)
-        sock.bounds = None
         if number >= self._highest:
+            self._pendings.end_stalled()
             self._no_descriptors.warning(
                 "%d new connections were closed: only %d files may be open; raise LimitNOFILE",
                 resource.getrlimit(resource.RLIMIT_NOFILE)[0],

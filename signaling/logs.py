@@ -53,7 +53,11 @@ class TextFormatter(logging.Formatter):
         parts.append(record.getMessage())
         parts += [f" {name}={_plain(value)}" for name, value in _fields(record)]
         line = _escaped("".join(parts))
-        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+        if not record.exc_info:
+            return line
+        # Its message may hold what a client wrote: no line of it may look like one of the log's own.
+        traceback = self.formatException(record.exc_info).splitlines()
+        return "\n".join([line, *(f"  {_escaped(each)}" for each in traceback)])
 
 
 class JsonFormatter(logging.Formatter):

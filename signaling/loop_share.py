@@ -55,7 +55,6 @@ class LoopShare:
 
     def _next_turn(self) -> None:
         if self._waiting:
-            self._began = time.monotonic()
             self._loop.run_callback(self._resume)
         else:
             self._open = False
@@ -63,9 +62,13 @@ class LoopShare:
             self._idle.stop()
 
     def _resume(self) -> None:
-        # Who has more to do afterwards goes to the end of the queue.
-        while self._waiting and time.monotonic() - self._began <= SHARE_SECONDS:
+        # The share begins here, after the reads of all others, and is one step at least. Whoever has more to do
+        # afterwards goes to the end of the queue.
+        self._began = time.monotonic()
+        while self._waiting:
             self._waiting.popleft().switch()
+            if time.monotonic() - self._began > SHARE_SECONDS:
+                break
 
 
 def _nothing() -> None:

@@ -59,15 +59,32 @@ class Pending:
         share: the share of the event loop that it works in.
         conversation: what is to be held once the handshake of a WebSocket is answered.
         switched: whether that answer was sent.
+        gone: whether its place was given back.
+        answering: whether an answer was begun in this phase.
     """
 
     __slots__ = (
-        *("_left", "_limit", "_max_head_bytes", "address", "conversation", "greenlet", "head_bytes"),
+        *(
+            "_left",
+            "_limit",
+            "_max_head_bytes",
+            "_places",
+            "address",
+            "answering",
+            "gone",
+            "conversation",
+            "greenlet",
+            "head_bytes",
+        ),
         *("phase", "share", "since", "switched", "waiting"),
     )
 
-    def __init__(self, address: str, limit: float, max_head_bytes: int, share: LoopShare) -> None:
+    def __init__(
+        self, places: PendingConnections, address: str, limit: float, max_head_bytes: int, share: LoopShare
+    ) -> None:
         """Begin with the handshake; each phase may take ``limit`` seconds."""
+        self._places = places
+        self.gone = False
         self.address = address
         self.share = share
         self.conversation: Conversation | None = None
@@ -83,6 +100,7 @@ class Pending:
         self.phase = phase
         self.since = time.monotonic()
         self.head_bytes = 0
+        self.answering = False
         # Of a request only what is spent in waiting for the client counts: an answer may take its time.
         self._left = self._limit
 
@@ -110,12 +128,22 @@ class Pending:
             raise TimeoutError(f"the {self.phase.value} took too long")
         return left
 
-    def moved(self, count: int, seconds: float) -> None:
-        """Count bytes that came or went, after so long a wait for them."""
+    def waited(self, seconds: float) -> None:
+        """Count seconds of waiting for the client."""
         if self.phase is Phase.REQUEST:
-            self._left = min(self._limit, self._left - seconds + count / MIN_TRANSFER_RATE)
+            self._left -= seconds
+
+    def moved(self, count: int) -> None:
+        """Count bytes that came or went."""
+        if self.phase is Phase.REQUEST:
+            self._left = min(self._limit, self._left + count / MIN_TRANSFER_RATE)
         else:
             self.head_bytes += count
+
+    def switch(self) -> None:
+        """Note that the answer which makes it a WebSocket was sent: it needs no place any more."""
+        self.switched = True
+        self._places.leave(self)
 
 
 class PendingConnections:
@@ -159,8 +187,10 @@ class PendingConnections:
 
     def make_room(self) -> bool:
         """Tell if there is a place; where all are taken, end a connection that has kept one for too long."""
-        if len(self._open) < self._places:
-            return True
+        return len(self._open) < self._places or self.end_stalled()
+
+    def end_stalled(self) -> bool:
+        """End the connection that has kept its place for longest without need; tell if there is one."""
         before = time.monotonic() - STALL_SECONDS
         stalled = [pending for pending in self._open if pending.waiting and pending.since <= before]
         if not stalled:
@@ -175,7 +205,7 @@ class PendingConnections:
         if limit and address and self._by_address[address] >= limit and not self._exempt(address):
             return None
         seconds = min(_STOPPING_SECONDS, self._seconds) if self.stopping else self._seconds
-        pending = Pending(address, seconds, self._max_head_bytes, self._share)
+        pending = Pending(self, address, seconds, self._max_head_bytes, self._share)
         self._add(pending)
         return pending
 
@@ -185,6 +215,10 @@ class PendingConnections:
 
     def leave(self, pending: Pending) -> None:
         """Give a place back; harmless when that was done before."""
+        pending.gone = True
+        self._remove(pending)
+
+    def _remove(self, pending: Pending) -> None:
         if pending not in self._open:
             return
         del self._open[pending]
@@ -200,13 +234,13 @@ class PendingConnections:
                 self._end(pending)
 
     def _end(self, pending: Pending) -> None:
-        self.leave(pending)
+        self._remove(pending)
         gevent.get_hub().loop.run_callback(self._throw, pending)
 
     def _throw(self, pending: Pending) -> None:
         if pending.waiting and pending.greenlet is not None:
             # The read or write that it waits in raises this.
             pending.greenlet.throw(TimeoutError("its place was needed"))
-        else:
-            # It got what it waited for at this very moment.
+        elif not pending.gone:
+            # It got what it waited for at this very moment, and goes on.
             self._add(pending)

@@ -37,6 +37,7 @@ _KEY_WORDS = re.compile(
     r"""|^\s*[\[{<]|["'](kty|crv|keys|alg|kid|use|x|n|e)["']\s*:""",
     re.IGNORECASE,
 )
+_has_label = re.compile(rb"""-----BEGIN|ssh-(rsa|dss|ed25519)|ecdsa-sha2|["'](kty|keys|crv)["']\s*:""").search
 _NAMES = re.compile(
     r"[a-z][a-z0-9+.-]*:/.*|(file|data|did|urn|arn):.*|~\w*/.*|@[./~].*|[a-z]:\\.*|\$(\w+|\{.*\}|\(.*\))|%\w+%"
     r"|.*\.(pem|key|pub|crt|cer|der|jwk|jwks|json|txt|p8|p12|pfx)",
@@ -104,6 +105,9 @@ def _is_key(text: str, layers: int = _MOST_LAYERS) -> bool:
 def _has_key(data: bytes, layers: int) -> bool:
     if any(mark in data for mark in _MARKS) or _is_der(data) or _is_point(data):
         return True
+    if _has_label(data):
+        # Among other bytes as well, such as a byte order mark.
+        return True
     # Random bytes are no text, so that this ends soon.
     is_text = data.isascii() and all(character.isprintable() or character.isspace() for character in data.decode())
     return is_text and layers > 0 and _is_key(data.decode(), layers - 1)
@@ -117,10 +121,13 @@ def _is_der(data: bytes) -> bool:
 
 
 def _is_point(data: bytes) -> bool:
-    """Tell if it is a point on a curve of ours (SEC 1, section 2.3.3), the first byte of an uncompressed one or not."""
+    """Tell if it is an uncompressed point on a curve of ours (SEC 1, section 2.3.3), with its first byte or without it.
+
+    A compressed one is as good as random: one in four hundred random secrets of that length would be taken for it.
+    """
     for curve in _CURVES:
         size = (curve.key_size + 7) // 8
-        if len(data) not in (size + 1, 2 * size, 2 * size + 1):
+        if len(data) not in (2 * size, 2 * size + 1):
             continue
         try:
             ec.EllipticCurvePublicKey.from_encoded_point(curve, b"\x04" + data if len(data) == 2 * size else data)

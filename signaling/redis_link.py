@@ -114,8 +114,9 @@ class Link:
                 then(LinkError(self.broken))
             return
         self.flush()
+        packed = _pack(command)
         self._waiting.append(then)
-        self._outbound.transmit(_pack(command))
+        self._outbound.transmit(packed)
 
     def push(self, *command: str | bytes) -> None:
         """Send a command that is answered by a push, such as ``SUBSCRIBE``. Neither waits nor raises."""
@@ -165,11 +166,16 @@ class Link:
         """Send now what there is to publish. Neither waits nor raises."""
         if not self._batches or self.broken:
             return
-        batches, self._batches, self._batched = self._batches, {}, 0
-        commands = []
-        for channel, (records, speakers) in batches.items():
-            commands.append(_pack((self._publish, channel, b"".join(records))))
-            self._waiting.append(speakers)
+        try:
+            commands = [
+                _pack((self._publish, channel, b"".join(records))) for channel, (records, _) in self._batches.items()
+            ]
+        except Exception as error:
+            # All speakers are told.
+            self.end(f"internal error: {error}")
+            return
+        self._waiting.extend(speakers for _, speakers in self._batches.values())
+        self._batches, self._batched = {}, 0
         self._outbound.transmit(b"".join(commands))
 
     def end(self, why: str) -> None:

@@ -224,6 +224,9 @@ class Links:
                 register = ("EVALSHA", self._scripts.digests["register"], "1", self.key(number, "workers"))
                 self.ask(link, *register, self.worker, self._epochs[number], self.lease)
                 self._rooms.put_in_order(link, number)
+            if link.broken:
+                # It broke after its last answer, before this greenlet had its turn.
+                raise LinkError(link.broken)
             for number in numbers:
                 self._opening[number], self.up[number] = None, link
                 self._ready[number].set()

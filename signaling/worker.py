@@ -8,7 +8,6 @@ each switch.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from contextlib import suppress
 from http import HTTPStatus
 from typing import Any
@@ -33,14 +32,12 @@ from gunicorn.systemd import sd_notify
 from gunicorn.workers.ggevent import GeventWorker
 
 from .addresses import Proxies, plain
-from .client_socket import ClientSocket, TlsClientSocket
+from .client_socket import ClientSocket, TlsClientSocket, decrypted
 from .headers import standard_headers
 from .hooks import SPARE_PLACES
 from .listener import Listener
 from .pending import SPARE_PER_ADDRESS, HeadTooLongError, Pending, PendingConnections, Phase
 from .settings import Settings
-
-PostRequest = Callable[[Any, Any, Any, Any], None]
 
 MAX_REQUESTS_PER_CONNECTION = 1_000
 """Requests that a client may send over one connection; after the last answer the server closes it."""
@@ -53,10 +50,7 @@ class Worker(GeventWorker):  # type: ignore[misc, unused-ignore]
         """Begin, in the process of the worker."""
         # gunicorn asks for a setting 28 times a request, each time by a look-up that fails and two calls: 2 to 8 % of
         # a connect and join. In the worker none of them changes any more.
-        settled = {name: setting.get() for name, setting in self.cfg.settings.items()}
-        # gunicorn tells nobody but this hook which answer was sent.
-        settled["post_request"] = _noting_switches(settled["post_request"])
-        vars(self.cfg).update(settled)
+        vars(self.cfg).update({name: setting.get() for name, setting in self.cfg.settings.items()})
         settings = self._settings = Settings.load(os.environ)
         self._max_head_bytes = settings.max_head_bytes
         per_address = settings.connections_per_ip
@@ -104,14 +98,11 @@ class Worker(GeventWorker):  # type: ignore[misc, unused-ignore]
     def _serve(self, client: ClientSocket | TlsClientSocket, address: Any, pending: Pending) -> None:
         """Serve one connection: its requests, and then the conversation that the last of them asked for."""
         read_ahead = self._serve_requests(client, address, pending)
-        conversation = pending.conversation if pending.switched else None
-        self.pendings.leave(pending)
+        conversation, pending.conversation = pending.conversation, None
         # An error after the answer has closed the socket.
-        if conversation is not None and client.fileno() != -1:
-            client.bounds = pending.conversation = None
+        if pending.switched and conversation is not None and client.fileno() != -1:
             del pending
-            client.settimeout(None)
-            conversation(client, read_ahead)
+            conversation(client, read_ahead + decrypted(client))
 
     def _serve_requests(self, client: ClientSocket | TlsClientSocket, address: Any, pending: Pending) -> bytes:
         """Serve the requests, and return what the client sent behind the last one."""
@@ -122,14 +113,15 @@ class Worker(GeventWorker):  # type: ignore[misc, unused-ignore]
         try:
             for number in range(MAX_REQUESTS_PER_CONNECTION):
                 if number:
+                    if not self.alive:
+                        break
                     # The next one may be read already.
                     pending.share.acquire()
                 pending.begin(Phase.HEAD)
                 request = None
+                buffered = _buffered(parser)
                 request = next(parser)
-                if number or pending.head_bytes > self._max_head_bytes:
-                    # What was read is not the head alone, or it is too long.
-                    pending.check_head(_head_size(request))
+                pending.check_head(buffered + pending.head_bytes - _buffered(parser))
                 proxy = request.proxy_protocol_info = request.proxy_protocol_info or proxy
                 pending.begin(Phase.REQUEST)
                 self.handle_request(server, request, client, address)
@@ -182,27 +174,14 @@ _STATUS: dict[type[BaseException], int] = {
 }
 
 
-def _noting_switches(post_request: PostRequest) -> PostRequest:
-    """Return the hook with a note for the connection whose answer switches protocols."""
-
-    def note(worker: Any, request: Any, environ: Any, response: Any) -> None:
-        if response is not None and response.headers_sent and response.status_code == HTTPStatus.SWITCHING_PROTOCOLS:
-            response.sock.bounds.switched = True
-        post_request(worker, request, environ, response)
-
-    return note
-
-
-def _head_size(request: Any) -> int:
-    # The request line has two spaces, the version and its end as well.
-    return (
-        len(request.method) + len(request.uri) + 12 + sum(len(name) + len(value) + 4 for name, value in request.headers)
-    )
+def _buffered(parser: Any) -> int:
+    """Return how many bytes were read and not used yet."""
+    return len(parser.unreader.buf.getbuffer())
 
 
 def _is_finished(request: Any) -> bool:
     """Tell if another request may follow: this one has no body that is still to come, and asked for no WebSocket."""
-    if any(name == "UPGRADE" for name, _ in request.headers):
+    if any(name == "UPGRADE" and "websocket" in value.lower() for name, value in request.headers):
         return False
     reader = request.body.reader
     if isinstance(reader, LengthReader):

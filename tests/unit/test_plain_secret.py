@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from hypothesis import given
 from hypothesis import strategies as st
 
-from signaling import keys
+from signaling import keys, plain_secret
 from signaling.keys import UnusableKeyError
 from tests.certificates import make_certificate
 
@@ -74,9 +74,6 @@ def forms() -> dict[str, bytes]:
         point = KEYS[name].public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
         found[f"{name} point"] = point
         found[f"{name} point without its first byte"] = point[1:]
-        found[f"{name} compressed point"] = (
-            KEYS[name].public_key().public_bytes(Encoding.X962, PublicFormat.CompressedPoint)
-        )
     for name in ("RSA", "short RSA"):
         found[f"{name} PKCS#1"] = KEYS[name].public_key().public_bytes(Encoding.DER, PublicFormat.PKCS1)
     found["RSA modulus"] = KEYS["RSA"].public_key().public_numbers().n.to_bytes(256, "big")
@@ -305,3 +302,14 @@ def test_random_letters_are_a_secret(size: int):
 )
 def test_a_plain_secret_is_one(text: str):
     usable(text)
+
+
+@pytest.mark.parametrize("before", ["\ufeff", "Schl\u00fcssel:\n", "\x00", "\u00e9" * 30])
+def test_a_key_behind_other_bytes_is_a_key(before: str):
+    pem = (
+        "-----BEGIN PUBLIC KEY-----\n"
+        "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEEVs/o5+uQbTjL3chynL4wXgUg2R9\n"
+        "q9UU8I5mEovUf86QZ7kOBIjJwqnzD1omageEHWwHdBO6B+dFabmdT9POxg==\n"
+        "-----END PUBLIC KEY-----\n"
+    )
+    assert plain_secret.why_not(base64.b64encode((before + pem).encode()).decode()) is not None
