@@ -117,7 +117,7 @@ export class Call extends Emitter {
    * @param {{ token?: import('./signaling.js').Token }} [options] the token is needed where the server asks for one
    */
   join(me, peer, { token } = {}) {
-    if (this.#end) return this.#fail(new OperationError('call-ended', 'This call has ended; the next one is a new Call'));
+    if (this.#end) return this.#fail(new OperationError('call-ended', 'This call has ended: make a new Call'));
     if (this.#joined) return this.#fail(new OperationError('already-joined', 'This call was joined before'));
     this.#peer = peer;
     this.#token = token;

@@ -33,7 +33,7 @@ export function finalCode(closeCode, error) {
   return [...FINAL.values()].includes(closeCode) ? closeCode : FINAL.get(error?.code ?? '');
 }
 
-/** What was asked for and cannot be done, with a code. Callers get it as an `error` event: no method of a call throws. */
+/** What was asked for and cannot be done, with a code. Callers get it as an `error` event: no method throws. */
 export class OperationError extends Error {
   /** @param {string} code @param {string} message */
   constructor(code, message) {

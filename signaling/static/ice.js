@@ -31,8 +31,9 @@ export async function fetchIceServers(url, options) {
 }
 
 /**
- * Whether credentials of TURN servers end within a minute, or have ended. A server that makes them for a time has their end, in
- * seconds since 1970, before the user name (draft-uberti-behave-turn-rest-00, section 2.2). Of others that is not known.
+ * Whether credentials of TURN servers end within a minute, or have ended. A server that makes them for a time has their
+ * end, in seconds since 1970, before the user name (draft-uberti-behave-turn-rest-00, section 2.2). Of others that is
+ * not known.
  * @param {RTCIceServer[]} iceServers
  */
 export function expireSoon(iceServers) {

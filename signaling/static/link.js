@@ -192,8 +192,10 @@ export class Link extends Emitter {
       negotiation.on(type, (detail) => this.emit(type, detail));
     }
     negotiation.on('state', () => this.#changed());
-    // A connection that has grown that much is replaced by a fresh one, whose description is short.
-    negotiation.on('untold', () => negotiation === this.negotiation && negotiation.connected && this.#startOver());
+    // A connection that has grown too much is replaced by a fresh one, whose description is short.
+    for (const type of /** @type {const} */ (['untold', 'deaf'])) {
+      negotiation.on(type, () => negotiation === this.negotiation && negotiation.connected && this.#startOver());
+    }
     negotiation.on('channel', (open) => {
       // With nobody in the room to say it, this is how a peer's goodbye shows.
       if (open || this.present === 'both' || negotiation !== this.negotiation) return;

@@ -11,6 +11,7 @@
  * @typedef {object} Events
  * @property {undefined} state the `connectionState` changed
  * @property {undefined} untold a description is too long for the server
+ * @property {undefined} deaf media arrives, and the browser does not hand it on
  * @property {MediaStream | null} media
  * @property {MediaStream | null} screen
  * @property {boolean} channel
@@ -25,6 +26,8 @@ import { Timer } from './timer.js';
 /** How long a stalled connection may take to recover by itself. The two differ, so that not both restart at once. */
 const STALLED = { offers: 2_000, answers: 4_000 };
 const FAILED = { offers: 0, answers: 2_000 };
+/** How long what is received may stay muted after a description. */
+const DEAF_DELAY = 2_000;
 
 /**
  * All on one transport from the start. Otherwise Firefox opens another one for what is added in mid-call, and is
@@ -53,6 +56,7 @@ export class Negotiation extends Emitter {
   /** @type {string | null | undefined} which of the peer's streams is its screen */
   #screenId;
   #recovery = new Timer();
+  #hearing = new Timer();
   /** Candidates that came before the description they belong to. */
   #early = [];
   /**
@@ -156,6 +160,7 @@ export class Negotiation extends Emitter {
   close() {
     this.#closed = true;
     this.#recovery.stop();
+    this.#hearing.stop();
     const connection = this.#connection;
     connection.onnegotiationneeded = connection.onicecandidate = connection.ondatachannel = null;
     connection.onconnectionstatechange = connection.ontrack = null;
@@ -224,6 +229,34 @@ export class Negotiation extends Emitter {
     await this.#connection.setRemoteDescription({ type, sdp });
     for (const candidate of this.#early.splice(0)) await this.#add(candidate);
     if (type === 'offer') await this.#describe();
+    this.#listen();
+  }
+
+  /**
+   * Chromium leaves a track muted for good when it comes back in a place where two offers have crossed, although media
+   * arrives. Nothing but a new connection helps.
+   */
+  async #listen() {
+    const before = await this.#arrivedMuted();
+    this.#hearing.stop();
+    if (this.#closed || !before.size) return;
+    this.#hearing.start(DEAF_DELAY, async () => {
+      const now = await this.#arrivedMuted();
+      const deaf = [...now].some(([track, packets]) => packets > (before.get(track) ?? packets));
+      if (deaf && !this.#closed) this.emit('deaf', undefined);
+    });
+  }
+
+  /** @returns {Promise<Map<string, number>>} packets that arrived, by the id of each track that is muted all the same */
+  async #arrivedMuted() {
+    const muted = this.#connection.getReceivers().flatMap(({ track }) => (track.muted ? [track.id] : []));
+    const arrived = new Map(muted.map((id) => [id, 0]));
+    const reports = await this.#connection.getStats().catch(() => new Map());
+    for (const report of reports.values()) {
+      if (report.type !== 'inbound-rtp' || !arrived.has(report.trackIdentifier)) continue;
+      arrived.set(report.trackIdentifier, report.packetsReceived ?? 0);
+    }
+    return arrived;
   }
 
   async #add(candidate) {

@@ -676,3 +676,21 @@ test('who was never let in is refused for good, with a function too', async () =
   mock.timers.tick(60_000);
   assert.equal(FakeSocket.made.length, 1 + 1);
 });
+
+for (const deaf of [true, false]) {
+  test(`a track that stays muted after a description, and ${deaf ? 'is' : 'is not'} sent, is ${deaf ? '' : 'not '}healed`, async () => {
+    await connected('joined');
+    const [first, joins] = [connection(), sent('join').length];
+    first.receivers = [{ track: { id: 'T', muted: true } }];
+    first.stats = new Map([['I', { type: 'inbound-rtp', trackIdentifier: 'T', packetsReceived: 7 }]]);
+    call.addTrack(new FakeStream('', 'video').tracks[0]);
+    await settled();
+    socket.says(fromPeer({ type: 'offer', sdp: 'crossing', session: 'of bob' }));
+    await settled();
+    if (deaf) first.stats.get('I').packetsReceived = 8;
+    mock.timers.tick(2_000);
+    await settled();
+    assert.equal(first.closed, deaf);
+    assert.equal(sent('join').length - joins, deaf ? 1 : 0);
+  });
+}

@@ -173,6 +173,10 @@ export class FakeConnection {
     return sender;
   }
 
+  getReceivers() {
+    return this.receivers ?? [];
+  }
+
   getTransceivers() {
     return this.transceivers;
   }
