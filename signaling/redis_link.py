@@ -18,6 +18,7 @@ import gevent.socket
 import hiredis
 from gevent.event import AsyncResult
 
+from . import turn
 from .outbound import WOULD_BLOCK, Outbound
 from .supervisor import ErrorLog
 from .turn import Turn
@@ -172,7 +173,7 @@ class Link:
             ]
         except Exception as error:
             # All speakers are told.
-            self.end(f"internal error: {error}")
+            turn.end(self, error)
             return
         self._waiting.extend(speakers for _, speakers in self._batches.values())
         self._batches, self._batched = {}, 0
