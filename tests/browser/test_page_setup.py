@@ -129,6 +129,7 @@ def test_whose_camera_is_refused_decides_whether_to_join(new_caller, names, bob)
         "Allow it at the icon beside the page's address, then try again."
     )
     alice.page.context.grant_permissions(["microphone"])
+    alice.settle()
     alice.press("Try again")
     expect(alice.page.get_by_role("alert")).to_contain_text("This page may not use your camera.")
     expect(alice.button("Join the call")).to_be_visible()
