@@ -115,10 +115,8 @@ def expected(kind: msgspec.inspect.Type) -> str:
             return expected(inner)
         case msgspec.inspect.IntType(ge=low, le=high):
             return f"a whole number from {low} to {high}"
-        case msgspec.inspect.FloatType(gt=None, ge=low, le=high):
+        case msgspec.inspect.FloatType(ge=low, le=high):
             return f"a number from {low} to {high}"
-        case msgspec.inspect.FloatType(gt=low, le=high):
-            return f"a number over {low} and at most {high}"
         case msgspec.inspect.BoolType():
             return "true or false"
         case msgspec.inspect.LiteralType(values=values):

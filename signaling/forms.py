@@ -6,7 +6,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
-Seconds = Annotated[float, Meta(gt=0, le=86_400)]
+Seconds = Annotated[float, Meta(ge=0.01, le=86_400)]
 Count = Annotated[int, Meta(ge=1, le=1_000_000)]
 # A limit of its own kind a second, or a minute; 0 is no limit.
 Rate = Annotated[float, Meta(ge=0, le=1_000_000)]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import gevent
 from flask import Blueprint, Response, request
-from gevent.pywsgi import WSGIServer
+from gevent.pywsgi import WSGIHandler, WSGIServer
 from prometheus_client import CollectorRegistry, GCCollector, ProcessCollector
 from prometheus_client.core import (
     CounterMetricFamily,
@@ -34,7 +34,7 @@ from .observer import REASONS
 from .protocol import CloseCode, ErrorCode
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
     from .node import Node
 
@@ -42,6 +42,9 @@ log = logging.getLogger(__name__)
 
 _MOST_SCRAPES = 10
 """Connections to the port of the metrics at a time."""
+
+_SCRAPE_SECONDS = 10.0
+"""What a connection to that port may take in all."""
 
 _RETRY_SECONDS = 0.2
 _PATIENCE_SECONDS = 5.0
@@ -133,6 +136,14 @@ def _histogram(name: str, words: str, histogram: Histogram) -> Metric:
     return HistogramMetricFamily(f"signaling_{name}", words, buckets, histogram.total)
 
 
+class _Scrape(WSGIHandler):  # type: ignore[misc, unused-ignore]
+    """A connection, which may take :data:`_SCRAPE_SECONDS` in all."""
+
+    def handle(self) -> None:
+        with gevent.Timeout(_SCRAPE_SECONDS, False):  # type: ignore[arg-type]
+            super().handle()
+
+
 class Metrics:
     """The page of the figures, and the port of its own where the settings ask for one."""
 
@@ -188,14 +199,17 @@ class Metrics:
         begin = time.monotonic()
         told = False
         while True:
-            server = WSGIServer(address, self._answer, spawn=_MOST_SCRAPES, log=None, error_log=log)
+            server = WSGIServer(
+                address, self._answer, spawn=_MOST_SCRAPES, log=None, error_log=log, handler_class=_Scrape
+            )
             try:
                 server.start()
-            except OSError as error:
+            except Exception as error:
                 # The worker before this one, when gunicorn reloads, has it until it is told to stop.
                 if not told and time.monotonic() - begin > self._patience and not self._is_a_colleagues():
                     told = True
-                    log.error("No metrics at %s port %d: %s; it is tried again and again", *address, error.strerror)
+                    why = getattr(error, "strerror", error)
+                    log.error("No metrics at %s port %d: %s; it is tried again and again", *address, why)
                 gevent.sleep(_RETRY_SECONDS)
                 continue
             self._server = server
@@ -216,7 +230,6 @@ class Metrics:
 
     def _answer(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         asked = Request(environ)
-        answer: WSGIApplication
         if asked.path != "/metrics":
             answer = PlainResponse("Not found: /metrics is here.\n", 404)
         elif asked.method not in ("GET", "HEAD"):
@@ -224,6 +237,8 @@ class Metrics:
         else:
             page, content_type = self.page(asked.headers.get("Accept", ""))
             answer = PlainResponse(page, content_type=content_type)
+        # One request a connection: a silent one would keep its place.
+        answer.headers["Connection"] = "close"
         return answer(environ, start_response)
 
 

@@ -40,6 +40,7 @@ _KEY_WORDS = re.compile(
 _has_label = re.compile(rb"""-----BEGIN|ssh-(rsa|dss|ed25519)|ecdsa-sha2|["'](kty|keys|crv)["']\s*:""").search
 _NAMES = re.compile(
     r"[a-z][a-z0-9+.-]*:/.*|(file|data|did|urn|arn):.*|~\w*/.*|@[./~].*|[a-z]:\\.*|\$(\w+|\{.*\}|\(.*\))|%\w+%"
+    r"|\$\w*[/{(].*|(?=.*/)(?=.*\.)[\w./~${}-]+"
     r"|.*\.(pem|key|pub|crt|cer|der|jwk|jwks|json|txt|p8|p12|pfx)",
     re.IGNORECASE,
 )
@@ -148,7 +149,9 @@ def _decoded(text: str) -> Iterator[bytes]:
             piece = plain[start:]
             piece = piece[:-1] if len(piece) % 4 == 1 else piece
             yield base64.b64decode(piece + "=" * (-len(piece) % 4))
-        for run in re.findall(r"[0-9a-fA-F]{32,}", word):
+        # The second one is of a word such as x30x59, from \\x30\\x59.
+        for run in (*re.findall(r"[0-9a-fA-F]{32,}", word), *re.findall(r"(?:x[0-9a-fA-F]{2}){16,}", word)):
+            run = run.replace("x", "")
             yield bytes.fromhex(run[: len(run) // 2 * 2])
         for run in re.findall(r"[A-Z2-7]{32,}|[a-z2-7]{32,}", word):
             try:

@@ -90,7 +90,6 @@ def addresses(server: Arbiter, settings: Settings, own: str) -> None:
             bind_address.check(place)
         except bind_address.AddressError as error:
             stop(f"{source} cannot be listened on: {error}")
-    # Where rooms are shared, another service of this host may have that port, and tells of this one too.
 
 
 def key(settings: Settings) -> None:

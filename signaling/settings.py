@@ -191,7 +191,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = "signaling"
     redis_timeout: Annotated[
-        Annotated[float, Meta(gt=0, le=60)],
+        Annotated[float, Meta(ge=0.01, le=60)],
         Meta(description="Seconds that Redis may take for an answer before it is taken for unreachable."),
     ] = 2.0
     redis_buffer_bytes: Annotated[

@@ -100,7 +100,7 @@ class Turn:
             for reader, data in arrivals:
                 try:
                     reader.take(data)
-                except Exception as error:
+                except (Exception, gevent.Timeout) as error:
                     end(reader, error)
         finally:
             self._scheduled = False
@@ -108,11 +108,11 @@ class Turn:
         for writer in writers:
             try:
                 writer.flush()
-            except Exception as error:
+            except (Exception, gevent.Timeout) as error:
                 end(writer, error)
 
 
-def end(member: Member, error: Exception) -> None:
+def end(member: Member, error: BaseException) -> None:
     """Break off with ``member`` and log ``error``, which this server failed with. Does not raise."""
     try:
         member.end(f"internal error: {type(error).__name__}")

@@ -14,7 +14,7 @@ from typing import Any
 
 import gevent
 from gevent.pool import Group
-from gunicorn.http import get_parser
+from gunicorn.http import Request, get_parser
 from gunicorn.http.body import ChunkedReader, LengthReader
 from gunicorn.http.errors import (  # type: ignore[attr-defined]
     ExpectationFailed,
@@ -41,6 +41,13 @@ from .settings import Settings
 
 MAX_REQUESTS_PER_CONNECTION = 1_000
 """Requests that a client may send over one connection; after the last answer the server closes it."""
+
+
+class _Request(Request):  # type: ignore[misc, unused-ignore]
+    """gunicorn's request, whose answer says that the connection ends where nothing can follow."""
+
+    def should_close(self) -> bool:
+        return bool(super().should_close()) or not _is_finished(self)
 
 
 class Worker(GeventWorker):  # type: ignore[misc, unused-ignore]
@@ -107,6 +114,7 @@ class Worker(GeventWorker):  # type: ignore[misc, unused-ignore]
     def _serve_requests(self, client: ClientSocket | TlsClientSocket, address: Any, pending: Pending) -> bytes:
         """Serve the requests, and return what the client sent behind the last one."""
         parser = get_parser(self.cfg, client, address)
+        parser.mesg_class = _Request  # type: ignore[misc, unused-ignore]
         server = client.getsockname()
         request: Any = None
         proxy: Any = {}

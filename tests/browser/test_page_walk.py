@@ -45,14 +45,9 @@ def test_the_camera_stops_and_starts_again_and_again(people):
 
 
 def test_the_screen_is_shared_again_and_again(people):
-    """Each time it is heard as well, and the descriptions do not grow."""
-    alice, _ = people
-    sizes = []
+    """Each time it is heard as well, and the descriptions do not grow: the oracle looks at them too."""
     for _ in range(5):
         repeat(people, Person.share, 2)
-        sizes.append(alice.page.evaluate("() => window.connections.at(-1).localDescription.sdp.length"))
-    # The last lines of it are candidates, of which there may be one more or less.
-    assert max(sizes) - min(sizes) < 1_000
 
 
 def test_the_button_to_share_is_pressed_twice_before_the_screen_is_chosen(people):

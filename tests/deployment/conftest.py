@@ -58,8 +58,8 @@ def turn(service: Service, rig: Rig, controller: Controller) -> Service:
 
 @pytest.fixture(autouse=True)
 def _meanwhile(request: pytest.FixtureRequest) -> None:
-    """Begin at the very first test what a later one waits for."""
-    if any("alone" in item.fixturenames for item in request.session.items):
+    """Begin at the first test with a VM what a later one waits for."""
+    if "rig" in request.fixturenames and any("alone" in item.fixturenames for item in request.session.items):
         request.getfixturevalue("alone")
 
 

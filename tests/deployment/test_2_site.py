@@ -26,7 +26,10 @@ TRACES = "ls -d /opt/signaling /etc/signaling /etc/letsencrypt /usr/sbin/ufw; ge
     ("variables", "message"),
     [
         ({"signaling_settings": {"SIGNALING_PING_INTERVALL": 30}}, "SIGNALING_PING_INTERVALL is no setting"),
-        ({"signaling_settings": {"SIGNALING_PING_INTERVAL": 0}}, "SIGNALING_PING_INTERVAL must be a number over 0"),
+        (
+            {"signaling_settings": {"SIGNALING_PING_INTERVAL": 0}},
+            "SIGNALING_PING_INTERVAL must be a number from 0.01",
+        ),
         ({"signaling_port": 70_000}, "signaling_port: 70000 is not a whole number from 1 to 65535"),
         ({"certbot_email": ""}, "certbot_email"),
     ],

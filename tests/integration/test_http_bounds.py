@@ -91,7 +91,18 @@ def test_a_body_that_nobody_wants_is_not_waited_for(plain: Server, method: bytes
     with connect(plain) as client:
         client.sendall(method + b" " + path + b" HTTP/1.1\r\nHost: a\r\n" + body)
         # It ends, though the client neither sends the rest nor closes.
-        assert re.search(rb"HTTP/1.1 [24]\d\d ", read_to_end(client))
+        answer = read_to_end(client)
+        assert re.search(rb"HTTP/1.1 [24]\d\d ", answer)
+        # An answer that names the protocol to upgrade to says that instead.
+        assert re.search(rb"\r\nConnection: (close|upgrade)\r\n", answer)
+
+
+def test_an_answer_says_that_the_connection_ends(plain: Server):
+    """As after a handshake that leads to no WebSocket."""
+    for path in (b"/healthz", b"/no"):
+        with connect(plain) as client:
+            client.sendall(HANDSHAKE.replace(b"GET /", b"GET " + path) + b"\r\n")
+            assert b"\r\nConnection: close\r\n" in read_to_end(client)
 
 
 def test_what_stands_in_a_body_is_no_request(plain: Server):
@@ -284,6 +295,25 @@ def test_what_a_client_sends_right_behind_its_handshake_is_not_lost(plain: Serve
             while data.count(b"pong") < 3:
                 data += client.recv(4_096)
             assert re.findall(rb'\{"type":"pong","id":\d\}', data) == expected
+
+
+@pytest.mark.parametrize("stock", [False, True], ids=["own worker", "gunicorn's worker"])
+def test_nothing_stays_behind_in_tls(certificate, stock: bool):
+    """OpenSSL decrypts a whole record, of which gunicorn reads only as much as it wants."""
+    arguments = ("-k", "gevent") if stock else ()
+    with Server(certificate, arguments) as server:
+        for size in (*range(7_800, 8_500, 50), 12_000, *range(15_600, 16_384, 100)):
+            long = b'{"type":"ping","id":1%s}' % (b" " * (size - len(HANDSHAKE) - 80))
+            frames = bytes([0x81, 0xFE, *len(long).to_bytes(2, "big"), 0, 0, 0, 0]) + long
+            short = b'{"type":"ping","id":2}'
+            frames += bytes([0x81, 0x80 | len(short), 0, 0, 0, 0]) + short
+            with connect(server) as raw, server.tls.wrap_socket(raw, server_hostname="localhost") as client:
+                client.sendall(HANDSHAKE + b"\r\n" + frames)
+                data = b""
+                while b'{"type":"pong","id":2}' not in data:
+                    piece = client.recv(65_536)
+                    assert piece, f"{size}: the server closed"
+                    data += piece
 
 
 def test_a_close_right_behind_the_handshake_is_answered(plain: Server):

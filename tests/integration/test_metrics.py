@@ -10,7 +10,7 @@ import subprocess
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -154,6 +154,20 @@ def test_a_port_of_its_own_has_nothing_else(metered: Server):
 
     assert [status("GET", path) for path in ("/metrics", "/", "/ws", "/healthz", "/ops")] == [200, 404, 404, 404, 404]
     assert (status("HEAD", "/metrics"), status("POST", "/metrics")) == (200, 405)
+
+
+def test_whoever_is_silent_or_slow_at_that_port_does_not_keep_it(metered: Server):
+    """Prometheus waits for its turn behind as many as are let in at once."""
+    url = own_port(metered)
+    port = int(url.rsplit(":", 1)[1].split("/")[0])
+    with ExitStack() as stack:
+        silent = [stack.enter_context(socket.create_connection(("127.0.0.1", port), PATIENCE)) for _ in range(10)]
+        for client in silent[5:]:
+            client.sendall(b"GET /metrics HTTP/1.1\r\n")
+        with urllib.request.urlopen(url, timeout=60) as response:
+            assert response.status == 200
+            assert response.headers["Connection"] == "close"
+        assert all(client.recv(1) == b"" for client in silent)
 
 
 @pytest.mark.parametrize("bind", ["0.0.0.0:9101", "192.0.2.1:9101", "9101"])

@@ -33,7 +33,7 @@ def fails_to_start(*arguments: str, **settings: object) -> list[str]:
         ({"PORT": "http"}, "PORT='http' is not usable: it must be a whole number from 0 to 65535 (default 8443)"),
         (
             {"SIGNALING_PING_INTERVAL": "0"},
-            "SIGNALING_PING_INTERVAL='0' is not usable: it must be a number over 0 and at most 86400 (default 25.0)",
+            "SIGNALING_PING_INTERVAL='0' is not usable: it must be a number from 0.01 to 86400 (default 25.0)",
         ),
         (
             {"SIGNALING_LOG_FORMAT": "xml"},

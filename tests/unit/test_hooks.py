@@ -27,7 +27,7 @@ def test_the_watch_over_the_certificate_goes_on_after_any_error(
     monkeypatch.setattr(tls, "look", look)
     monkeypatch.setattr(node, "start_all", lambda: None)
     monkeypatch.setattr(hooks.gc, "freeze", lambda: None)
-    monkeypatch.setenv("SIGNALING_TLS_RELOAD_INTERVAL", "0.001")
+    monkeypatch.setenv("SIGNALING_TLS_RELOAD_INTERVAL", "0.01")
     greenlets = []
     monkeypatch.setattr(hooks, "spawn_forever", lambda *args: greenlets.append(real(*args)))
     real = supervisor.spawn_forever

@@ -216,6 +216,8 @@ def test_a_certificate_is_not_one(tmp_path: Path):
         "${SIGNALING_JWT_KEY_OF_THE_PRODUCTION_SERVER}",
         "$(cat /etc/signaling/keys/jwt-public-key.2026)",
         "%SIGNALING_JWT_KEY_OF_THE_PRODUCTION_SERVER%",
+        "$HOME/keys/the-public-key-of-the-login-server",
+        "login.example.org/.well-known/keys-of-calls",
         "<the public key of the login server goes here>",
         "<RSAKeyValue><Modulus>AQAB</Modulus><Exponent>AQAB</Exponent></RSAKeyValue>",
         "/run/secrets/the_public_key_of_the_login_server",

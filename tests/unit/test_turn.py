@@ -33,12 +33,14 @@ class Note:
 
 
 class Broken(Note):
+    fault: type[BaseException] = ZeroDivisionError
+
     def take(self, data: bytes) -> None:
         super().take(data)
-        raise ZeroDivisionError
+        raise self.fault
 
     def flush(self) -> None:
-        raise ZeroDivisionError
+        raise self.fault
 
 
 def here() -> Turn:
@@ -70,14 +72,17 @@ def test_all_is_dealt_with_before_anything_is_written():
     assert notes == ["a takes it", "b takes it", "a flushes", "b flushes"]
 
 
-def test_a_fault_of_one_is_not_the_others(caplog):
+# A timeout of gevent's is not an Exception.
+@pytest.mark.parametrize("fault", [ZeroDivisionError, MemoryError, gevent.Timeout])
+def test_a_fault_of_one_is_not_the_others(caplog, monkeypatch, fault):
+    monkeypatch.setattr(Broken, "fault", fault)
     notes: list[str] = []
     for reader in (Broken("a", notes), Note("b", notes)):
         here().arrived(reader, b"it")
     gevent.sleep(0)
-    end = "a ends: internal error: ZeroDivisionError"
+    end = f"a ends: internal error: {fault.__name__}"
     assert notes == ["a takes it", end, "b takes it", end, "b flushes"]
-    assert [record.exc_info[0] for record in caplog.records if record.exc_info] == [ZeroDivisionError] * 2
+    assert [record.exc_info[0] for record in caplog.records if record.exc_info] == [fault] * 2
 
 
 def test_one_that_cannot_even_be_ended_is_not_the_others_affair(monkeypatch):
