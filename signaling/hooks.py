@@ -20,7 +20,13 @@ from typing import TYPE_CHECKING, Any
 import gevent
 from gunicorn.workers.ggevent import GeventWorker
 
-from . import bind_address, output, preflight, tls
+from . import (
+    bind_address,
+    output,
+    preflight,
+    start_secret,  # noqa: F401 - the workers inherit it
+    tls,
+)
 from .environment import SettingsError, shown, web_concurrency
 from .settings import Settings
 from .supervisor import spawn_forever

@@ -96,6 +96,11 @@ class Keys:
             self._refresh()
         return self._loaded.value.find(kid)
 
+    @property
+    def secret(self) -> bytes | None:
+        """The first one that is a secret, as it was read last; None where all are public keys."""
+        return next((key.material for key in self._loaded.value.keys if isinstance(key.material, bytes)), None)
+
     def _refresh(self) -> None:
         if not self._loaded.refresh():
             return

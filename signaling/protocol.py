@@ -98,6 +98,7 @@ class Message(msgspec.Struct, frozen=True, gc=False):
     id: Raw = _ABSENT
     token: Raw = _ABSENT
     apiKey: Raw = _ABSENT
+    resume: Raw = _ABSENT
 
 
 class User(msgspec.Struct, frozen=True, gc=False):
@@ -131,6 +132,7 @@ _decode_message = msgspec.json.Decoder(Message).decode
 _check_json = msgspec.json.Decoder(Raw).decode
 _decode_id = msgspec.json.Decoder(str | int | None).decode
 _decode_flag = msgspec.json.Decoder(bool | None).decode
+_decode_resume = msgspec.json.Decoder(bool | str | None).decode
 _encode = msgspec.json.Encoder().encode
 
 
@@ -202,6 +204,20 @@ def wants_ice_servers(join: Message) -> bool:
         return bool(join.iceServers and _decode_flag(join.iceServers))
     except msgspec.ValidationError:
         raise MessageError(ErrorCode.INVALID_MESSAGE, "Invalid message: iceServers must be true or false") from None
+
+
+def resume_of(join: Message) -> bool | str:
+    """Return the resume ticket of a ``join``, True if it asks for one, False if it does neither.
+
+    Raises:
+        MessageError: ``invalid-message``.
+    """
+    try:
+        return (join.resume and _decode_resume(join.resume)) or False
+    except msgspec.ValidationError:
+        raise MessageError(
+            ErrorCode.INVALID_MESSAGE, "Invalid message: resume must be true, false or a ticket"
+        ) from None
 
 
 def _wrong_id(field: str) -> MessageError:

@@ -126,13 +126,13 @@ class Session:
         if not self._joins.take(now):
             raise protocol.rate_limited(self._joins, now)
         user, remote = protocol.users_of(join)
+        asked: dict[str, object] = {}
+        if protocol.wants_ice_servers(join):
+            asked["iceServers"] = ice_servers(service.settings, self.id, time.time())
         if service.tokens is not None:
-            service.tokens.check(join, user, remote)
-        asked: dict[str, object] = (
-            {"iceServers": ice_servers(service.settings, self.id, time.time())}
-            if protocol.wants_ice_servers(join)
-            else {}
-        )
+            token_end = service.tokens.check(join, user, remote)
+            if protocol.resume_of(join):
+                asked["resume"] = service.tokens.tickets.issue(user, remote, token_end)
         pair = Pair.of(user, remote)
         # Elsewhere, or here under the other name: that is a departure. Here as before: one joins again in place.
         if self.pair is not None and (self.pair, self.user.key) != (pair, user.key):

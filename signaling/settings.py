@@ -14,6 +14,8 @@ from .forms import Count, Network, Origin, Rate, Seconds, StunUrl, TurnUrl, Webh
 from .redis_url import Servers
 from .signature import signing_key
 
+MIN_RESUME_SECRET_BYTES = 32
+
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """The settings, their defaults and what each is for.
@@ -81,6 +83,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Annotated[float, Meta(ge=0, le=3_600)],
         Meta(description="Seconds by which the clock of who issues tokens may differ from this one."),
     ] = 10.0
+    resume_secret: Annotated[
+        str,
+        SECRET,
+        Meta(
+            description="What resume tickets are signed with, 32 bytes or more, the same at all hosts; "
+            "empty for a key that is made of the secret of `SIGNALING_JWT_KEY`, or else anew at each start."
+        ),
+    ] = ""
     allowed_origins: Annotated[
         tuple[Origin, ...],
         Meta(
@@ -237,6 +247,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         if not self.jwt_key and (self.jwt_audience or self.jwt_issuer):
             set_ = "SIGNALING_JWT_AUDIENCE" if self.jwt_audience else "SIGNALING_JWT_ISSUER"
             raise SettingsError(f"SIGNALING_JWT_KEY is not set: {set_} asks for tokens that nothing would check")
+        if self.resume_secret and not self.jwt_key:
+            raise SettingsError(
+                "SIGNALING_JWT_KEY is not set: SIGNALING_RESUME_SECRET is for those whose tokens have expired"
+            )
+        if 0 < len(self.resume_secret.encode()) < MIN_RESUME_SECRET_BYTES:
+            raise SettingsError(
+                f"SIGNALING_RESUME_SECRET is not usable: it must have {MIN_RESUME_SECRET_BYTES} bytes or more, "
+                "such as openssl rand -hex 32 makes"
+            )
         for name in self.trusted_proxies:
             try:
                 ip_network(name if name != "unix" else "::", strict=False)

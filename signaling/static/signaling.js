@@ -13,12 +13,14 @@
  * @typedef {{ code: number, delay: number, error?: CallError }} Retry the close code, the milliseconds until the next
  *   attempt, and why the server refused the last one, if it did
  * @typedef {{ code: number, error?: CallError }} Closed the close code, and the server's reason if it gave one
+ * @typedef {{ room: string, iceServers?: RTCIceServer[], resume?: string }} Welcome `resume` is the ticket with which one
+ *   may come back to the room for a minute after the end of the token; this client uses it by itself
  * @typedef {object} Events
  * @property {undefined} open
  * @property {Retry} reconnecting
  * @property {Closed} closed
- * @property {{ room: string, iceServers?: RTCIceServer[] }} created
- * @property {{ room: string, iceServers?: RTCIceServer[] }} joined
+ * @property {Welcome} created
+ * @property {Welcome} joined
  * @property {{ room: string }} ready
  * @property {{ room: string, users: { id: string, userId: UserId }[], userCount: number }} roomInfo
  * @property {{ data?: any, from: UserId }} message
@@ -68,6 +70,8 @@ export class SignalingClient extends Emitter {
   #shown;
   #expired;
   #admitted = false;
+  /** @type {string | undefined} What lets us back into the room for a minute after the end of the token. */
+  #ticket;
   #outbox = new Outbox();
   /** The id of the peer's present connection, which is another one each time the peer comes back. */
   #peerConnection;
@@ -144,6 +148,7 @@ export class SignalingClient extends Emitter {
     this.#token = token;
     this.#expired = undefined;
     this.#admitted = false;
+    this.#ticket = undefined;
     this.#outbox.hold();
     if (this.#socket) this.#enter();
     else this.connect();
@@ -223,14 +228,16 @@ export class SignalingClient extends Emitter {
       }
       // Left, joined elsewhere or dropped meanwhile.
       if (join !== this.#join || socket !== this.#socket) return;
-      if (fault) {
+      if (fault && this.#ticket) token = this.#shown;
+      else if (fault) {
         this.#drop();
         this.emit('error', fault);
         return;
       }
     }
     this.#shown = token;
-    this.#write({ ...join, ...(token !== undefined && { token }) });
+    const resume = this.#ticket ?? (token !== undefined || undefined);
+    this.#write({ ...join, ...(token !== undefined && { token }), ...(resume && { resume }) });
   }
 
   #post(message) {
@@ -277,6 +284,7 @@ export class SignalingClient extends Emitter {
       case 'created':
       case 'joined':
         this.#admitted = true;
+        this.#ticket = message.resume;
         this.#expired = undefined;
         this.#stable.start(STABLE_TIME, () => (this.#failures = 0));
         this.#lastError = undefined;
@@ -301,7 +309,10 @@ export class SignalingClient extends Emitter {
       return;
     }
     const error = expired ? this.#lastError : undefined;
-    if (expired) this.#expired = this.#shown;
+    if (expired) {
+      this.#expired = this.#shown;
+      this.#ticket = undefined;
+    }
     // What the server has refused is not sent again, or it would be refused again, for ever.
     if (code === TOO_LONG) this.#tooLong = Math.min(this.#tooLong, this.#longest);
     const opened = this.#state === 'open';

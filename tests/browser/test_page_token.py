@@ -2,6 +2,7 @@
 
 import signal
 import time
+from urllib.parse import quote
 
 import jwt
 import pytest
@@ -63,18 +64,50 @@ def test_who_is_not_let_in_is_told_what_to_do_and_a_fresh_link_does(alice, names
     alice.reads(f"Waiting for {names[1]}")
 
 
-def test_a_call_outlives_its_token_and_the_server_and_a_fresh_link_brings_it_back(alice, bob, names, certificate):
-    """The server restarts after the tokens' end. The pictures go on, the page says what to do, and it is enough."""
+SOON = 30  # seconds that a token is good for: enough for two pages to be in a call
+
+
+def call_until_the_tokens_end(alice, bob, names, server, more=""):
+    """Two in a call whose tokens have just expired."""
     me, peer = names
+    alice.url = bob.url = server.url
+    soon = time.time() + SOON
+    for caller, one, other in ((alice, me, peer), (bob, peer, me)):
+        caller.page.goto(link(caller, one, other, exp=soon) + more)
+        caller.join()
+    alice.is_in_a_call_with(peer)
+    bob.is_in_a_call_with(me)
+    wait_until(lambda: time.time() > soon, patience=2 * SOON)
+
+
+def restart(server, *callers):
+    """While the old worker ends it refuses whoever comes back, and the browser complains of that."""
+    before = server.worker
+    server.signal(signal.SIGHUP)
+    wait_until(lambda: server.worker != before)
+    wait_until(lambda: server.health()["connections"] == len(callers), patience=60)
+    for caller in callers:
+        caller.complaints[:] = [complaint for complaint in caller.complaints if "503" not in complaint]
+
+
+def test_both_come_back_by_themselves_just_after_their_tokens_end(alice, bob, names, certificate):
+    """Twice, on the same media."""
     with Server(certificate, SIGNALING_JWT_KEY=SECRET, SIGNALING_JWT_LEEWAY=0) as server:
-        alice.url = bob.url = server.url
-        soon = time.time() + 40
-        follow(alice, me, peer, exp=soon)
-        follow(bob, peer, me, exp=soon)
-        alice.is_in_a_call_with(peer)
-        bob.is_in_a_call_with(me)
-        wait_until(lambda: time.time() > soon, patience=60)
-        server.signal(signal.SIGHUP)
+        call_until_the_tokens_end(alice, bob, names, server)
+        for _ in range(2):
+            restart(server, alice, bob)
+            for caller, other in ((alice, names[1]), (bob, names[0])):
+                caller.is_in_a_call_with(other)
+                assert caller.page.evaluate("() => window.connections.length") == 1
+
+
+def test_a_call_outlives_its_token_and_the_server_and_a_fresh_link_brings_it_back(alice, bob, names, certificate):
+    """The server that comes back knows neither token nor ticket. The page says what to do, and it is enough."""
+    me, peer = names
+    settings = {"SIGNALING_JWT_KEY": SECRET, "SIGNALING_JWT_LEEWAY": 0}
+    with Server(certificate, **settings, SIGNALING_RESUME_SECRET="a" * 32) as server:
+        call_until_the_tokens_end(alice, bob, names, server)
+    with Server(certificate, **settings, SIGNALING_RESUME_SECRET="b" * 32, PORT=server.port):
         for caller in (alice, bob):
             caller.reads("Your link has expired: open a fresh one in this tab")
             caller.sees_live_video()
@@ -84,8 +117,55 @@ def test_a_call_outlives_its_token_and_the_server_and_a_fresh_link_brings_it_bac
             caller.until("() => !document.querySelector('#status').innerText.includes('expired')")
             caller.is_in_a_call_with(other)
             assert caller.page.evaluate("() => window.connections.length") == 1
-            # While the old worker ends it refuses whoever comes back, and the browser complains of that.
-            caller.complaints[:] = [complaint for complaint in caller.complaints if "503" not in complaint]
+            # Those of the time between the two servers.
+            caller.complaints.clear()
+
+
+def test_a_link_may_say_where_a_fresh_token_is_to_be_had(alice, bob, names, certificate):
+    """Neither the token nor a ticket is good any more; the page asks, and both come back."""
+    asked = []
+
+    def answer(route):
+        me, peer = route.request.url.rsplit("/", 2)[1:]
+        asked.append((me, route.request.method, route.request.header_value("accept")))
+        route.fulfill(json={"token": jwt.encode({"sub": me, "peer": peer, "exp": time.time() + 60}, SECRET)})
+
+    settings = {"SIGNALING_JWT_KEY": SECRET, "SIGNALING_JWT_LEEWAY": 0}
+    with Server(certificate, **settings, SIGNALING_RESUME_SECRET="a" * 32) as server:
+        for caller, one, other in ((alice, *names), (bob, *reversed(names))):
+            caller.page.route("**/fresh/**", answer)
+            caller.refresh = f"&refresh=/fresh/{one}/{other}"
+        alice.url = bob.url = server.url
+        soon = time.time() + SOON
+        for caller, one, other in ((alice, *names), (bob, *reversed(names))):
+            caller.page.goto(link(caller, one, other, exp=soon) + caller.refresh)
+            caller.join()
+            assert "#" not in caller.page.url
+        alice.is_in_a_call_with(names[1])
+        bob.is_in_a_call_with(names[0])
+        assert asked == []
+        wait_until(lambda: time.time() > soon, patience=2 * SOON)
+    with Server(certificate, **settings, SIGNALING_RESUME_SECRET="b" * 32, PORT=server.port):
+        for caller, other in ((alice, names[1]), (bob, names[0])):
+            caller.is_in_a_call_with(other)
+            caller.until("() => !document.querySelector('#status').innerText.includes('expired')")
+        wait_until(lambda: {who for who, *_ in asked} == set(names))
+        assert {tuple(how) for _, *how in asked} == {("GET", "application/json")}
+        for caller in (alice, bob):
+            caller.sees_live_video()
+            assert caller.page.evaluate("() => window.connections.length") == 1
+            caller.complaints.clear()
+
+
+@pytest.mark.parametrize("elsewhere", ["https://example.org/token", "//example.org/token", "https://[", "data:,{}"])
+def test_no_other_site_is_asked_for_tokens(alice, names, elsewhere):
+    requests = []
+    alice.page.on("request", lambda request: requests.append(request.url))
+    alice.page.goto(f"{link(alice, *names)}&refresh={quote(elsewhere, safe='')}")
+    alice.shows("The link names another site for fresh tokens. This page does not ask there.")
+    alice.join()
+    alice.reads(f"Waiting for {names[1]}")
+    assert not [url for url in requests if "example" in url]
 
 
 def test_the_check_says_that_a_token_is_missing(alice):

@@ -43,7 +43,7 @@ test('joining opens the socket, and is said as soon as that is open', () => {
   assert.deepEqual(FakeSocket.last.sent, []);
   FakeSocket.last.opens();
   assert.equal(client.state, 'open');
-  assert.deepEqual(asked(), [{ type: 'join', userId: 'alice', remoteId: 'bob', token: 'secret', iceServers: true }]);
+  assert.deepEqual(asked(), [{ type: 'join', userId: 'alice', remoteId: 'bob', token: 'secret', resume: true, iceServers: true }]);
 });
 
 test('a socket may be open before there is a room to join', () => {
@@ -210,7 +210,7 @@ test('a token that is asked for is fresh in every join', async () => {
   FakeSocket.last.opens();
   assert.deepEqual(asked(), []);
   await settled();
-  assert.deepEqual(asked(), [{ type: 'join', userId: 'alice', remoteId: 'bob', token: 'token 1' }]);
+  assert.deepEqual(asked(), [{ type: 'join', userId: 'alice', remoteId: 'bob', token: 'token 1', resume: true }]);
   FakeSocket.last.says({ type: 'created' }, { type: 'pong' });
   client.restart();
   await settled();
@@ -218,7 +218,64 @@ test('a token that is asked for is fresh in every join', async () => {
   FakeSocket.last.drops(1006);
   returns('created');
   await settled();
-  assert.deepEqual(asked(), [{ type: 'join', userId: 'alice', remoteId: 'bob', token: 'token 3' }]);
+  assert.deepEqual(asked(), [{ type: 'join', userId: 'alice', remoteId: 'bob', token: 'token 3', resume: true }]);
+});
+
+test('a ticket brings us back, also with the token before', async () => {
+  let token = 'first';
+  client.join('alice', 'bob', {
+    token: () => {
+      if (!token) throw new Error('Failed to fetch');
+      return token;
+    },
+  });
+  FakeSocket.last.opens();
+  await settled();
+  assert.deepEqual(asked(), [{ type: 'join', userId: 'alice', remoteId: 'bob', token: 'first', resume: true }]);
+  FakeSocket.last.says({ type: 'joined', room: 'room_alice_bob', resume: 'ticket 1' });
+  FakeSocket.last.drops(1012);
+  mock.timers.tick(500);
+  FakeSocket.last.opens();
+  await settled();
+  assert.deepEqual(asked(), [{ type: 'join', userId: 'alice', remoteId: 'bob', token: 'first', resume: 'ticket 1' }]);
+  FakeSocket.last.says({ type: 'joined', room: 'room_alice_bob', resume: 'ticket 2' });
+  token = undefined;
+  FakeSocket.last.drops(1012);
+  mock.timers.tick(1_000);
+  FakeSocket.last.opens();
+  await settled();
+  assert.deepEqual(asked(), [{ type: 'join', userId: 'alice', remoteId: 'bob', token: 'first', resume: 'ticket 2' }]);
+  assert.ok(!types().includes('error'));
+});
+
+test('a ticket is for one room', async () => {
+  client.join('alice', 'bob', { token: 'first' });
+  FakeSocket.last.opens();
+  FakeSocket.last.says({ type: 'joined', room: 'room_alice_bob', resume: 'ticket' });
+  client.join('alice', 'carol', { token: 'second' });
+  assert.deepEqual(asked().at(-1), { type: 'join', userId: 'alice', remoteId: 'carol', token: 'second', resume: true });
+});
+
+test('a ticket that was refused is not shown again', async () => {
+  let token = 'old';
+  client.join('alice', 'bob', { token: () => token });
+  FakeSocket.last.opens();
+  await settled();
+  FakeSocket.last.says({ type: 'joined', room: 'room_alice_bob', resume: 'ticket' });
+  FakeSocket.last.drops(1012);
+  mock.timers.tick(500);
+  FakeSocket.last.opens();
+  await settled();
+  FakeSocket.last.says({ type: 'error', code: 'unauthorized', message: 'Unauthorized: the token has expired' });
+  FakeSocket.last.drops(4003);
+  token = 'fresh';
+  for (let attempt = 0; attempt < 3; attempt++) {
+    mock.timers.tick(2_000);
+    await settled();
+  }
+  FakeSocket.last.opens();
+  await settled();
+  assert.deepEqual(asked(), [{ type: 'join', userId: 'alice', remoteId: 'bob', token: 'fresh', resume: true }]);
 });
 
 test('where the page has no token, none is sent', async () => {

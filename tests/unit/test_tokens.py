@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import datetime
 import json
 import os
 import re
@@ -424,6 +425,137 @@ def test_a_token_that_expires_ends_no_call(monkeypatch: pytest.MonkeyPatch):
     alice.hears()
     alice.joins("alice", "bob", token=short)
     assert alice.hears()[0]["message"] == "Unauthorized: the token has expired"
+
+
+# Resume tickets.
+
+STRICT = Settings(jwt_key=SECRET, jwt_leeway=0)
+
+
+def ticket_of(person: Person) -> str:
+    [welcome] = [said for said in person.hears() if said["type"] in ("created", "joined")]
+    ticket: str = welcome["resume"]
+    return ticket
+
+
+def expired(sub: str = "alice") -> str:
+    return token(sub=sub, exp=time.time() - 1)
+
+
+def admitted(seconds: float = 60, settings: Settings = STRICT) -> str:
+    """The ticket of alice, in the room with bob, whose token has so many seconds left."""
+    alice = Person(MemoryRegistry(), settings)
+    alice.joins("alice", "bob", token=token(exp=time.time() + seconds), resume=True)
+    return ticket_of(alice)
+
+
+def comes_back(ticket: Any, settings: Settings = STRICT, **fields: Any) -> dict[str, Any]:
+    """What is said first to whoever comes with a ticket."""
+    person = Person(MemoryRegistry(), settings)
+    asked = {"user": "alice", "remote": "bob", "token": expired(), **fields}
+    person.joins(asked["user"], asked["remote"], token=asked["token"], resume=ticket)
+    first: dict[str, Any] = person.hears()[0]
+    return first
+
+
+def test_a_ticket_is_for_those_who_ask_for_it():
+    for resume in ({}, {"resume": False}, {"resume": None}):
+        alice = Person(MemoryRegistry(), STRICT).joins("alice", "bob", token=token(), **resume)
+        assert alice.hears()[0] == {"type": "created", "room": "room_alice_bob"}
+    # Where no token is needed, no ticket is.
+    alice = Person(MemoryRegistry()).joins("alice", "bob", resume=True)
+    assert alice.hears()[0] == {"type": "created", "room": "room_alice_bob"}
+
+
+@pytest.mark.parametrize("shown", [expired, lambda: None, lambda: ""])
+def test_a_ticket_lets_back_in_for_a_minute_after_the_token(shown: Any):
+    for seconds in (60, 1):
+        back = comes_back(admitted(seconds), token=shown())
+        assert back["type"] == "created"
+        # That of the way back is good for as long, and no longer.
+        claims = [jwt.decode(each, options={"verify_signature": False}) for each in (admitted(seconds), back["resume"])]
+        assert abs(claims[0]["exp"] - claims[1]["exp"]) < 30
+        assert comes_back(back["resume"])["type"] == "created"
+
+
+def test_a_ticket_ends_with_its_minute(monkeypatch: pytest.MonkeyPatch):
+    ticket = admitted(60)
+    real = datetime.datetime
+    for after, answer in ((60 + 50, "created"), (60 + 70, "error")):
+        later = time.time() + after
+
+        class Later:
+            @staticmethod
+            def now(tz: Any, later: float = later) -> Any:
+                return real.fromtimestamp(later, tz)
+
+        monkeypatch.setattr(jwt.api_jwt, "datetime", Later)
+        said = comes_back(ticket)
+        assert said["type"] == answer
+    assert said["message"] == "Unauthorized: the token and the resume ticket have expired"
+
+
+def test_a_ticket_is_bound_to_its_user_its_room_and_its_service():
+    ticket = admitted()
+    elsewhere = "Unauthorized: the resume ticket is for another room"
+    unknown = "Unauthorized: the token has expired, and the resume ticket is not from this server"
+    assert comes_back(ticket, remote="carol")["message"] == elsewhere
+    assert comes_back(ticket, user="carol", token=expired("carol"))["message"] == elsewhere
+    assert comes_back(ticket, user="bob", remote="alice", token=expired("bob"))["message"] == elsewhere
+    for other in (
+        {"jwt_key": SECRET[::-1]},
+        {"redis_prefix": "other"},
+        {"jwt_audience": "calls"},
+        {"jwt_issuer": "shop"},
+        {"resume_secret": "x" * 32},
+    ):
+        settings = Settings(**{"jwt_key": SECRET, "jwt_leeway": 0, **other})
+        assert comes_back(ticket, settings, token=None)["message"] == unknown, other
+    for forged in (ticket[:-2], ticket + "a", "", token(peer="bob"), expired(), "a.b.c", "🙂", "x" * 2_049):
+        assert comes_back(forged)["type"] == "error", forged
+
+
+def test_a_ticket_is_no_token_and_heals_no_bad_one():
+    ticket = admitted()
+    assert comes_back(True, token=ticket)["type"] == "error"
+    for bad in (token(sub="bob"), token(key=SECRET[::-1]), "nonsense", token(peer="carol"), 7):
+        assert comes_back(ticket, token=bad)["type"] == "error", bad
+
+
+@pytest.mark.parametrize("resume", [1, ["a"], {"a": 1}, 0.5])
+def test_a_ticket_is_a_string(resume: Any):
+    for settings in (STRICT, Settings()):
+        said = comes_back(resume, settings, token=token())
+        if settings is STRICT:
+            assert said["message"] == "Invalid message: resume must be true, false or a ticket"
+        else:
+            assert said["type"] == "created"
+
+
+def test_with_a_public_key_tickets_are_of_this_start_unless_there_is_a_secret():
+    private = PRIVATE["ES256"]
+    settings = Settings(jwt_key=pem(private), jwt_leeway=0)
+    good = token(private, "ES256", exp=time.time() + 60)
+    old = token(private, "ES256", exp=time.time() - 1)
+    alice = Person(MemoryRegistry(), settings).joins("alice", "bob", token=good, resume=True)
+    assert comes_back(ticket_of(alice), settings, token=old)["type"] == "created"
+    kept = Settings(jwt_key=settings.jwt_key, jwt_leeway=0, resume_secret="x" * 32)
+    alice = Person(MemoryRegistry(), kept).joins("alice", "bob", token=good, resume=True)
+    ticket = ticket_of(alice)
+    assert comes_back(ticket, kept, token=old)["type"] == "created"
+    assert comes_back(ticket, settings, token=old)["type"] == "error"
+
+
+@pytest.mark.parametrize(
+    ("more", "why"),
+    [
+        ({"SIGNALING_RESUME_SECRET": "x" * 31, "SIGNALING_JWT_KEY": SECRET}, "it must have 32 bytes or more"),
+        ({"SIGNALING_RESUME_SECRET": "x" * 32}, "SIGNALING_JWT_KEY is not set"),
+    ],
+)
+def test_a_resume_secret_that_is_of_no_use(more: dict[str, str], why: str):
+    with pytest.raises(SettingsError, match=why):
+        Settings.load(more)
 
 
 # Keys in a file, and their change.

@@ -80,7 +80,7 @@ function server(url) {
 async function relay(url) {
   let iceServers = [];
   try {
-    iceServers = await askForIceServers(url, { token: currentToken() });
+    iceServers = await askForIceServers(url, { token: await currentToken() });
   } catch ({ code }) {
     if (code === 'unauthorized') return { verdict: 'bad', what: code };
   }
