@@ -65,7 +65,7 @@ class Side:
         self.user, self.name, self.choices = user, name, choices
         self.made = 0
         self.sent = {}  # by name: the kind, and whether anything is sent there
-        self.retired = []
+        self.before = {}  # by name: those that were sent in the same place earlier
         self.sharing = False
         self.errors = []
 
@@ -103,7 +103,6 @@ class Side:
         name = self.choices.choice(list(self.sent))
         self.do(f"call.removeTrack(tracks.{name})")
         del self.sent[name]
-        self.retired.append(name)
 
     def remove_an_unknown_one(self):
         self.do("call.removeTrack(make('video'))", "unknown-track")
@@ -114,7 +113,9 @@ class Side:
         old = self.choices.choice(list(self.sent))
         kind, _ = self.sent.pop(old)
         new = self.make(kind)
-        self.do(f"call.replaceTrack(tracks.{old}, tracks.{new})")
+        self.before[new] = [old, *self.before.get(old, [])]
+        # Any of them names the place, as long as it is there.
+        self.do(f"call.replaceTrack(tracks.{self.choices.choice(self.before[new])}, tracks.{new})")
         self.sent[new] = (kind, True)
 
     def replace_by_nothing(self):
