@@ -19,8 +19,8 @@ ROOT = Path(__file__).resolve().parent.parent
 ROLES = ROOT / "ansible" / "roles"
 sys.path.insert(0, str(ROOT))
 
-from signaling.environment import expected, variable_name  # noqa: E402
-from signaling.settings import Settings  # noqa: E402
+from signaling.config.env import expected, variable_name  # noqa: E402
+from signaling.config.settings import Settings  # noqa: E402
 
 
 def options(role: Path) -> dict[str, dict[str, Any]]:

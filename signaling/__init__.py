@@ -23,25 +23,26 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from .version import __version__
+
 if TYPE_CHECKING:
     from flask import Flask
 
     from .extension import Signaling
 
-__version__ = "0.1.0"
-__all__ = ["Signaling", "create_app"]
+__all__ = ["Signaling", "__version__", "create_app"]
 
 
 def create_app() -> Flask:
     """Return a Flask app that is this service and nothing else.
 
     Raises:
-        signaling.settings.SettingsError: a ``SIGNALING_`` variable of the environment has a wrong value.
+        signaling.config.settings.SettingsError: a ``SIGNALING_`` variable of the environment has a wrong value.
     """
     from flask import Flask
 
     from .extension import Signaling
-    from .headers import add_headers
+    from .web.headers import add_headers
 
     # The blueprint brings its own /static/.
     app = Flask(__name__, static_folder=None)

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from signaling.account import Account, unite
-from signaling.call import State, Step
-from signaling.diagnosis import diagnose
+from signaling.telemetry.call import State, Step
+from signaling.telemetry.call_record import Account, unite
+from signaling.telemetry.diagnosis import diagnose
 
 ALICE, BOB = 0, 1
 

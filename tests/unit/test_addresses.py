@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from signaling.addresses import Addresses, Proxies, network
-from signaling.settings import Settings
+from signaling.config.settings import Settings
+from signaling.security.client_ip import Proxies, network
+from signaling.security.connection_limit import Addresses
 
 PROXIES = ("10.0.0.0/8", "2001:db8:ffff::1", "unix")
 

@@ -6,17 +6,17 @@ import json
 
 import pytest
 
-from signaling import calls
-from signaling.account import Account
-from signaling.call import MOST_STEPS, Call, State
-from signaling.calls import Calls
-from signaling.diagnosis import diagnose
-from signaling.node import Node
-from signaling.observer import Observer
-from signaling.ops import calls as shown
-from signaling.registry import MemoryRegistry
-from signaling.service import Service
-from signaling.settings import Settings
+from signaling.config.settings import Settings
+from signaling.node.node import Node
+from signaling.rooms.context import Service
+from signaling.rooms.memory import MemoryRegistry
+from signaling.telemetry import calls
+from signaling.telemetry.call import MOST_STEPS, Call, State
+from signaling.telemetry.call_record import Account
+from signaling.telemetry.calls import Calls
+from signaling.telemetry.diagnosis import diagnose
+from signaling.telemetry.stats import Observer
+from signaling.web.ops import calls as shown
 from tests.unit.people import Person
 
 OFFER = {"type": "offer", "sdp": "v=0 secret"}

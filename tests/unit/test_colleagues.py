@@ -10,11 +10,11 @@ import msgspec
 import pytest
 from gevent.event import Event
 
-from signaling import colleagues
-from signaling.colleagues import MOST_ANSWER_BYTES, MOST_ANSWERS, PATIENCE_SECONDS, Answer, Colleagues
-from signaling.node_info import NodeInfo
-from signaling.redis_registry import RedisRegistry
-from signaling.settings import Settings
+from signaling.config.settings import Settings
+from signaling.node import cluster
+from signaling.node.cluster import MOST_ANSWER_BYTES, MOST_ANSWERS, PATIENCE_SECONDS, Answer, Colleagues
+from signaling.node.info import NodeInfo
+from signaling.rooms.redis.registry import RedisRegistry
 from tests.redis_server import Redis
 from tests.waiting import PATIENCE
 
@@ -41,7 +41,7 @@ class Worker:
     def asks_in_vain(self, what: str, argument: str = "") -> dict[int, bytes | None]:
         """Ask what nobody answers, with less patience, since there is nothing to wait for."""
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(colleagues, "PATIENCE_SECONDS", 0.1)
+            patch.setattr(cluster, "PATIENCE_SECONDS", 0.1)
             return self.asks(what, argument)
 
 
@@ -98,7 +98,7 @@ def test_an_answer_that_is_too_long_is_none(worker: Callable[..., Worker]):
 def test_the_more_there_are_the_shorter_are_their_answers(
     worker: Callable[..., Worker], monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(colleagues, "MOST_BYTES", 300)
+    monkeypatch.setattr(cluster, "MOST_BYTES", 300)
     one, *others = (worker(most=lambda question: str(question.most).encode()) for _ in range(4))
     assert set(one.knows(*others).asks("most").values()) == {b"100"}
 
@@ -112,7 +112,7 @@ def test_an_answer_that_cannot_be_read_is_none(worker: Callable[..., Worker]):
 def test_a_late_answer_finds_nobody_and_is_no_answer_to_the_next_question(worker: Callable[..., Worker]):
     go_on = Event()
 
-    def late(question: colleagues.Question) -> bytes:
+    def late(question: cluster.Question) -> bytes:
         go_on.wait()
         return question.argument.encode()
 
@@ -120,14 +120,14 @@ def test_a_late_answer_finds_nobody_and_is_no_answer_to_the_next_question(worker
     assert one.knows(two).asks_in_vain("word", "first") == {2: None}
     go_on.set()
     assert one.asks("word", "second") == {2: b"second"}
-    assert list(one.registry.channels.routes) == [colleagues._QUESTIONS]
+    assert list(one.registry.channels.routes) == [cluster._QUESTIONS]
 
 
 def test_an_answer_takes_its_time_beside_the_event_loop(worker: Callable[..., Worker]):
     """The asked worker passes messages on meanwhile; those that it has no place for are left out."""
     go_on, begun = Event(), []
 
-    def slow(_: colleagues.Question) -> bytes:
+    def slow(_: cluster.Question) -> bytes:
         begun.append(True)
         go_on.wait()
         return b"done"
@@ -136,8 +136,8 @@ def test_an_answer_takes_its_time_beside_the_event_loop(worker: Callable[..., Wo
     one.knows(two)
     name, ask = two.registry.channels.worker, msgspec.msgpack.encode
     for number in range(MOST_ANSWERS + 1):
-        question = colleagues.Question(one.registry.channels.worker, f"{number:016}", "slow", "", 100)
-        one.registry.channels.tell(name, colleagues._QUESTIONS, ask(question))
+        question = cluster.Question(one.registry.channels.worker, f"{number:016}", "slow", "", 100)
+        one.registry.channels.tell(name, cluster._QUESTIONS, ask(question))
     until(lambda: len(begun) == MOST_ANSWERS)
     assert one.asks_in_vain("word") == {2: None}
     go_on.set()
@@ -148,7 +148,7 @@ def test_an_answer_takes_its_time_beside_the_event_loop(worker: Callable[..., Wo
 
 def test_what_is_no_question_is_no_fault(worker: Callable[..., Worker]):
     one, two = worker(), worker(word=lambda _: b"hi")
-    one.knows(two).registry.channels.tell(two.registry.channels.worker, colleagues._QUESTIONS, b"nonsense")
+    one.knows(two).registry.channels.tell(two.registry.channels.worker, cluster._QUESTIONS, b"nonsense")
     assert one.asks("word") == {2: b"hi"}
     assert two.registry.links.broken == 0
 

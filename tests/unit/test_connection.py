@@ -19,12 +19,12 @@ import gevent.ssl
 import pytest
 from simple_websocket import ConnectionClosed
 
-from signaling import connections as connections_module
-from signaling.connection import Connection
-from signaling.connections import Connections
-from signaling.inbound import MAX_FRAMES_AFTER_CLOSE, MAX_FRAMES_PER_TURN, Inbound
-from signaling.observer import Observer
-from signaling.settings import Settings
+from signaling.config.settings import Settings
+from signaling.telemetry.stats import Observer
+from signaling.transport import connections as connections_module
+from signaling.transport.connection import Connection
+from signaling.transport.connections import Connections
+from signaling.transport.receiver import MAX_FRAMES_AFTER_CLOSE, MAX_FRAMES_PER_TURN, Inbound
 from tests.unit.test_inbound import frame
 
 
@@ -430,7 +430,7 @@ FAULTS = {
     "a fault of ours": lambda out, monkeypatch: setattr(out, "_write", Failing(out._write, 1, ZeroDivisionError())),
     "the rest cannot be kept": lambda out, monkeypatch: setattr(out, "_kept", Kept()),
     "no greenlet": lambda out, monkeypatch: monkeypatch.setattr(
-        "signaling.outbound.gevent.spawn", Failing(None, 0, MemoryError())
+        "signaling.transport.sender.gevent.spawn", Failing(None, 0, MemoryError())
     ),
 }
 

@@ -22,11 +22,11 @@ from websockets.frames import Frame, Opcode
 from websockets.protocol import OPEN
 from websockets.uri import parse_uri
 
-from signaling.connection import Connection
-from signaling.registry import MemoryRegistry
-from signaling.service import Service
-from signaling.session import Session
-from signaling.settings import Settings
+from signaling.config.settings import Settings
+from signaling.rooms.context import Service
+from signaling.rooms.memory import MemoryRegistry
+from signaling.rooms.session import Session
+from signaling.transport.connection import Connection
 from tests.unit.near_json import ANYTHING
 from tests.unit.test_inbound import STREAMS, frame
 

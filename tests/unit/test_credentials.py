@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from signaling.credentials import basic_password, bearer_token
+from signaling.security.credentials import basic_password, bearer_token
 
 
 @given(st.text(max_size=40))

@@ -6,8 +6,8 @@ import itertools
 
 import pytest
 
-from signaling import handshake
-from signaling.handshake import HandshakeError
+from signaling.transport import handshake
+from signaling.transport.handshake import HandshakeError
 
 # RFC 6455, section 1.3
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="

@@ -10,10 +10,11 @@ import pytest
 from flask import Flask
 from werkzeug.test import create_environ
 
-from signaling import create_app, handshake
-from signaling.handshake import HandshakeError
-from signaling.origins import Origins
-from signaling.settings import Settings
+from signaling import create_app
+from signaling.config.settings import Settings
+from signaling.security.origins import Origins
+from signaling.transport import handshake
+from signaling.transport.handshake import HandshakeError
 
 LONGEST = Settings().max_head_bytes
 SHORTER = LONGEST // 8

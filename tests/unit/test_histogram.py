@@ -6,7 +6,7 @@ from math import inf
 
 import pytest
 
-from signaling.histogram import Histogram
+from signaling.telemetry.histogram import Histogram
 
 
 def observed(*values: float) -> Histogram:

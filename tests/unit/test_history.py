@@ -6,9 +6,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from signaling import history
-from signaling.histogram import Histogram
-from signaling.history import History
+from signaling.node import history
+from signaling.node.history import History
+from signaling.telemetry.histogram import Histogram
 from tests.unit.people import until
 
 

@@ -8,8 +8,8 @@ import hashlib
 from hypothesis import given
 from hypothesis import strategies as st
 
-from signaling.ice import ice_servers
-from signaling.settings import Settings
+from signaling.config.settings import Settings
+from signaling.rooms.ice import ice_servers
 
 NOW = 1_700_000_000.9
 TURN = ("turn:turn.example.org?transport=udp", "turns:turn.example.org:443?transport=tcp")

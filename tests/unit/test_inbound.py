@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from websockets.frames import CloseCode, Frame, Opcode
 from websockets.protocol import CLIENT, Protocol
 
-from signaling import frames
-from signaling import inbound as module
-from signaling.inbound import Inbound
+from signaling.transport import frames
+from signaling.transport import receiver as module
+from signaling.transport.receiver import Inbound
 
 KEY = b"\x37\xfa\x21\x3d"
 MAX = 200

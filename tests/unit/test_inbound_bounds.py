@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from signaling.inbound import MAX_FRAMES_PER_TURN, Inbound
+from signaling.transport.receiver import MAX_FRAMES_PER_TURN, Inbound
 from tests.unit.test_inbound import frame
 
 LIMIT = 65_536

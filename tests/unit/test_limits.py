@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from signaling.limits import Allowance, Rate
+from signaling.security.rate_limit import Allowance, Rate
 
 
 def taken(allowance: Allowance, times: int, now: float) -> int:

@@ -10,14 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from signaling.logs import JsonFormatter, TextFormatter, WithoutRequests, dict_config, quoted
-from signaling.registry import MemoryRegistry
-from signaling.settings import Settings
+from signaling.config.logging import JsonFormatter, TextFormatter, WithoutRequests, dict_config, quoted
+from signaling.config.settings import Settings
+from signaling.rooms.memory import MemoryRegistry
 from tests.unit.people import Person
 
 
 def record(message: str, level: int = logging.INFO, **fields: object) -> logging.LogRecord:
-    made = logging.LogRecord("signaling.session", level, __file__, 1, message, None, None)
+    made = logging.LogRecord("signaling.rooms.session", level, __file__, 1, message, None, None)
     made.created = 1_704_067_200.0
     made.__dict__.update(fields)
     return made
@@ -58,7 +58,7 @@ def test_json_is_one_object_a_line():
     assert json.loads(line) == {
         "time": "2024-01-01T00:00:00.000Z",
         "level": "info",
-        "logger": "signaling.session",
+        "logger": "signaling.rooms.session",
         "message": "User a\nb",
         "connection": "c1",
         "code": 1000,

@@ -8,7 +8,7 @@ import time
 import gevent
 import pytest
 
-from signaling.loop_share import SHARE_SECONDS, LoopShare
+from signaling.transport.loop_share import SHARE_SECONDS, LoopShare
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -14,14 +14,14 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from signaling import node as runtime
-from signaling import tls
-from signaling.environment import SettingsError
-from signaling.node import Node
-from signaling.observer import REASONS
-from signaling.protocol import CloseCode, ErrorCode
-from signaling.registry import MemoryRegistry
-from signaling.settings import Settings
+from signaling.config.env import SettingsError
+from signaling.config.settings import Settings
+from signaling.node import node as runtime
+from signaling.node.node import Node
+from signaling.protocol.codes import CloseCode, ErrorCode
+from signaling.rooms.memory import MemoryRegistry
+from signaling.telemetry.stats import REASONS
+from signaling.transport import tls
 from tests.redis_server import Redis
 
 ROOT = Path(__file__).parents[2]

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from signaling import nesting
-from signaling.nesting import MAX_NESTING, check_nesting
+from signaling.protocol import nesting
+from signaling.protocol.nesting import MAX_NESTING, check_nesting
 
 
 def is_too_deep(text: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from signaling.origins import Origins
+from signaling.security.origins import Origins
 
 
 def allows(origin: str | None, *allowed: str, host: str = "call.example.org", missing: bool = True) -> bool:

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from signaling import output
-from signaling.output import MAX_PENDING_BYTES, Output
+from signaling.process import output
+from signaling.process.output import MAX_PENDING_BYTES, Output
 
 
 def described(lost: int) -> str:
@@ -161,7 +161,7 @@ def run(code: str, **options: object) -> subprocess.CompletedProcess[str]:
 def test_everything_that_is_written_goes_this_way():
     done = run(
         "import gevent.monkey\n"
-        "from signaling import output\n"
+        "from signaling.process import output\n"
         "output.install(); output.install()\n"
         "gevent.monkey.patch_all()\n"
         "import gevent, sys, warnings, logging\n"
@@ -181,7 +181,7 @@ def test_everything_that_is_written_goes_this_way():
 def test_a_child_does_not_write_what_its_parent_keeps():
     done = run(
         "import os, sys\n"
-        "from signaling import output\n"
+        "from signaling.process import output\n"
         "output.install()\n"
         "sys.stderr.write('begin ')\n"
         "if not os.fork():\n"
@@ -193,7 +193,7 @@ def test_a_child_does_not_write_what_its_parent_keeps():
 
 
 def test_closed_streams_are_left_alone():
-    done = run("import sys; sys.stderr = None; from signaling import output; output.install(); print('fine')")
+    done = run("import sys; sys.stderr = None; from signaling.process import output; output.install(); print('fine')")
     assert (done.returncode, done.stdout) == (0, "fine\n")
-    done = run("import sys; sys.stderr.close(); from signaling import output; output.install(); print('fine')")
+    done = run("import sys; sys.stderr.close(); from signaling.process import output; output.install(); print('fine')")
     assert (done.returncode, done.stdout) == (0, "fine\n")

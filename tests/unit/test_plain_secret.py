@@ -18,8 +18,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from hypothesis import given
 from hypothesis import strategies as st
 
-from signaling import keys, plain_secret
-from signaling.keys import UnusableKeyError
+from signaling.security import keys, plain_secret
+from signaling.security.keys import UnusableKeyError
 from tests.certificates import make_certificate
 
 KEYS: dict[str, Any] = {

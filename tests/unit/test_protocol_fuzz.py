@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 from hypothesis import example, given
 
-from signaling.registry import MemoryRegistry, Registry
+from signaling.rooms.memory import MemoryRegistry
+from signaling.rooms.registry import Registry
 from tests.unit.near_json import ANYTHING
 from tests.unit.people import Person
 

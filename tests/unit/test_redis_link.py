@@ -10,7 +10,7 @@ import gevent
 import gevent.socket
 import pytest
 
-from signaling.redis_link import Link, LinkError
+from signaling.rooms.redis.link import Link, LinkError
 
 PATIENCE = 0.2
 
@@ -84,7 +84,7 @@ def test_a_flush_that_fails_breaks_the_link(ends, error, monkeypatch, caplog):
     link, _ = ends
     told: list[object] = []
     link._told = told.append
-    monkeypatch.setattr("signaling.redis_link._pack", fail)
+    monkeypatch.setattr("signaling.rooms.redis.link._pack", fail)
     link.publish(b"channel", b"what is lost")
     gevent.sleep(0)
     assert link.broken.startswith("internal error")

@@ -12,12 +12,12 @@ import gevent
 import msgspec
 import pytest
 
-from signaling import redis_links
-from signaling.redis_link import LinkError
-from signaling.redis_registry import RedisRegistry
-from signaling.redis_servers import Connector
-from signaling.redis_url import CLUSTER_PARTITIONS, Address
-from signaling.settings import Settings
+from signaling.config.redis_url import CLUSTER_PARTITIONS, Address
+from signaling.config.settings import Settings
+from signaling.rooms.redis import links as redis_links
+from signaling.rooms.redis.link import LinkError
+from signaling.rooms.redis.registry import RedisRegistry
+from signaling.rooms.redis.servers import Connector
 from tests.redis_server import Redis, redis_server
 from tests.unit.people import Host, until
 

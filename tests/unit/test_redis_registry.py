@@ -8,11 +8,11 @@ from collections.abc import Iterator
 import gevent
 import pytest
 
-from signaling.protocol import Pair
-from signaling.redis_registry import RedisRegistry
-from signaling.redis_servers import key_slot
-from signaling.redis_url import CLUSTER_PARTITIONS, Address, Servers
-from signaling.settings import Settings
+from signaling.config.redis_url import CLUSTER_PARTITIONS, Address, Servers
+from signaling.config.settings import Settings
+from signaling.protocol.messages import Pair
+from signaling.rooms.redis.registry import RedisRegistry
+from signaling.rooms.redis.servers import key_slot
 from tests.redis_server import Redis, redis_server
 from tests.unit.people import Person, Workers
 
@@ -198,7 +198,7 @@ def test_ids_of_any_characters_are_taken_as_they_are(redis: Redis):
 
 
 def test_the_names_of_rooms_in_redis_are_those_of_pairs():
-    from signaling.redis_registry import _room_key
+    from signaling.rooms.redis.registry import _room_key
 
     assert _room_key(Pair("a_b", "c")) != _room_key(Pair("a", "b_c"))
 

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from signaling import reloader, tls
-from signaling.keys import Keys
-from signaling.reloader import MAX_FILE_BYTES, Reloader, read_file
+from signaling.process import reloader
+from signaling.process.reloader import MAX_FILE_BYTES, Reloader, read_file
+from signaling.security.keys import Keys
+from signaling.transport import tls
 from tests.certificates import make_certificate
 
 
@@ -209,11 +210,13 @@ def test_keys_whose_file_goes_while_it_is_read(tmp_path: Path, monkeypatch: pyte
     path = tmp_path / "secret"
     path.write_text("1" * 32)
     keys = Keys(str(path))
-    monkeypatch.setattr("signaling.keys.LOOK_SECONDS", 0.0)
+    monkeypatch.setattr("signaling.security.keys.LOOK_SECONDS", 0.0)
     path.unlink()
     for error in (MemoryError, OSError):
         with monkeypatch.context() as patch:
-            patch.setattr("signaling.keys.parse", lambda _, error=error: (_ for _ in ()).throw(error("passing")))
+            patch.setattr(
+                "signaling.security.keys.parse", lambda _, error=error: (_ for _ in ()).throw(error("passing"))
+            )
             path.write_text("2" * 32)
             assert keys.find(None).material == b"1" * 32
     assert keys.find(None).material == b"2" * 32

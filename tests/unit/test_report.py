@@ -7,15 +7,15 @@ from typing import Any
 import msgspec
 import pytest
 
-from signaling import tls
-from signaling.histogram import Histogram
-from signaling.history import Sample
-from signaling.node import Node
-from signaling.node_info import NodeInfo
-from signaling.observer import MOST_REFUSALS, Refusal
-from signaling.registry import MemoryRegistry
-from signaling.report import Report, total
-from signaling.settings import Settings
+from signaling.config.settings import Settings
+from signaling.node.history import Sample
+from signaling.node.info import NodeInfo
+from signaling.node.node import Node
+from signaling.node.snapshot import Report, total
+from signaling.rooms.memory import MemoryRegistry
+from signaling.telemetry.histogram import Histogram
+from signaling.telemetry.stats import MOST_REFUSALS, Refusal
+from signaling.transport import tls
 
 NODE = NodeInfo(host="a", pid=1, version="1", started=500.0, draining=False, connections=3, rooms=2)
 BOUNDS = (1.0, 2.0)

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from signaling.ice import ice_servers
-from signaling.nesting import MAX_NESTING
-from signaling.registry import MemoryRegistry
-from signaling.settings import Settings
+from signaling.config.settings import Settings
+from signaling.protocol.nesting import MAX_NESTING
+from signaling.rooms.ice import ice_servers
+from signaling.rooms.memory import MemoryRegistry
 from tests.unit.people import Person, Workers
 
 ALICE_AND_BOB = "room_alice_bob"
@@ -456,7 +456,7 @@ def test_the_log_tells_the_story_without_what_was_said(registry, caplog):
     assert [
         record.getMessage()
         for record in caplog.records
-        if record.levelname == "INFO" and record.name == "signaling.session"
+        if record.levelname == "INFO" and record.name == "signaling.rooms.session"
     ] == [
         "User alice is joining room room_alice_bob to connect with bob",
         "Created new room: room_alice_bob",

@@ -15,9 +15,9 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from signaling.redis_registry import RedisRegistry
-from signaling.registry import MemoryRegistry
-from signaling.settings import Settings
+from signaling.config.settings import Settings
+from signaling.rooms.memory import MemoryRegistry
+from signaling.rooms.redis.registry import RedisRegistry
 from tests.redis_server import Redis
 from tests.unit.people import Person, Workers
 

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from signaling.environment import SettingsError, misspelled, variable_name, web_concurrency
-from signaling.redis_url import Servers
-from signaling.settings import Settings
+from signaling.config.env import SettingsError, misspelled, variable_name, web_concurrency
+from signaling.config.redis_url import Servers
+from signaling.config.settings import Settings
 
 
 def test_the_defaults_need_no_environment():

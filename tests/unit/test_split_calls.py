@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from signaling.account import Account, unite
-from signaling.redis_registry import RedisRegistry
-from signaling.registry import Registry
-from signaling.service import Service
-from signaling.session import Session
-from signaling.settings import Settings
+from signaling.config.settings import Settings
+from signaling.rooms.context import Service
+from signaling.rooms.redis.registry import RedisRegistry
+from signaling.rooms.registry import Registry
+from signaling.rooms.session import Session
+from signaling.telemetry.call_record import Account, unite
 from tests.redis_server import Redis
 from tests.unit.people import Person, Workers
 

@@ -8,8 +8,8 @@ import gevent
 import pytest
 from gevent.event import Event
 
-from signaling import supervisor
-from signaling.supervisor import ErrorLog, spawn_forever
+from signaling.process import supervisor
+from signaling.process.supervisor import ErrorLog, spawn_forever
 from tests.waiting import PATIENCE
 
 
@@ -36,7 +36,7 @@ def test_a_loop_goes_on_after_any_exception(error: Exception, caplog: pytest.Log
     steps = Steps(error, error, error)
     loop = spawn_forever("the test", steps)
     assert steps.passed.wait(PATIENCE)
-    [record] = [record for record in caplog.records if record.name == "signaling.supervisor"]
+    [record] = [record for record in caplog.records if record.name == "signaling.process.supervisor"]
     assert record.message == "An error in the test, which goes on"
     assert record.exc_info
     assert record.exc_info[1] is error
@@ -85,7 +85,7 @@ def test_each_type_of_error_is_logged_once_in_its_time_and_the_others_are_counte
     now = 0.0
     monkeypatch.setattr(supervisor.time, "monotonic", lambda: now)
     errors = ErrorLog("the test")
-    with caplog.at_level(logging.ERROR, "signaling.supervisor"):
+    with caplog.at_level(logging.ERROR, "signaling.process.supervisor"):
         for _ in range(1_000):
             errors.add(ValueError("x"))
             errors.add(OSError("y"))

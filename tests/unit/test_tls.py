@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from signaling import tls
+from signaling.transport import tls
 from tests.certificates import make_certificate
 
 DAY = 86_400

@@ -18,12 +18,14 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from hypothesis import given
 from hypothesis import strategies as st
 
-from signaling import keys, protocol
-from signaling.environment import SettingsError
-from signaling.protocol import CloseCode, ErrorCode, MessageError
-from signaling.registry import MemoryRegistry
-from signaling.settings import Settings
-from signaling.tokens import MAX_CHARACTERS, Tokens
+from signaling.config.env import SettingsError
+from signaling.config.settings import Settings
+from signaling.protocol import messages
+from signaling.protocol.codes import CloseCode, ErrorCode
+from signaling.protocol.errors import MessageError
+from signaling.rooms.memory import MemoryRegistry
+from signaling.security import keys
+from signaling.security.jwt import MAX_CHARACTERS, Tokens
 from tests.certificates import make_certificate
 from tests.unit.people import Person
 
@@ -91,8 +93,8 @@ def refused(words: str, given: str, tokens: Tokens | None = None) -> None:
 
 def joins(given: Any, user: Any = "alice", remote: Any = "bob", field: str = "token") -> None:
     """Join as one does over the wire; an error is raised."""
-    join = protocol.decode(json.dumps({"type": "join", "userId": user, "remoteId": remote, field: given}))
-    checks().check(join, *protocol.users_of(join))
+    join = messages.decode(json.dumps({"type": "join", "userId": user, "remoteId": remote, field: given}))
+    checks().check(join, *messages.users_of(join))
 
 
 # Whose key it is.
@@ -353,10 +355,10 @@ def test_the_token_may_be_in_the_field_of_the_nodejs_servers_web_client():
 
 def test_the_token_goes_before_the_other_field():
     join = {"type": "join", "userId": "alice", "remoteId": "bob", "token": token(), "apiKey": "something else"}
-    message = protocol.decode(json.dumps(join))
-    checks().check(message, *protocol.users_of(message))
-    message = protocol.decode(json.dumps(join | {"token": None, "apiKey": token()}))
-    checks().check(message, *protocol.users_of(message))
+    message = messages.decode(json.dumps(join))
+    checks().check(message, *messages.users_of(message))
+    message = messages.decode(json.dumps(join | {"token": None, "apiKey": token()}))
+    checks().check(message, *messages.users_of(message))
 
 
 @pytest.mark.parametrize("nothing", ["", None])
@@ -678,7 +680,7 @@ def test_two_keys_of_one_name_are_none():
 
 def test_the_document_has_the_words_of_every_refusal():
     root = Path(__file__).parents[2]
-    code = (root / "signaling" / "tokens.py").read_text()
+    code = (root / "signaling" / "security" / "jwt.py").read_text()
     words = set(re.findall(r'unauthorized\("(.+?)"\)|: "(the .+?)",', code)) - {("", "")}
     text = (root / "docs" / "authentication.md").read_text()
     assert len(words) > 10

@@ -9,9 +9,9 @@ import gevent
 import gevent.socket
 import pytest
 
-from signaling import turn
-from signaling.connection import Connection
-from signaling.turn import Turn
+from signaling.transport import tick
+from signaling.transport.connection import Connection
+from signaling.transport.tick import Turn
 from tests.unit.test_inbound import frame
 
 
@@ -140,7 +140,7 @@ def test_what_is_postponed_waits_until_all_sockets_were_looked_at():
 
 
 def test_so_many_are_enough_for_once(monkeypatch):
-    monkeypatch.setattr(turn, "MOST_ARRIVALS", 2)
+    monkeypatch.setattr(tick, "MOST_ARRIVALS", 2)
     notes: list[str] = []
     for name in "abc":
         here().arrived(Note(name, notes), b"it")

@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 
-from signaling import webhook
-from signaling.protocol import Pair, User
-from signaling.registry import MemoryRegistry
-from signaling.settings import Settings, SettingsError
-from signaling.signature import signed, signing_key
-from signaling.webhook import MOST_ATTEMPTS, Webhook, delay_after
+from signaling.config.settings import Settings, SettingsError
+from signaling.config.types import signing_key
+from signaling.protocol.messages import Pair, User
+from signaling.rooms import webhook
+from signaling.rooms.memory import MemoryRegistry
+from signaling.rooms.signature import signed
+from signaling.rooms.webhook import MOST_ATTEMPTS, Webhook, delay_after
 from tests.unit.people import until
 
 

@@ -1,0 +1,66 @@
+"""The last minutes of a service in figures, for the charts of the operator's page."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from typing import TYPE_CHECKING, NamedTuple
+
+import gevent
+
+from ..process.supervisor import spawn_forever
+
+if TYPE_CHECKING:
+    from .node import Node
+
+INTERVAL = 5.0
+"""Seconds between two samples."""
+
+MOST_SAMPLES = 181
+"""Fifteen minutes."""
+
+
+class Sample(NamedTuple):
+    """How it was at one moment. A list in JSON, since there are many."""
+
+    at: float
+    """Seconds since 1970."""
+    connections: int
+    rooms: int
+    relayed: int
+    """Messages passed on, since the start."""
+    lag: float
+    """Seconds by which the event loop was late, on the average since the sample before."""
+
+
+class History:
+    """The latest samples, oldest first."""
+
+    def __init__(self, node: Node) -> None:
+        self.samples: deque[Sample] = deque(maxlen=MOST_SAMPLES)
+        self._node = node
+        self._lags = (0, 0.0)
+        self._sampler: gevent.Greenlet[..., None] | None = None
+
+    def start(self) -> None:
+        """Take samples from now on. Does not wait."""
+        if self._sampler is None:
+            self._sampler = spawn_forever("the sampler of the charts", self._sample)
+
+    def now(self) -> Sample:
+        """Return how it is now; its lag is that since the last sample."""
+        node, lag = self._node, self._node.observer.lag
+        number, total = self._lags
+        return Sample(
+            time.time(),
+            len(node.connections),
+            len(node.registry),
+            sum(node.observer.relayed.values()),
+            (lag.total - total) / max(lag.count - number, 1),
+        )
+
+    def _sample(self) -> None:
+        self.samples.append(self.now())
+        lag = self._node.observer.lag
+        self._lags = lag.count, lag.total
+        gevent.sleep(INTERVAL)

@@ -1,0 +1,3 @@
+"""The wire, pure: ``codes`` (the catalogues), ``errors``, ``messages`` (text to types), ``replies`` (types to bytes),
+and ``nesting`` (how deep JSON may be).
+"""
