@@ -60,7 +60,7 @@ class Signaling:
         if self._registry is not None and self._given_to is not None:
             raise RuntimeError("Another app has this registry: make one Signaling and one registry for each app.")
         node = Node(_settings(app), self._registry)
-        blueprint = Blueprint("signaling", __name__, url_prefix=self.url_prefix, static_folder="static")
+        blueprint = Blueprint("signaling", __name__, url_prefix=self.url_prefix, static_folder="web/static")
         sock = Sock(app)
         for path, endpoint in (("/", "websocket"), ("/ws", "websocket_alias")):
             sock.route(path, bp=blueprint, endpoint=endpoint, strict_slashes=False)(node.admit)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from ipaddress import ip_address, ip_network
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -11,7 +10,19 @@ from msgspec import Meta
 
 from .env import SECRET, SettingsError, convert, is_secret, shown, variable_name
 from .redis_url import Servers
-from .types import Count, Network, Origin, Rate, Seconds, StunUrl, TurnUrl, WebhookUrl, signing_key
+from .types import (
+    Count,
+    Network,
+    Origin,
+    Rate,
+    Seconds,
+    StunUrl,
+    TurnUrl,
+    WebhookUrl,
+    is_network,
+    loopback,
+    signing_key,
+)
 
 MIN_RESUME_SECRET_BYTES = 32
 
@@ -256,13 +267,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
                 "such as openssl rand -hex 32 makes"
             )
         for name in self.trusted_proxies:
-            try:
-                ip_network(name if name != "unix" else "::", strict=False)
-            except ValueError:
-                raise SettingsError(
-                    f"SIGNALING_TRUSTED_PROXIES is not usable: {shown(name)} is no address or network"
-                ) from None
-
+            if not is_network(name):
+                raise SettingsError(f"SIGNALING_TRUSTED_PROXIES is not usable: {shown(name)} is no address or network")
         self.metrics_address  # noqa: B018 - it raises what is wrong with it
 
     @property
@@ -270,17 +276,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         """The address and port of ``metrics_bind``, None if it is empty."""
         if not self.metrics_bind:
             return None
-        host, _, port = self.metrics_bind.rpartition(":")
         try:
-            address = ip_address(host[1:-1] if host.startswith("[") and host.endswith("]") else host)
-            if address.is_loopback and port.isascii() and port.isdecimal() and int(port) <= 65_535:
-                return str(address), int(port)
+            return loopback(self.metrics_bind)
         except ValueError:
-            pass
-        raise SettingsError(
-            f"SIGNALING_METRICS_BIND={shown(self.metrics_bind)} is not usable: "
-            "it must be a loopback address and a port such as 127.0.0.1:9101 or [::1]:9101"
-        )
+            raise SettingsError(
+                f"SIGNALING_METRICS_BIND={shown(self.metrics_bind)} is not usable: "
+                "it must be a loopback address and a port such as 127.0.0.1:9101 or [::1]:9101"
+            ) from None
 
     def __repr__(self) -> str:
         shown = (

@@ -63,12 +63,17 @@ _decode_node = msgspec.json.Decoder(NodeInfo).decode
 
 
 class Colleagues:
-    """The other workers, as one of them sees them."""
+    """The other workers, as one of them sees them.
 
-    def __init__(self, channels: Channels, answers: Mapping[str, Answer]) -> None:
-        """Ask over ``channels``, and answer with ``answers``, by what is asked."""
+    Attributes:
+        answers: what makes the answers, by what is asked.
+
+    """
+
+    def __init__(self, channels: Channels, answers: Mapping[str, Answer] | None = None) -> None:
+        """Ask over ``channels``, and answer with ``answers``."""
         self._channels = channels
-        self._answers = answers
+        self.answers = dict(answers or {})
         self._turns = BoundedSemaphore(MOST_QUESTIONS)
         self._answering = Pool(MOST_ANSWERS)
         channels.routes[_QUESTIONS] = self._asked
@@ -132,7 +137,7 @@ class Colleagues:
     def _answer(self, data: bytes) -> None:
         with suppress(msgspec.MsgspecError, RecursionError):
             question = _decode_question(data)
-            answer = self._answers.get(question.what)
+            answer = self.answers.get(question.what)
             if answer is not None and len(said := answer(question)) <= question.most:
                 route = _route(question.number, self._channels.worker)
                 self._channels.tell(question.worker, route, said)

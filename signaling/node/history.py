@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Sized
+from typing import NamedTuple
 
 import gevent
 
 from ..process.supervisor import spawn_forever
-
-if TYPE_CHECKING:
-    from .node import Node
+from ..telemetry.stats import Observer
 
 INTERVAL = 5.0
 """Seconds between two samples."""
@@ -36,9 +35,12 @@ class Sample(NamedTuple):
 class History:
     """The latest samples, oldest first."""
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, connections: Sized, rooms: Sized, observer: Observer) -> None:
+        """Begin with none."""
         self.samples: deque[Sample] = deque(maxlen=MOST_SAMPLES)
-        self._node = node
+        self._connections = connections
+        self._rooms = rooms
+        self._observer = observer
         self._lags = (0, 0.0)
         self._sampler: gevent.Greenlet[..., None] | None = None
 
@@ -49,18 +51,18 @@ class History:
 
     def now(self) -> Sample:
         """Return how it is now; its lag is that since the last sample."""
-        node, lag = self._node, self._node.observer.lag
+        lag = self._observer.lag
         number, total = self._lags
         return Sample(
             time.time(),
-            len(node.connections),
-            len(node.registry),
-            sum(node.observer.relayed.values()),
+            len(self._connections),
+            len(self._rooms),
+            sum(self._observer.relayed.values()),
             (lag.total - total) / max(lag.count - number, 1),
         )
 
     def _sample(self) -> None:
         self.samples.append(self.now())
-        lag = self._node.observer.lag
+        lag = self._observer.lag
         self._lags = lag.count, lag.total
         gevent.sleep(INTERVAL)

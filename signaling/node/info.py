@@ -2,17 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import socket
-import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
-
-from ..version import __version__
-
-if TYPE_CHECKING:
-    from .node import Node
 
 
 class NodeInfo(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,20 +21,6 @@ class NodeInfo(msgspec.Struct, frozen=True, kw_only=True):
     """Those that count there: over all nodes it is the number of rooms."""
     metrics: bool = False
     """Whether it has the port for the metrics of its host."""
-
-    @classmethod
-    def of(cls, node: Node) -> NodeInfo:
-        """Return the state of this worker."""
-        return cls(
-            host=socket.gethostname(),
-            pid=os.getpid(),
-            version=__version__,
-            started=time.time() - (time.monotonic() - node.started),
-            draining=node.connections.draining,
-            connections=len(node.connections),
-            rooms=len(node.registry),
-            metrics=node.metrics.serves,
-        )
 
     @property
     def name(self) -> str:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import gc
 import logging
+import os
+import socket
 import time
 import weakref
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import msgspec
 from flask import Response, request
@@ -27,11 +29,11 @@ from ..transport.connection import Connection
 from ..transport.connections import Connections
 from ..transport.pending import Conversation
 from ..transport.route import refuse
-from ..web.metrics import Metrics
-from ..web.ops import answers
+from ..version import __version__
 from .cluster import Colleagues
 from .history import History
 from .info import NodeInfo
+from .snapshot import Report
 
 if TYPE_CHECKING:
     import gevent.socket
@@ -61,6 +63,16 @@ class Rejection(NamedTuple):
         return {"Retry-After": str(self.retry_after)} if self.retry_after else {}
 
 
+class Part(Protocol):
+    """What runs beside the requests of one node."""
+
+    def start(self) -> None:
+        """Begin, in the worker. Does not wait."""
+
+    def stop(self) -> None:
+        """Let go of what the next worker needs. Does not wait."""
+
+
 class Node:
     """What one app has in one worker. Nothing of it is another app's.
 
@@ -71,9 +83,10 @@ class Node:
         service: what the sessions share.
         observer: what is counted and noted.
         connections: the open WebSockets.
-        metrics: the figures in Prometheus's format.
         history: the figures of the last minutes.
         colleagues: the other workers that share the rooms; None without Redis.
+        parts: what else starts and stops with it.
+        serves_metrics: whether the port of the metrics is this worker's.
         started: when it began, in seconds of the monotonic clock.
     """
 
@@ -92,13 +105,14 @@ class Node:
         self.registry: Registry = registry
         self.service = Service.of(settings, registry)
         self.observer = self.service.observer
-        self.connections = Connections(settings, self.observer)
+        self.connections = Connections(settings, self.observer.beat, self.observer.round_trip.observe)
         self._origins = Origins(settings.allowed_origins, allow_missing=settings.allow_missing_origin)
         self._proxies = Proxies(settings.trusted_proxies)
         self._addresses = Addresses(settings)
-        self.metrics = Metrics(self)
-        self.history = History(self)
-        self.colleagues = self._colleagues()
+        self.history = History(self.connections, registry, self.observer)
+        self.colleagues = None if self.shared is None else Colleagues(self.shared.channels)
+        self.parts: list[Part] = []
+        self.serves_metrics = False
         _all.add(self)
 
     def _shared(self) -> RedisRegistry | None:
@@ -115,7 +129,7 @@ class Node:
         # A service without Redis need not have it in its memory.
         from ..rooms.redis.registry import RedisRegistry
 
-        return RedisRegistry(self.settings, lambda: msgspec.json.encode(NodeInfo.of(self)))
+        return RedisRegistry(self.settings, lambda: msgspec.json.encode(self.info()))
 
     def _would_meet(self) -> bool:
         """Tell if an app with other rules has the same rooms. The same settings twice are as two workers."""
@@ -127,22 +141,36 @@ class Node:
             for node in _all
         )
 
-    def _colleagues(self) -> Colleagues | None:
-        if self.shared is None:
-            return None
-        return Colleagues(self.shared.channels, {"metrics": self.metrics.answer, **answers(self)})
+    def info(self) -> NodeInfo:
+        """Return what this worker tells the others of itself."""
+        return NodeInfo(
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            version=__version__,
+            started=time.time() - (time.monotonic() - self.started),
+            draining=self.connections.draining,
+            connections=len(self.connections),
+            rooms=len(self.registry),
+            metrics=self.serves_metrics,
+        )
+
+    def report(self) -> Report:
+        """Return the figures of this moment."""
+        return Report.of(self.info(), self.settings, self.connections, self.observer, self.history)
 
     def start(self) -> None:
         """Begin what runs beside the requests, in the worker. Does not wait."""
         if self.shared is not None:
             self.shared.links.start()
-        self.metrics.start()
+        for part in self.parts:
+            part.start()
         if self.settings.ops_token:
             self.history.start()
 
     def stop(self) -> None:
         """Let go of what the next worker needs."""
-        self.metrics.stop()
+        for part in self.parts:
+            part.stop()
 
     def finish(self) -> None:
         """Let the other workers know that this one is gone. Waits."""

@@ -8,18 +8,17 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import reduce
 from operator import add, attrgetter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
+from ..config.settings import Settings
 from ..telemetry.histogram import Histogram
-from ..telemetry.stats import MOST_REFUSALS, Refusal
+from ..telemetry.stats import MOST_REFUSALS, Observer, Refusal
 from ..transport import tls
-from .history import INTERVAL, Sample
+from ..transport.connections import Connections
+from .history import INTERVAL, History, Sample
 from .info import NodeInfo
-
-if TYPE_CHECKING:
-    from .node import Node
 
 
 class Report(msgspec.Struct, kw_only=True):
@@ -47,28 +46,29 @@ class Report(msgspec.Struct, kw_only=True):
     """Newest first."""
 
     @classmethod
-    def of(cls, node: Node) -> Report:
+    def of(
+        cls, node: NodeInfo, settings: Settings, connections: Connections, stats: Observer, history: History
+    ) -> Report:
         """Return how it is with this worker."""
-        observer = node.observer
-        kept, slow = node.connections.waiting()
+        kept, slow = connections.waiting()
         return cls(
-            node=NodeInfo.of(node),
+            node=node,
             now=time.time(),
-            max_connections=node.settings.max_connections,
-            calls=observer.calls.states(),
-            joins=observer.joins,
-            relayed=observer.relayed,
-            errors=observer.errors,
-            closes=observer.closes,
-            refused=observer.refused,
+            max_connections=settings.max_connections,
+            calls=stats.calls.states(),
+            joins=stats.joins,
+            relayed=stats.relayed,
+            errors=stats.errors,
+            closes=stats.closes,
+            refused=stats.refused,
             send_buffer_bytes=kept,
             slow_connections=slow,
-            answered=observer.answered,
-            settled=observer.settled,
-            round_trip=observer.round_trip,
+            answered=stats.answered,
+            settled=stats.settled,
+            round_trip=stats.round_trip,
             certificate=tls.status(),
-            history=[*node.history.samples, node.history.now()],
-            refusals=list(reversed(observer.refusals)),
+            history=[*history.samples, history.now()],
+            refusals=list(reversed(stats.refusals)),
         )
 
     def shown(self) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ..security.rate_limit import Allowance
 from .codes import CloseCode, ErrorCode
 
 _ECHO_MAX_CHARACTERS = 64
@@ -58,9 +57,6 @@ def no_join() -> MessageError:
     )
 
 
-def rate_limited(allowance: Allowance, now: float, times: int = 1) -> MessageError:
-    """Return the refusal of what ``allowance`` has no room for at ``now``; it closes on who keeps on."""
-    words = f"Too many: {allowance.rate.words}"
-    return MessageError(
-        ErrorCode.RATE_LIMITED, words, None if allowance.bear(now, times) else CloseCode.POLICY_VIOLATION
-    )
+def rate_limited(limit: str, *, tolerated: bool) -> MessageError:
+    """Return the refusal of what is over ``limit``, in words; it closes the connection unless it is ``tolerated``."""
+    return MessageError(ErrorCode.RATE_LIMITED, f"Too many: {limit}", None if tolerated else CloseCode.POLICY_VIOLATION)

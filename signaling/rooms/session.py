@@ -84,7 +84,7 @@ class Session:
         now = time.monotonic()
         try:
             if not self._messages.take(now):
-                raise errors.rate_limited(self._messages, now)
+                raise _rate_limited(self._messages, now)
             message = messages.decode(text)
             type_ = message.type
             reply = replies.relayed(message, self.user.json)
@@ -105,7 +105,7 @@ class Session:
         """Count frames that are no messages, such as pings, as if they were."""
         now = time.monotonic()
         if not self._messages.take(now, frames):
-            self.refuse(errors.rate_limited(self._messages, now, frames))
+            self.refuse(_rate_limited(self._messages, now, frames))
 
     def end(self, code: int) -> None:
         """Leave for good: the connection ended with the close code ``code``."""
@@ -126,7 +126,7 @@ class Session:
         if self._joins is None:
             self._joins = Allowance(service.joins)
         if not self._joins.take(now):
-            raise errors.rate_limited(self._joins, now)
+            raise _rate_limited(self._joins, now)
         user, remote = messages.users_of(join)
         asked: dict[str, object] = {}
         if messages.wants_ice_servers(join):
@@ -218,6 +218,10 @@ class Session:
     def _note(self, text: str, *values: str) -> None:
         if log.isEnabledFor(logging.INFO):
             log.info(text, *map(quoted, values), extra={"connection": self.id})
+
+
+def _rate_limited(allowance: Allowance, now: float, times: int = 1) -> MessageError:
+    return errors.rate_limited(allowance.rate.words, tolerated=allowance.bear(now, times))
 
 
 def _info(pair: Pair, members: Sequence[Occupant]) -> bytes:

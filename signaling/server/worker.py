@@ -32,7 +32,7 @@ from gunicorn.systemd import sd_notify
 from gunicorn.workers.ggevent import GeventWorker
 
 from ..config.settings import Settings
-from ..security.client_ip import Proxies, plain
+from ..security.client_ip import Proxies, network, plain
 from ..transport.client_socket import ClientSocket, TlsClientSocket, decrypted
 from ..transport.listener import Listener
 from ..transport.pending import SPARE_PER_ADDRESS, SPARE_PLACES, HeadTooLongError, Pending, PendingConnections, Phase
@@ -73,7 +73,7 @@ class Worker(GeventWorker):  # type: ignore[misc, unused-ignore]
         """Serve until the worker is told to stop."""
         context = ssl_context(self.cfg) if self.cfg.is_ssl else None
         group = Group()
-        listeners = [Listener(sock, self._serve, self.pendings, group, context) for sock in self.sockets]
+        listeners = [Listener(sock, self._serve, self.pendings, group, _address_key, context) for sock in self.sockets]
         for listener in listeners:
             if self.cfg.workers > 1:
                 # Who takes a hundred at once, as gevent has it, leaves none for the others.
@@ -179,6 +179,12 @@ _STATUS: dict[type[BaseException], int] = {
     InvalidResponseHeaderName: HTTPStatus.INTERNAL_SERVER_ERROR,
     ParseException: HTTPStatus.BAD_REQUEST,
 }
+
+
+def _address_key(address: Any) -> str:
+    """Return what counts as one address, empty on a Unix socket."""
+    found = plain(address[0]) if isinstance(address, tuple) else None
+    return network(found) if found else ""
 
 
 def _buffered(parser: Any) -> int:

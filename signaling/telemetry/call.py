@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Callable
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import msgspec
 from msgspec import Raw
 
 from ..protocol.messages import Message, Pair
-
-if TYPE_CHECKING:
-    from .calls import Calls
 
 MOST_STEPS = 200
 """Steps that are kept of one call: the first ones, and the very last."""
@@ -95,6 +93,20 @@ def _candidate_type(text: str | bytes) -> str:
     return "other" if " typ " in text else "end"
 
 
+class Owner(Protocol):
+    """What all calls of one worker share; the attributes are those of :class:`signaling.telemetry.calls.Calls`."""
+
+    keeps: bool
+    count: int
+    negotiating: dict[Call, None]
+    relayed: dict[str, int]
+    tell_answered: Callable[[float], None]
+    tell_settled: Callable[[float], None]
+
+    def make_room(self) -> bool:
+        """Count one step more; False if there is no room for it."""
+
+
 class Call:
     """One call, and who said what kind of thing in it.
 
@@ -132,7 +144,7 @@ class Call:
         "steps",
     )
 
-    def __init__(self, calls: Calls, pair: Pair, now: float) -> None:
+    def __init__(self, calls: Owner, pair: Pair, now: float) -> None:
         self._calls = calls
         self.number = calls.count
         self.pair = pair

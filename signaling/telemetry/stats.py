@@ -85,6 +85,11 @@ class Observer:
         self.refused[reason] += 1
         self.refusals.append(Refusal(time.time(), reason, words))
 
+    def beat(self, lag: float) -> None:
+        """Note that the event loop was late by so many seconds; about once a second."""
+        self.lag.observe(lag)
+        self.calls.tick(time.monotonic())
+
     def fail(self, error: MessageError, call: Call | None, user: str) -> None:
         """Note an ``error`` reply to ``user``, who is in ``call`` or in none."""
         self.errors[error.code] += 1

@@ -6,14 +6,14 @@ to the other connections afterwards, also where the next bytes are there already
 
 from __future__ import annotations
 
-import ssl
-import struct
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import gevent.socket
 import gevent.ssl
+
+from .socket_io import WOULD_BLOCK
 
 if TYPE_CHECKING:
     from .pending import Pending
@@ -23,16 +23,10 @@ else:
     _Base = object
 
 
-RESET_ON_CLOSE = struct.pack("ii", 1, 0)
-"""The value of ``SO_LINGER`` with which a close forgets what is not sent yet."""
-
-
 SWITCHING = b"HTTP/1.1 101"
 """What the answer begins with that makes a connection a WebSocket, whoever writes it."""
 
 _PIECE_BYTES = 65_536
-
-_WOULD_BLOCK = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 
 class Bounded(_Base):
@@ -63,7 +57,7 @@ class Bounded(_Base):
             try:
                 data = super().recv(*given)
                 break
-            except _WOULD_BLOCK:
+            except WOULD_BLOCK:
                 self._wait_for_client(bounds, gevent.socket.wait_read)
             finally:
                 self.settimeout(None)
@@ -84,7 +78,7 @@ class Bounded(_Base):
             self.settimeout(0.0)
             try:
                 count = super().send(data, flags)
-            except _WOULD_BLOCK:
+            except WOULD_BLOCK:
                 count = 0
             finally:
                 self.settimeout(None)

@@ -8,15 +8,12 @@ Writing never waits: see :mod:`.sender`.
 
 from __future__ import annotations
 
-import os
 import socket
 import ssl
-import struct
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from functools import partial
-from typing import Any, NoReturn
+from typing import Any
 
 import gevent
 import gevent.socket
@@ -26,14 +23,12 @@ from simple_websocket import ConnectionClosed
 from ..protocol.codes import CloseCode
 from . import frames, tick
 from .receiver import Inbound
-from .sender import WOULD_BLOCK, Outbound
+from .sender import Outbound
+from .socket_io import READABLE, WOULD_BLOCK, reader, released, reset
 from .tick import Turn
 
 # At least a TLS record: then nothing is ever left decrypted inside OpenSSL, where waiting on the socket misses it.
 _READ_BYTES = 65_536
-
-_READABLE = 1
-_RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
 class Connection:
@@ -101,16 +96,14 @@ class Connection:
         self._arrived = self._gone = False
         # The greenlet that waits to read, while it does.
         self._reader: greenlet | None = None
-        self._watcher: Any = self._hub.loop.io(sock.fileno(), _READABLE)
+        self._watcher: Any = self._hub.loop.io(sock.fileno(), READABLE)
         self._inbound = Inbound(max_message_bytes)
         if received:
             self._inbound.put_off(received)
         self._outbound = Outbound(sock, send_buffer_bytes, self.end)
         self._transmit = self._outbound.transmit
         self._close_timeout = close_timeout
-        # gevent's sockets are non-blocking underneath. Its Python layers would wait.
-        tls = getattr(sock, "_sslobj", None)
-        self._read: Any = tls.read if tls else partial(os.read, sock.fileno())
+        self._read: Any = reader(sock)
 
     # Reading: in one greenlet, the one that made the connection.
 
@@ -293,14 +286,8 @@ class Connection:
         For a client that cannot be sent to any more, or whose stream may be broken.
         """
         self._outbound.drop()
-        self._reset()
+        reset(self._sock)
         self._stop(CloseCode.ABNORMAL, why)
-
-    def _reset(self) -> None:
-        # What the kernel still holds for a client that is gone would be resent for minutes; a reset frees it.
-        with suppress(OSError):
-            self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
-            gevent.socket.socket.shutdown(self._sock, socket.SHUT_RDWR)
 
     def release(self) -> None:
         """Let the closing handshake finish, within the close timeout, and let go of the socket.
@@ -316,13 +303,13 @@ class Connection:
                     self._finish()
                     finished = True
                 if not finished:
-                    self._reset()
+                    reset(self._sock)
         except Exception as error:
             tick.end(self, error)
         finally:
             self._outbound.release()
             self._watcher.close()
-            self._read = _released
+            self._read = released
             # They lead back to here: without them it goes as soon as nobody holds it.
             self.at_once, self.tell_extras = _never, _ignore
 
@@ -346,7 +333,3 @@ def _never(_: str | bytes) -> bool:
 
 def _ignore(_: int) -> None:
     pass
-
-
-def _released(*_: object) -> NoReturn:
-    raise OSError("the connection is released")

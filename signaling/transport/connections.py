@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 import time
 import weakref
+from collections.abc import Callable
 
 import gevent
 
 from ..config.settings import Settings
 from ..protocol.codes import CloseCode
-from ..telemetry.stats import Observer
 from . import malloc, tick
 from .connection import Connection
 
@@ -32,10 +32,23 @@ class Connections:
         draining: True once the worker stops; no new connection is to be added then.
     """
 
-    def __init__(self, settings: Settings, observer: Observer) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        on_beat: Callable[[float], object] = lambda _: None,
+        on_round_trip: Callable[[float], object] = lambda _: None,
+    ) -> None:
+        """Begin with none.
+
+        Args:
+            settings: those of the service.
+            on_beat: is called at each beat of the heartbeat, with the seconds by which the event loop was late.
+            on_round_trip: is called with the seconds from a ping to its pong.
+        """
         self.draining = False
         self._drain_seconds = settings.drain_seconds
-        self._observer = observer
+        self._on_beat = on_beat
+        self._on_round_trip = on_round_trip
         self._interval = settings.ping_interval
         self._timeout = settings.ping_timeout
         self._tick = min(1.0, settings.ping_interval / 4, settings.ping_timeout / 4)
@@ -113,9 +126,7 @@ class Connections:
                     log.exception("An error of this server in its heartbeat, which goes on")
 
     def _note_lag(self, due: float) -> None:
-        now = time.monotonic()
-        self._observer.lag.observe(max(0.0, now - due))
-        self._observer.calls.tick(now)
+        self._on_beat(max(0.0, time.monotonic() - due))
 
     def _ping(self, _: float) -> None:
         # Not in the loop of the beat, whose variables would keep a connection long after its end.
@@ -134,7 +145,7 @@ class Connections:
 
     def _ping_one(self, connection: Connection, now: float) -> None:
         if connection.round_trip is not None:
-            self._observer.round_trip.observe(connection.round_trip)
+            self._on_round_trip(connection.round_trip)
             connection.round_trip = None
         if connection.heard or connection not in self._pinged:
             self._pinged.pop(connection, None)

@@ -21,9 +21,9 @@ from gevent.server import StreamServer
 from greenlet import getcurrent
 
 from ..process.occasional_log import OccasionalLog
-from ..security.client_ip import network, plain
-from .client_socket import RESET_ON_CLOSE, ClientSocket, TlsClientSocket
+from .client_socket import ClientSocket, TlsClientSocket
 from .pending import Pending, PendingConnections, Phase
+from .socket_io import RESET_ON_CLOSE
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +44,13 @@ class Listener(StreamServer):
     max_accept = 20
 
     def __init__(
-        self, sock: gevent.socket.socket, serve: Serve, pendings: PendingConnections, group: Group, context: Any = None
+        self,
+        sock: gevent.socket.socket,
+        serve: Serve,
+        pendings: PendingConnections,
+        group: Group,
+        key: Callable[[Any], str],
+        context: Any = None,
     ) -> None:
         """Listen on ``sock`` from :meth:`start` on.
 
@@ -53,11 +59,13 @@ class Listener(StreamServer):
             serve: is called with the socket of each client, its address and its place, in a greenlet of ``group``.
             pendings: the places.
             group: the greenlets of the connections.
+            key: returns what counts as one address, empty for one that has no limit.
             context: with it the clients must speak TLS; its ``sslsocket_class`` is set.
         """
         super().__init__(sock, self._run, spawn=group.spawn)  # type: ignore[call-overload]
         self._serve = serve
         self._pendings = pendings
+        self._key = key
         self._context = context
         if context is not None:
             context.sslsocket_class = TlsClientSocket
@@ -90,7 +98,7 @@ class Listener(StreamServer):
                 "%d new connections were closed: only %d files may be open; raise LimitNOFILE",
                 resource.getrlimit(resource.RLIMIT_NOFILE)[0],
             )
-        elif (bounds := self._pendings.enter(key := _key(address))) is None:
+        elif (bounds := self._pendings.enter(key := self._key(address))) is None:
             self._too_many.warning("%d new connections were closed: too many from one address, %s", key)
         else:
             sock.bounds = bounds
@@ -150,8 +158,3 @@ class Listener(StreamServer):
         except BaseException:
             client.close()
             raise
-
-
-def _key(address: Any) -> str:
-    found = plain(address[0]) if isinstance(address, tuple) else None
-    return network(found) if found else ""

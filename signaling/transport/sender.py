@@ -6,28 +6,21 @@ queues behind it. So a slow or dead reader costs its own call, nobody else's.
 
 from __future__ import annotations
 
-import os
-import ssl
 from collections.abc import Callable
 from contextlib import closing
-from functools import partial
-from typing import Any, NoReturn
+from typing import Any
 
 import gevent
 import gevent.socket
 from greenlet import getcurrent
 
 from . import tick
+from .socket_io import WOULD_BLOCK, WRITABLE, released, writer
 from .tick import Turn
-
-WOULD_BLOCK = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
-"""What a socket that never waits says where it would have to."""
 
 # What OpenSSL could not write it wants to be given again, as much or more of it. So a write is the front of what is
 # left, up to a length that is always the same.
 _WRITE_BYTES = 65_536
-
-_WRITABLE = 2
 
 _MOST_QUEUED = 64
 """Messages that wait for the end of a turn; whoever sends more without ever waiting is not to fill the memory."""
@@ -49,9 +42,7 @@ class Outbound:
         self._queue: list[bytes] = []
         self._kept = bytearray()
         self._writer: gevent.Greenlet[[], None] | None = None
-        # gevent's sockets are non-blocking underneath. Its Python layers would wait.
-        tls = getattr(sock, "_sslobj", None)
-        self._write: Any = tls.write if tls else partial(os.write, sock.fileno())
+        self._write: Any = writer(sock)
 
     def __len__(self) -> int:
         """The number of bytes that are not sent yet."""
@@ -99,7 +90,7 @@ class Outbound:
 
     def _empty(self) -> None:
         try:
-            with closing(self._hub.loop.io(self._sock.fileno(), _WRITABLE)) as watcher:
+            with closing(self._hub.loop.io(self._sock.fileno(), WRITABLE)) as watcher:
                 while self._kept:
                     self._hub.wait(watcher)
                     try:
@@ -123,7 +114,7 @@ class Outbound:
         """Forget what is not sent yet, and send no more."""
         self._queue.clear()
         self._kept.clear()
-        self._write = _released
+        self._write = released
 
     def finish(self) -> None:
         """Wait until all of it is sent."""
@@ -138,12 +129,8 @@ class Outbound:
         # That greenlet may be the one that found out that no more can be sent.
         if self._writer is not None and self._writer is not current:
             self._writer.kill(block=current is not self._hub)
-        self._write, self._broke = _released, _ignore
+        self._write, self._broke = released, _ignore
 
 
 def _ignore(_: str) -> None:
     pass
-
-
-def _released(*_: object) -> NoReturn:
-    raise OSError("the connection is released")

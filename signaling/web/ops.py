@@ -5,22 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import islice
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 from flask import Blueprint, Response, request
 
-from ..node.info import NodeInfo
+from ..node.cluster import Answer
+from ..node.node import Node
 from ..node.snapshot import Report, total
 from ..security.operator import Guard
 from ..telemetry.call import Call
 from ..telemetry.call_record import Account, unite
 from ..telemetry.diagnosis import diagnose
 from ..telemetry.stats import Observer
-
-if TYPE_CHECKING:
-    from ..node.cluster import Answer
-    from ..node.node import Node
 
 MOST_CALLS = 100
 """Calls of each kind in one answer, those that go on and those that are over."""
@@ -31,7 +28,9 @@ _decode_accounts = msgspec.msgpack.Decoder(list[Account]).decode
 
 
 def add_ops(blueprint: Blueprint, node: Node) -> None:
-    """Add ``/ops`` and what it shows, if there is a token for it."""
+    """Answer other workers, and add ``/ops`` and what it shows if there is a token for it."""
+    if node.colleagues is not None:
+        node.colleagues.answers |= answers(node)
     token = node.settings.ops_token
     if not token:
         return
@@ -64,7 +63,7 @@ def add_ops(blueprint: Blueprint, node: Node) -> None:
 def answers(node: Node) -> dict[str, Answer]:
     """Return what other workers are answered that ask for their own pages."""
     return {
-        "state": lambda _: _encode(Report.of(node)),
+        "state": lambda _: _encode(node.report()),
         "calls": lambda question: _fitting(_found(node, question.argument), question.most),
     }
 
@@ -73,10 +72,10 @@ def state(node: Node) -> dict[str, Any]:
     """Return the figures that are no call's own: of ``node`` and of the workers that share its rooms."""
     colleagues = node.colleagues
     if colleagues is None:
-        return Report.of(node).shown()
+        return node.report().shown()
     told = colleagues.ask("state", _decode_report)
     # Not before: it has what goes on changing.
-    own = Report.of(node)
+    own = node.report()
     nodes = [own.node.shown(own.now) | {"missing": False}]
     # Who does not answer is there with what it told last.
     nodes += [(there.node if there else node).shown(own.now) | {"missing": there is None} for node, there in told]
@@ -107,7 +106,7 @@ def calls(node: Node, user: str = "") -> dict[str, Any]:
 def _found(node: Node, user: str) -> list[Account]:
     """Return those that go on and those that are over here, of both the newest, as many as are shown."""
     observer = node.observer
-    here = "" if node.colleagues is None else NodeInfo.of(node).name
+    here = "" if node.colleagues is None else node.info().name
     return [
         Account.of(call, observer.name, here)
         for found in (reversed(observer.calls.open.values()), observer.calls.recent)

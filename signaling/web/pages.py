@@ -5,18 +5,15 @@ from __future__ import annotations
 import secrets
 import time
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from flask import Blueprint, Response, abort, request
 
-from ..node.info import NodeInfo
+from ..node.node import Node
 from ..protocol.errors import MessageError
 from ..rooms.ice import ice_servers
 from ..security.credentials import bearer_token
 from ..transport.route import refuse
-
-if TYPE_CHECKING:
-    from ..node.node import Node
 
 BANNER = "WebRTC Signaling Server Running"
 
@@ -53,7 +50,7 @@ def _meant_a_websocket() -> bool:
 
 
 def add_pages(blueprint: Blueprint, node: Node) -> None:
-    """Add ``/``, ``/ws`` without a WebSocket, ``/ice-servers`` and ``/healthz``."""
+    """Add ``/``, the browser client, ``/ws`` without a WebSocket, ``/ice-servers`` and ``/healthz``."""
 
     @blueprint.post("/")
     @blueprint.post("/ws")
@@ -73,11 +70,16 @@ def add_pages(blueprint: Blueprint, node: Node) -> None:
             return refuse(400, _NO_UPGRADE)
         # Not by werkzeug's parser, which takes a time that grows with the square of the length.
         if "text/html" in request.headers.get("Accept", "").lower():
-            response = blueprint.send_static_file("index.html")
+            response = blueprint.send_static_file("page/index.html")
         else:
             response = Response(BANNER + "\n", mimetype="text/plain")
         response.vary.add("Accept")
         return response
+
+    @blueprint.get("/static/<name>.js")
+    def client_module(name: str) -> Response:
+        # The public address of the browser client is /static/client.js, and its modules import those beside them.
+        return blueprint.send_static_file(f"client/{name}.js")
 
     @blueprint.get("/ws")
     def websocket_only() -> Response:
@@ -116,7 +118,7 @@ def add_pages(blueprint: Blueprint, node: Node) -> None:
 
 def health(node: Node) -> tuple[dict[str, Any], int]:
     """Return how it is with the service, and the status that says whether to send anybody here."""
-    own = NodeInfo.of(node)
+    own = node.info()
     draining, colleagues = own.draining, node.colleagues
     told: dict[str, Any] = {
         "status": "draining" if draining else "ok",

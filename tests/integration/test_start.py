@@ -257,7 +257,7 @@ def test_it_takes_ipv4_where_the_kernel_gives_ipv6_sockets_that_alone(bind: str)
 
 
 def test_a_service_of_kubernetes_with_that_name_changes_nothing():
-    from tests.unit.test_settings import OF_KUBERNETES
+    from tests.unit.config.test_settings import OF_KUBERNETES
 
     with Server(**OF_KUBERNETES) as server:
         alice, bob = meet(server)

@@ -7,10 +7,8 @@ relayed message asks for.
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Callable
-from functools import partial
 from typing import Any, Protocol
 
 import gevent
@@ -20,7 +18,8 @@ from gevent.event import AsyncResult
 
 from ...process.supervisor import ErrorLog
 from ...transport import tick
-from ...transport.sender import WOULD_BLOCK, Outbound
+from ...transport.sender import Outbound
+from ...transport.socket_io import READABLE, WOULD_BLOCK, reader
 from ...transport.tick import Turn
 
 Then = Callable[[Any], None]
@@ -30,7 +29,6 @@ Broke = Callable[["Link"], None]
 # The types of the package know commands of one word only.
 _pack: Callable[[tuple[str | bytes, ...]], bytes] = hiredis.pack_command  # type: ignore[assignment]
 
-_READABLE = 1
 # At least a TLS record. With more than 128 KiB malloc may give memory back to the kernel at each read: 40 µs.
 _READ_BYTES = 65_536
 
@@ -92,9 +90,8 @@ class Link:
         self._batches: dict[bytes, tuple[list[bytes], list[Speaker | None]]] = {}
         self._batched = 0
         self._outbound = Outbound(sock, most_bytes, self.end)
-        tls = getattr(sock, "_sslobj", None)
-        self._read: Any = tls.read if tls else partial(os.read, sock.fileno())
-        self._watcher: Any = hub.loop.io(sock.fileno(), _READABLE)
+        self._read: Any = reader(sock)
+        self._watcher: Any = hub.loop.io(sock.fileno(), READABLE)
         self._watcher.start(self._readable)
 
     @property
@@ -245,3 +242,11 @@ class Link:
 
 
 _errors = ErrorLog("a connection to Redis")
+
+
+def checked(link: Link, then: Then, reply: Any) -> None:
+    """Call ``then`` with an answer; one that is an error breaks the link first."""
+    if isinstance(reply, Exception):
+        # To begin anew puts in order whatever it is.
+        link.end(str(reply))
+    then(reply)

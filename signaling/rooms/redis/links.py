@@ -22,8 +22,9 @@ from ...config.redis_url import Address, Servers
 from ...config.settings import Settings
 from ...process.supervisor import ErrorLog, spawn_forever
 from ...protocol.messages import Pair
-from .link import Link, LinkError, Then
-from .scripts import Scripts, decode_place
+from .evictions import Evictions
+from .link import Link, LinkError, Then, checked
+from .scripts import Scripts
 from .servers import Connector
 
 log = logging.getLogger(__name__)
@@ -33,9 +34,6 @@ BEATS = 10
 
 LEASE = 0.7
 """The part of the node timeout after which the others take a worker for dead; they look once a beat."""
-
-MOST_AT_ONCE = 500
-"""Connections that are taken out, or rooms that are put back, before others have their turn."""
 
 RECONNECT_INTERVAL = 0.5
 """Seconds between two connects at the least: a link that breaks each time must not take all the CPU."""
@@ -85,8 +83,7 @@ class Links:
         self.broken = 0
         self._opening: list[Link | None] = [None] * servers.partitions
         self._epochs = [""] * servers.partitions
-        # Workers that are dead, and whose connections this one takes out.
-        self._burying: set[tuple[int, bytes]] = set()
+        self._evictions = Evictions(self.key, self._scripts.digests["bury"], rooms.take_out)
         self._workers: list[dict[str, bytes]] = [{}] * servers.partitions
         self._ready = [Event() for _ in self.up]
         self._news = Event()
@@ -144,18 +141,11 @@ class Links:
     def run(self, link: Link, then: Then, script: str, number: int, room: str, pair: Pair, *more: str | bytes) -> None:
         """Have Redis run a script on a room. Does not wait; an answer that is an error breaks the link first."""
         link.send(
-            partial(self._checked, link, then),
+            partial(checked, link, then),
             *("EVALSHA", self._scripts.digests[script]),
             *("2", self.key(number, f"room:{room}"), self.key(number, "workers")),
             *(self.key(number, ""), self.worker, self._epochs[number], *pair, *more),
         )
-
-    @staticmethod
-    def _checked(link: Link, then: Then, reply: Any) -> None:
-        if isinstance(reply, Exception):
-            # To begin anew puts in order whatever it is.
-            link.end(str(reply))
-        then(reply)
 
     # Being connected.
 
@@ -249,7 +239,7 @@ class Links:
             if self._opening[number] is link:
                 self._opening[number] = None
         # Another link begins again with the workers that are dead.
-        self._burying = {entry for entry in self._burying if self.up[entry[0]] is not None}
+        self._evictions.forget([number for number, link in enumerate(self.up) if link is None])
         self._news.set()
 
     def _pushed(self, push: list[Any]) -> None:
@@ -289,34 +279,10 @@ class Links:
             told, over = reply
             self._workers[number] = dict(zip(map(bytes.decode, told[::2]), told[1::2], strict=True))
             for worker in over:
-                # At the next beat it may be under way still.
-                if (number, worker) not in self._burying:
-                    self._burying.add((number, worker))
-                    self._bury(link, number, worker)
+                self._evictions.begin(link, number, worker)
 
         link.send(
-            partial(self._checked, link, then),
+            partial(checked, link, then),
             *("EVALSHA", self._scripts.digests["beat"], "1", self.key(number, "workers")),
             *(self.worker, self._epochs[number], self.lease, words),
         )
-
-    def _bury(self, link: Link, number: int, worker: bytes) -> None:
-        """Take out the connections of a worker that is dead, some at a time. Does not wait."""
-        index = self.key(number, f"connections:{worker.decode()}")
-
-        def then(reply: Any) -> None:
-            if isinstance(reply, Exception):
-                self._burying.discard((number, worker))
-                return
-            for id_, place in reply:
-                first, second, key = decode_place(place)
-                self._rooms.take_out(Pair(first, second), id_.decode(), key, worker.decode())
-            if len(reply) == MOST_AT_ONCE:
-                self._bury(link, number, worker)
-            else:
-                digest = self._scripts.digests["bury"]
-                link.send(None, "EVALSHA", digest, "2", self.key(number, "workers"), index, worker)
-                self._burying.discard((number, worker))
-
-        # At random: each of the workers that find it begins with others.
-        link.send(partial(self._checked, link, then), "HRANDFIELD", index, str(MOST_AT_ONCE), "WITHVALUES")

@@ -21,8 +21,9 @@ from ...protocol import errors
 from ...protocol.messages import Pair, User
 from ..registry import Entry, Member, Peer
 from .channels import STATE, Channels, head
+from .evictions import MOST_AT_ONCE
 from .link import Link, LinkError, Then
-from .links import MOST_AT_ONCE, Links
+from .links import Links
 from .room import Elsewhere, Room
 from .scripts import Seat, State, decode_place, decode_state, encode_seat
 
