@@ -1,5 +1,6 @@
 # Two commands matter: `make run` and `make test`. Both do all their own set-up.
 
+.DEFAULT_GOAL = run
 PYTHON ?= python3
 VENV ?= .venv
 STATE ?= .run
@@ -13,9 +14,15 @@ ROOT_TOOLS = crun:crun git:git ip:iproute2 mmdebstrap:mmdebstrap nft:nftables ns
 # What the tests in a browser take from npm.
 MODULES = tests/browser/node_modules/.done tests/benchmarks/node/node_modules/.done
 
-.PHONY: run test test-long lint unit fuzz integration redis conformance browser browser-page browser-client browser-firefox proxies containers test-deployment client bench soak soak-crowd soak-minute chaos chaos-short attacks attacks-short versions tools requirements ansible-docs clean
+.PHONY: help run test test-long lint unit fuzz integration redis conformance browser browser-page browser-client browser-firefox proxies containers test-deployment client bench soak soak-crowd soak-minute chaos chaos-short attacks attacks-short versions tools requirements ansible-docs clean
 
-run: $(VENV)/.service
+# The targets, each with what follows `##` in its line. `make` alone is `make run`.
+help: ## list these targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | while IFS="$$(printf '\t')" read -r target text; do \
+		printf '%-16s %s\n' "$$target" "$$text"; \
+	done
+
+run: $(VENV)/.service ## start the server, with a throw-away certificate, on https://localhost:8443
 	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" STATE="$(STATE)" exec sh .ci/serve
 
 # The linters first, then what takes longest, so that nothing long is left over for the end.
@@ -23,96 +30,97 @@ CHECKS = lint test-deployment browser-page integration browser-client browser-fi
 
 # Three at a time, on two cores as well: one of them always waits for something, the deployment most of all. They begin in
 # this order, since none has to wait for the tools any more.
-test: tools $(VENV)/.tests .venv-ansible/.done $(MODULES)
+test: tools $(VENV)/.tests .venv-ansible/.done $(MODULES) ## test everything that a change can break
 	+@sh .ci/checks $(MAKE) --no-print-directory --jobs=3 --output-sync --old-file=tools $(CHECKS)
 
 # What takes long and measures: one after the other, since they compete for the processor. All run, whatever fails.
-test-long: tools $(VENV)/.tests
+test-long: tools $(VENV)/.tests ## run the suites that take long or measure, one after the other
 	+@sh .ci/checks $(MAKE) --no-print-directory --keep-going --old-file=tools chaos-short attacks-short
 
-lint: $(VENV)/.tests .venv-ansible/.done
+lint: $(VENV)/.tests .venv-ansible/.done ## ruff, mypy, codespell and ansible-lint
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
+	$(VENV)/bin/codespell
 	cd ansible && PATH="$(CURDIR)/.venv-ansible/bin:$$PATH" ansible-lint --profile production --offline --strict -q
 
-unit: tools $(VENV)/.tests
+unit: tools $(VENV)/.tests ## the unit tests
 	$(VENV)/bin/pytest -q tests/unit
 
 # Ten times as many examples of the properties that anybody's bytes and any order of events must have.
-fuzz: tools $(VENV)/.tests
+fuzz: tools $(VENV)/.tests ## ten times as many random examples of the unit tests' properties
 	$(VENV)/bin/pytest -q --hypothesis-profile=thorough tests/unit/transport/test_receiver.py tests/unit/protocol/test_protocol_fuzz.py tests/unit/rooms/test_session_machine.py
 
 INTEGRATION ?= tests/integration
-integration: $(VENV)/.tests
+integration: $(VENV)/.tests ## a real server over TLS, with signals, races and crowds
 	$(VENV)/bin/pytest -q --durations=10 $(INTEGRATION)
 
-redis: tools $(VENV)/.tests
+redis: tools $(VENV)/.tests ## several hosts and their Redis, while it fails
 	$(VENV)/bin/pytest -q tests/redis
 
-conformance: $(VENV)/.tests
+conformance: $(VENV)/.tests ## the Autobahn testsuite; needs Python 2.7
 	$(VENV)/bin/pytest -q tests/conformance
 
-browser: browser-page browser-client browser-firefox
+browser: browser-page browser-client browser-firefox ## the three browser suites
 
-browser-page: tools $(VENV)/.tests $(MODULES)
+browser-page: tools $(VENV)/.tests $(MODULES) ## real calls in Chromium, direct and through coturn
 	sh .ci/apart $(VENV)/bin/pytest -q --durations=10 tests/browser/test_*.py
 
-browser-client: tools $(VENV)/.tests $(MODULES)
+browser-client: tools $(VENV)/.tests $(MODULES) ## the browser client in Chromium, on pages of its own
 	sh .ci/apart $(VENV)/bin/pytest -q tests/browser/client
 
-browser-firefox: tools $(VENV)/.tests
+browser-firefox: tools $(VENV)/.tests ## calls in Firefox, and between Firefox and Chromium
 	sh .ci/apart $(VENV)/bin/pytest -q tests/browser/firefox
 
-proxies: tools $(VENV)/.tests
+proxies: tools $(VENV)/.tests ## calls behind nginx and HAProxy
 	sh .ci/apart $(VENV)/bin/pytest -q tests/proxies
 
-containers: tools $(VENV)/.tests
+containers: tools $(VENV)/.tests ## the image and compose.yaml in podman; needs root
 	$(VENV)/bin/pytest -q tests/containers
 
 # The playbooks against a VM that boots here; SUITES="bookworm trixie" for more than one Debian.
-test-deployment: tools $(VENV)/.tests .venv-ansible/.done
+test-deployment: tools $(VENV)/.tests .venv-ansible/.done ## the Ansible roles on VMs that boot here; needs root
 	$(VENV)/bin/pytest -q --durations=10 tests/deployment
 
-client: tools
+client: tools ## the browser client's modules in Node.js
 	node --test tests/js/
 
 # What a message costs, beside Node.js and the C floor: some half an hour on a machine with nothing else to do.
-bench: $(VENV)/.tests
+bench: $(VENV)/.tests ## what a message costs, beside Node.js and C; takes half an hour
 	$(VENV)/bin/pip install -q -r tests/benchmarks/requirements.txt
 	$(VENV)/bin/python tests/benchmarks/bench.py --markdown docs/benchmark.md --figure docs/benchmark.svg $(BENCH)
 
 # Half an hour of users who come, misbehave and go; MINUTES=5 is shorter.
 MINUTES ?= 30
-soak: $(VENV)/.tests
+soak: $(VENV)/.tests ## half an hour of misbehaving users; MINUTES=5 is shorter
 	$(VENV)/bin/python -m tests.soak --minutes $(MINUTES)
 
 # Ten thousand connections at two workers that share a Redis, while one of the workers is killed.
-soak-crowd: $(VENV)/.tests
+soak-crowd: $(VENV)/.tests ## ten thousand connections, while a worker is killed
 	$(VENV)/bin/python -m tests.soak.crowd $(CROWD)
 
-soak-minute: $(VENV)/.tests
+soak-minute: $(VENV)/.tests ## a minute of soak and a smaller crowd
 	$(VENV)/bin/pytest -q tests/soak
 
 # A quarter of an hour at two hosts while Redis, workers and clients break; SEED=1 repeats the order of the faults.
-chaos: tools $(VENV)/.tests
+chaos: tools $(VENV)/.tests ## a quarter of an hour of failures at two hosts; SEED=1 repeats their order
 	$(VENV)/bin/python -m tests.chaos --minutes $(or $(CHAOS_MINUTES),15) $(if $(SEED),--seed $(SEED))
 
-chaos-short: tools $(VENV)/.tests
+chaos-short: tools $(VENV)/.tests ## two minutes of chaos
 	$(VENV)/bin/pytest -q -s tests/chaos
 
 # What a call and /healthz notice of each attack by a single client, in an hour; ATTACKS=header limits it to some of them.
-attacks: $(VENV)/.tests
+attacks: $(VENV)/.tests ## what a call notices of each attack; takes an hour
 	$(VENV)/bin/python -m tests.attacks --seconds $(or $(ATTACK_SECONDS),20) --only "$(ATTACKS)"
 
-attacks-short: $(VENV)/.tests
+attacks-short: $(VENV)/.tests ## each attack for a moment
 	$(VENV)/bin/pytest -q --durations=10 tests/attacks
 
 # The same on every other supported Python of this machine.
-versions:
+versions: ## the unit tests on every other supported Python of this machine
 	+@PYTHON="$(PYTHON)" sh .ci/versions
 
-tools:
+tools: ## install the Debian packages that the tests need
 	@if [ "$$(id -u)" = 0 ]; then sh .ci/tools $(TOOLS) $(ROOT_TOOLS); else sh .ci/tools $(TOOLS); fi
 
 $(VENV)/.service: requirements.txt
@@ -135,7 +143,7 @@ tests/benchmarks/node/node_modules/.done: tests/benchmarks/node/package.json | t
 	@npm install --prefix $(<D) --loglevel=error --no-package-lock --no-audit --no-fund
 	@touch $@
 
-requirements: $(VENV)/.tests
+requirements: $(VENV)/.tests ## pin the requirements of pyproject.toml; UPGRADE=-U renews them
 	$(VENV)/bin/pip install -q uv
 	$(VENV)/bin/uv pip compile -q --universal --generate-hashes --python-version 3.11 pyproject.toml -o requirements.txt $(UPGRADE)
 	$(VENV)/bin/uv pip compile -q --universal --generate-hashes --python-version 3.11 --extra dev --group client -c requirements.txt pyproject.toml -o requirements-dev.txt $(UPGRADE)
@@ -144,8 +152,8 @@ requirements: $(VENV)/.tests
 	$(VENV)/bin/uv pip compile -q --universal --generate-hashes --python-version 3.11 -c ansible/requirements.txt tests/deployment/requirements.in -o tests/deployment/requirements.txt $(UPGRADE)
 
 # What is said twice in the roles, written from where it is said first.
-ansible-docs: $(VENV)/.tests
+ansible-docs: $(VENV)/.tests ## write the roles' defaults and tables from their specifications
 	$(VENV)/bin/python ansible/document.py
 
-clean:
+clean: ## remove everything that make has set up
 	rm -rf .venv* $(STATE) .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -1,3 +1,1 @@
-"""The wire, pure: ``codes`` (the catalogues), ``errors``, ``messages`` (text to types), ``replies`` (types to bytes),
-and ``nesting`` (how deep JSON may be).
-"""
+"""The wire, pure: ``codes`` (the catalogues), ``errors``, ``messages`` (text to types), ``replies`` (types to bytes)."""

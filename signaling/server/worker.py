@@ -123,7 +123,7 @@ class Worker(GeventWorker):  # type: ignore[misc, unused-ignore]
                     if not self.alive:
                         break
                     # The next one may be read already.
-                    pending.share.acquire()
+                    pending.take_turn()
                 pending.begin(Phase.HEAD)
                 request = None
                 buffered = _buffered(parser)

@@ -62,7 +62,7 @@ class Bounded(_Base):
             finally:
                 self.settimeout(None)
         bounds.moved(len(data))
-        bounds.share.acquire()
+        bounds.take_turn()
         return data
 
     def send(self, data: Any, flags: int = 0, *given: Any, **named: Any) -> int:
@@ -92,7 +92,7 @@ class Bounded(_Base):
             self.bounds = None
             bounds.switch()
         else:
-            bounds.share.acquire()
+            bounds.take_turn()
         return count
 
     def sendall(self, data: Any, flags: int = 0) -> None:

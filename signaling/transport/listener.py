@@ -35,6 +35,9 @@ _NO_DESCRIPTORS = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 _FULL_SECONDS = 0.05
 """How long no connection is accepted while all places are taken by others that are well under way."""
 
+_MAX_REFUSED = 64
+"""How many connections that may not come in are ended at once; then all others have their turn."""
+
 Serve = Callable[[ClientSocket | TlsClientSocket, Any, Pending], None]
 
 
@@ -80,31 +83,39 @@ class Listener(StreamServer):
         if not self._pendings.make_room():
             self._pause(_FULL_SECONDS)
             return None
-        try:
-            number, address = self.socket._accept()  # type: ignore[attr-defined]
-        except (BlockingIOError, ConnectionAbortedError):
-            return None
-        except OSError as error:
-            if error.errno not in _NO_DESCRIPTORS:
-                raise
-            self._pendings.end_stalled()
-            self._no_descriptors.warning("%d times no connection could be accepted: %s", error.strerror)
-            self._pause(_FULL_SECONDS)
-            return None
-        sock = ClientSocket(self.socket.family, self.socket.type, self.socket.proto, number)
+        # gevent ends its round at the first None. Those that may not come in would be the only ones of it.
+        for _ in range(_MAX_REFUSED):
+            try:
+                number, address = self.socket._accept()  # type: ignore[attr-defined]
+            except (BlockingIOError, ConnectionAbortedError):
+                return None
+            except OSError as error:
+                if error.errno not in _NO_DESCRIPTORS:
+                    raise
+                self._pendings.end_stalled()
+                self._no_descriptors.warning("%d times no connection could be accepted: %s", error.strerror)
+                self._pause(_FULL_SECONDS)
+                return None
+            sock = ClientSocket(self.socket.family, self.socket.type, self.socket.proto, number)
+            if (bounds := self._bounds(number, address)) is not None:
+                sock.bounds = bounds
+                return sock, address
+            sock.close()
+        return None
+
+    def _bounds(self, number: int, address: Any) -> Pending | None:
+        """Return the place of a new connection with the descriptor ``number``; None if it may not come in."""
         if number >= self._highest:
             self._pendings.end_stalled()
             self._no_descriptors.warning(
                 "%d new connections were closed: only %d files may be open; raise LimitNOFILE",
                 resource.getrlimit(resource.RLIMIT_NOFILE)[0],
             )
-        elif (bounds := self._pendings.enter(key := self._key(address))) is None:
+            return None
+        bounds = self._pendings.enter(key := self._key(address))
+        if bounds is None:
             self._too_many.warning("%d new connections were closed: too many from one address, %s", key)
-        else:
-            sock.bounds = bounds
-            return sock, address
-        sock.close()
-        return None
+        return bounds
 
     def _pause(self, seconds: float) -> None:
         self.stop_accepting()
@@ -122,7 +133,6 @@ class Listener(StreamServer):
         pending.greenlet = getcurrent()
         try:
             if self._context is not None:
-                pending.share.acquire()
                 client = self._shake_hands(sock, pending)
             self._serve(client, address, pending)
         except OSError as error:
@@ -137,6 +147,9 @@ class Listener(StreamServer):
             client.close()
 
     def _shake_hands(self, sock: ClientSocket, pending: Pending) -> TlsClientSocket:
+        # Whoever connects and says nothing costs no state of OpenSSL's, which is some 50 KiB.
+        if not sock.recv(1, socket.MSG_PEEK):
+            raise ConnectionError("the client closed before its TLS handshake")
         client: TlsClientSocket = self._context.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
         try:
             client.bounds = pending
@@ -154,7 +167,7 @@ class Listener(StreamServer):
                     wait(client.fileno(), pending.time_left(), TimeoutError("the TLS handshake took too long"))
                 finally:
                     pending.waiting = False
-                pending.share.acquire()
+                pending.take_turn()
         except BaseException:
             client.close()
             raise

@@ -24,6 +24,9 @@ Conversation = Callable[["gevent.socket.socket", bytes], None]
 STALL_SECONDS = 1.0
 """Seconds after which a phase may be ended to make room for somebody else, while it waits for its client."""
 
+CROWD_STALL_SECONDS = 0.1
+"""The same for the connections of one address that has more than half of all places."""
+
 SPARE_PLACES = 500
 """Places a worker has for HTTP and for handshakes beside its WebSockets, and file descriptors likewise."""
 
@@ -62,6 +65,7 @@ class Pending:
         share: the share of the event loop that it works in.
         conversation: what is to be held once the handshake of a WebSocket is answered.
         switched: whether that answer was sent.
+        requests: how many it began to send.
         gone: whether its place was given back.
         answering: whether an answer was begun in this phase.
     """
@@ -78,6 +82,7 @@ class Pending:
             "conversation",
             "greenlet",
             "head_bytes",
+            "requests",
         ),
         *("phase", "share", "since", "switched", "waiting"),
     )
@@ -90,6 +95,7 @@ class Pending:
         self.gone = False
         self.address = address
         self.share = share
+        self.requests = 0
         self.conversation: Conversation | None = None
         self.switched = False
         self.greenlet: greenlet | None = None
@@ -101,11 +107,16 @@ class Pending:
     def begin(self, phase: Phase) -> None:
         """Begin a phase, which has all its time before it."""
         self.phase = phase
+        self.requests += phase is Phase.HEAD
         self.since = time.monotonic()
         self.head_bytes = 0
         self.answering = False
         # Of a request only what is spent in waiting for the client counts: an answer may take its time.
         self._left = self._limit
+
+    def take_turn(self) -> None:
+        """Return when it may do one step of its work; then others had their turn."""
+        self.share.acquire(later=self.requests > 1)
 
     def check_head(self, size: int) -> None:
         """Check that a head of so many bytes is not too long.
@@ -194,13 +205,26 @@ class PendingConnections:
 
     def end_stalled(self) -> bool:
         """End the connection that has kept its place for longest without need; tell if there is one."""
-        before = time.monotonic() - STALL_SECONDS
-        stalled = [pending for pending in self._open if pending.waiting and pending.since <= before]
+        now = time.monotonic()
+        crowd = self._crowd()
+        stalled = [
+            pending
+            for pending in self._open
+            if pending.waiting
+            and now - pending.since >= (CROWD_STALL_SECONDS if pending.address == crowd else STALL_SECONDS)
+        ]
         if not stalled:
             return False
         # Of whoever has most of them, the oldest.
         self._end(max(stalled, key=lambda pending: (self._by_address[pending.address], -pending.since)))
         return True
+
+    def _crowd(self) -> str | None:
+        """Return the address that has more than half of all places, None if there is none or it is a proxy's."""
+        for address, count in self._by_address.most_common(1):
+            if address and count > self._places // 2 and not self._exempt(address):
+                return address
+        return None
 
     def enter(self, address: str) -> Pending | None:
         """Return the place of a new connection of ``address``, None if that has too many."""

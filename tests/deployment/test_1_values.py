@@ -16,7 +16,7 @@ import pytest
 from tests.deployment.acme import self_signed
 from tests.deployment.rendering import ROLES, Case, Outcome, render
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(1_800)
 
 LIVE = "/etc/letsencrypt/live"
 

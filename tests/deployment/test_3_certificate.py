@@ -16,7 +16,7 @@ from tests.deployment.vm import VM
 from tests.driver import ROOT
 from tests.waiting import wait_until
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(1_800)
 
 LIVE = "/etc/letsencrypt/live/signaling"
 COPIES = "/etc/signaling/tls"

@@ -9,7 +9,7 @@ from tests.deployment.unit import Unit
 from tests.deployment.vm import VM
 from tests.waiting import wait_until
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(1_800)
 
 LOST = [None, None]  # no close frame: the TCP connection ended
 

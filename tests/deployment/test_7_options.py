@@ -20,7 +20,7 @@ from tests.deployment.vm import VM
 from tests.driver import ROOT
 from tests.waiting import wait_until
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(1_800)
 
 CAP_NET_BIND_SERVICE = 1 << 10
 # The users' name server knows the domain; here a namespace with its own hosts file does.

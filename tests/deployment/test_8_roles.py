@@ -8,7 +8,7 @@ import pytest
 
 from tests.deployment.roles import ROLES
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = pytest.mark.timeout(1_800)
 
 
 @pytest.mark.parametrize("role", ROLES)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,15 @@ from signaling.rooms.session import Session
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
+SETTINGS = ROOT / "docs" / "settings.md"
 PROTOCOL = ROOT / "docs" / "protocol.md"
+TESTS = ROOT / "docs" / "tests.md"
+MAKEFILE = (ROOT / "Makefile").read_text()
 DOCUMENTS = [
     README,
     ROOT / "CHANGELOG.md",
+    ROOT / "CONTRIBUTING.md",
+    ROOT / "SECURITY.md",
     *sorted((ROOT / "docs").rglob("*.md")),
     *sorted((ROOT / "ansible").rglob("*.md")),
     ROOT / "tests/benchmarks/README.md",
@@ -61,8 +67,59 @@ def test_the_settings_that_are_never_shown_are_those_that_the_operator_is_told_o
     assert set(re.findall(r"`(\w+)`", sentence)) == secrets
 
 
-def test_the_readme_lists_every_setting_with_its_default_and_its_sentence():
-    assert rows(section(README, "Settings")) == described_settings()
+def test_every_setting_is_listed_with_its_default_and_its_sentence():
+    assert rows(section(SETTINGS, "Every setting")) == described_settings()
+
+
+def test_a_limit_that_is_a_setting_has_its_default():
+    defaults = {variable_name(field.name): field.default for field in msgspec.structs.fields(Settings)}
+    pattern = r"^\|[^|]+\| ([\d,]+)(?: (?!MiB)\w+)*, `(SIGNALING_\w+)`"
+    limits = {name: limit for limit, name in re.findall(pattern, section(SETTINGS, "Limits"), re.MULTILINE)}
+    assert len(limits) >= 3
+    assert limits == {name: f"{defaults[name]:,.0f}" for name in limits}
+
+
+def test_the_readme_is_short():
+    assert len(README.read_text().splitlines()) < 200
+
+
+@pytest.mark.parametrize(("language", "document"), [("html", "client.md"), ("python", "flask.md")])
+def test_an_example_of_the_readme_is_the_one_that_is_tested(language: str, document: str):
+    [code] = re.findall(rf"```{language}\n(.*?)```", README.read_text(), re.DOTALL)
+    assert f"```{language}\n{code}```" in (ROOT / "docs" / document).read_text()
+
+
+def test_make_help_lists_every_target():
+    [phony] = re.findall(r"^\.PHONY: (.*)$", MAKEFILE, re.MULTILINE)
+    make = subprocess.run(
+        ["make", "--no-print-directory", "help"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    listed = dict(line.split(maxsplit=1) for line in make.stdout.splitlines())
+    assert listed.keys() == set(phony.split())
+    assert all(listed.values())
+
+
+def test_the_documents_name_no_target_of_make_that_is_none():
+    targets = set(re.findall(r"^([a-z-]+):", MAKEFILE, re.MULTILINE))
+    named = set()
+    for document in DOCUMENTS:
+        text = document.read_text()
+        code = "\n".join(re.findall(r"```sh\n.*?```|`[^`\n]+`", text, re.DOTALL))
+        named |= set(re.findall(r"^`?(?:[A-Z_]+=\S+ )*make ([a-z-]+)", code, re.MULTILINE))
+    named |= set(re.findall(r"^\| .* \| `([a-z-]+)` \| ", section(TESTS, "The suites"), re.MULTILINE))
+    assert {"run", "test", "unit", "soak"} <= named
+    assert named <= targets
+
+
+def test_every_suite_is_in_the_inventory():
+    named = set(re.findall(r"\]\(\.\./(tests/[\w/]+)\)", section(TESTS, "The suites")))
+    patterns = ("test_*.py", "*.test.js")
+    files = [
+        path for pattern in patterns for path in (ROOT / "tests").rglob(pattern) if "node_modules" not in path.parts
+    ]
+    folders = {str(path.parent.relative_to(ROOT)) for path in files}
+    # The folders of the unit tests are those of the packages, and one suite.
+    assert named >= {folder if not folder.startswith("tests/unit/") else "tests/unit" for folder in folders}
 
 
 def test_the_documents_name_no_setting_that_is_none():
@@ -108,7 +165,7 @@ def anchors(document: Path) -> set[str]:
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_every_link_leads_somewhere(document: Path):
-    for target in re.findall(r"\]\(([^)\s]+)\)", document.read_text()):
+    for target in re.findall(r"(?:\]\(|<img src=\")([^)\s\"]+)", document.read_text()):
         if target.startswith(("https://", "http://")):
             continue
         path, _, anchor = target.partition("#")

@@ -110,6 +110,32 @@ def test_a_restart_of_the_server_is_not_noticed(alice, bob, names, certificate):
         goes_on(alice, bob)
 
 
+@pytest.mark.parametrize("restarts", [False, True], ids=["alone", "while the server restarts"])
+def test_a_page_that_was_frozen_goes_on(alice, bob, names, certificate, restarts):
+    """As a browser freezes a tab in the background: no script of it runs, but its media flows. Twice."""
+    me, peer = names
+    with Server(certificate) as server:
+        url = f"{server.ws_url}/ws"
+        alice.calls(me, peer, url=url).is_("waiting")
+        bob.calls(peer, me, url=url)
+        for user in (alice, bob):
+            user.sees_live_video()
+        browser = alice.page.context.new_cdp_session(alice.page)
+        for _ in range(2):
+            since = bob.tells("events.length")
+            browser.send("Page.setWebLifecycleState", {"state": "frozen"})
+            if restarts:
+                server.signal(signal.SIGHUP)
+                bob.waits(f"events.slice({since}).some(({{ detail }}) => detail?.retry?.code === 1012)")
+                bob.is_("connected", signaling="open")
+            bob.sees_live_video()
+            browser.send("Page.setWebLifecycleState", {"state": "active"})
+            for user in (alice, bob):
+                user.is_("connected", signaling="open")
+                user.sees_live_video()
+        goes_on(alice, bob)
+
+
 def test_another_network_is_looked_for(call):
     """When the machine is online again, new candidates are gathered on the connection that there is."""
     alice, bob = call
