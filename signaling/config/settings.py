@@ -10,19 +10,8 @@ from msgspec import Meta
 
 from .env import SECRET, SettingsError, convert, is_secret, shown, variable_name
 from .redis_url import Servers
-from .types import (
-    Count,
-    Network,
-    Origin,
-    Rate,
-    Seconds,
-    StunUrl,
-    TurnUrl,
-    WebhookUrl,
-    is_network,
-    loopback,
-    signing_key,
-)
+from .types import Count, Network, Origin, Rate, Seconds, StunUrl, TurnUrl, WebhookUrl
+from .values import is_network, loopback, signing_key
 
 MIN_RESUME_SECRET_BYTES = 32
 

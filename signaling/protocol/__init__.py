@@ -1,1 +1,1 @@
-"""The wire, pure: ``codes`` (the catalogues), ``errors``, ``messages`` (text to types), ``replies`` (types to bytes)."""
+"""The wire, pure: ``codes`` (the catalogues), ``errors``, ``messages`` (text to types), ``replies`` (to bytes)."""

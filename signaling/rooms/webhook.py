@@ -21,7 +21,7 @@ from msgspec import Raw
 from urllib3.exceptions import HTTPError
 
 from ..config.settings import Settings
-from ..config.types import signing_key
+from ..config.values import signing_key
 from ..process.supervisor import ErrorLog, spawn_forever
 from ..protocol.messages import Pair, User
 from ..version import __version__

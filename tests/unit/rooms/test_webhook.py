@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from signaling.config.settings import Settings, SettingsError
-from signaling.config.types import signing_key
+from signaling.config.values import signing_key
 from signaling.protocol.messages import Pair, User
 from signaling.rooms import webhook
 from signaling.rooms.memory import MemoryRegistry
