@@ -49,7 +49,7 @@ unit: tools $(VENV)/.tests ## the unit tests
 
 # Ten times as many examples of the properties that anybody's bytes and any order of events must have.
 fuzz: tools $(VENV)/.tests ## ten times as many random examples of the unit tests' properties
-	$(VENV)/bin/pytest -q --hypothesis-profile=thorough tests/unit/test_inbound.py tests/unit/test_protocol_fuzz.py tests/unit/test_session_machine.py
+	$(VENV)/bin/pytest -q --hypothesis-profile=thorough tests/unit/transport/test_receiver.py tests/unit/protocol/test_protocol_fuzz.py tests/unit/rooms/test_session_machine.py
 
 INTEGRATION ?= tests/integration
 integration: $(VENV)/.tests ## a real server over TLS, with signals, races and crowds
@@ -83,7 +83,7 @@ test-deployment: tools $(VENV)/.tests .venv-ansible/.done ## the Ansible roles o
 	$(VENV)/bin/pytest -q --durations=10 tests/deployment
 
 client: tools ## the browser client's modules in Node.js
-	node --test tests/client/
+	node --test tests/js/
 
 # What a message costs, beside Node.js and the C floor: some half an hour on a machine with nothing else to do.
 bench: $(VENV)/.tests ## what a message costs, beside Node.js and C; takes half an hour

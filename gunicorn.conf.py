@@ -1,11 +1,13 @@
 """How the process runs: ``gunicorn -c gunicorn.conf.py wsgi:app``. What there is to set is in the environment."""
 
 # What makes a lock may not be imported here: the master is not patched by gevent, the worker is.
-from signaling import hooks, logs, output
+from signaling import hooks
+from signaling.config import logging
+from signaling.process import output
 
 _settings = hooks.load_settings()
 # Before gunicorn opens its log: a log that nobody reads must not stop the process.
-output.install(logs.lost_lines(_settings))
+output.install(logging.lost_lines(_settings))
 
 bind = hooks.address(_settings)
 worker_class = "signaling.worker.Worker"
@@ -23,9 +25,9 @@ forwarder_headers = ""
 control_socket_disable = True
 
 loglevel = _settings.log_level
-logconfig_dict = logs.dict_config(_settings)
+logconfig_dict = logging.dict_config(_settings)
 # Where an access log is asked for: as gunicorn's own, without the query and the referrer, which may hold a token.
-access_log_format = logs.ACCESS_FORMAT
+access_log_format = logging.ACCESS_FORMAT
 
 if _settings.tls_cert and _settings.tls_key:
     certfile = _settings.tls_cert

@@ -1,8 +1,8 @@
 """Writes what is said twice in the roles from where it is said first: ``python ansible/document.py``.
 
 A role's ``meta/argument_specs.yml`` says what its variables are: ``defaults/main.yml`` and the table in its README are
-written from it. ``signaling/settings.py`` says what the settings of the service are: what the role checks them against,
-``roles/signaling/vars/main/settings.yml``, is written from that.
+written from it. ``signaling/config/settings.py`` says what the settings of the service are: what the role checks them
+against, ``roles/signaling/vars/main/settings.yml``, is written from that.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ ROOT = Path(__file__).resolve().parent.parent
 ROLES = ROOT / "ansible" / "roles"
 sys.path.insert(0, str(ROOT))
 
-from signaling.environment import expected, variable_name  # noqa: E402
-from signaling.settings import Settings  # noqa: E402
+from signaling.config.env import expected, variable_name  # noqa: E402
+from signaling.config.settings import Settings  # noqa: E402
 
 
 def options(role: Path) -> dict[str, dict[str, Any]]:
@@ -58,7 +58,7 @@ def settings() -> str:
     """Return the settings of the service, with what a value must match and lie between."""
     fields = [field for field in msgspec.structs.fields(Settings) if field.name != "port"]
     known = {variable_name(field.name): _rule(field) for field in fields}
-    head = f"---\n# {_written_from('signaling/settings.py')}\n# yamllint disable rule:line-length\n"
+    head = f"---\n# {_written_from('signaling/config/settings.py')}\n# yamllint disable rule:line-length\n"
     return head + _yaml({"signaling_known_settings": known})
 
 

@@ -1,47 +1,42 @@
 """A WebRTC signaling server for Flask.
 
-The way of a relayed message, one room after the other::
+The way of a relayed message, one package after the other::
 
-    bytes > connection.py > protocol.py > session.py > the peer's connection.py > bytes
-            one WebSocket   text to types  who am I,    frame it, send what fits,
-            on a gevent     (pure)         who is my    keep the rest, bounded
-            socket                         peer (pure)
-                                             | join, leave
-                                           registry.py   the lock-protected pairs of members; redis_registry.py,
-                                                         those that several workers share
+    bytes > transport/connection > protocol/messages > rooms/session > the peer's transport/connection > bytes
+            one WebSocket on       text to types       who am I, who   frame it, send what fits,
+            a gevent socket        (pure)              is my peer      keep the rest, bounded
+                                                         | join, leave
+                                                       rooms/registry: rooms/memory, rooms/redis/
 
-Around it: ``extension.py`` (:class:`Signaling`, the adapter to Flask), ``node.py`` (one worker's runtime of one app),
-``endpoint.py`` (the flask-sock route and the handshake), ``service.py`` (what all sessions of a node share),
-``connections.py`` (all WebSockets of a node: counted, pinged, drained), ``pages.py`` (HTTP), ``ice.py`` (STUN and TURN
-servers), ``hooks.py`` (what ``gunicorn.conf.py`` calls).
-
-Locks: ``tokens.py`` (who may join), ``origins.py``, ``addresses.py``, ``limits.py``. Gauges: ``observer.py`` (what is
-counted), ``calls.py`` (what happened in each call), ``metrics.py``, ``ops.py``. ``docs/architecture.md`` has the rest.
+Here is what people name from outside: :class:`Signaling` (``extension.py``, the adapter to Flask), :func:`create_app`,
+``hooks.py`` (what gunicorn calls), and the commands. Everything else is in the packages; a package imports only those
+below it. ``docs/architecture.md`` has the table.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from .version import __version__
+
 if TYPE_CHECKING:
     from flask import Flask
 
     from .extension import Signaling
 
-__version__ = "0.1.0"
-__all__ = ["Signaling", "create_app"]
+__all__ = ["Signaling", "__version__", "create_app"]
 
 
 def create_app() -> Flask:
     """Return a Flask app that is this service and nothing else.
 
     Raises:
-        signaling.settings.SettingsError: a ``SIGNALING_`` variable of the environment has a wrong value.
+        signaling.config.settings.SettingsError: a ``SIGNALING_`` variable of the environment has a wrong value.
     """
     from flask import Flask
 
     from .extension import Signaling
-    from .headers import add_headers
+    from .web.headers import add_headers
 
     # The blueprint brings its own /static/.
     app = Flask(__name__, static_folder=None)

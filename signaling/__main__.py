@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 
-from .environment import SettingsError, web_concurrency
+from .config.env import SettingsError, web_concurrency
 
 _ARGUMENTS = ["-c", "gunicorn.conf.py", "wsgi:app"]
 

@@ -8,15 +8,15 @@ from typing import Any
 
 from flask import Blueprint, Flask
 
-from .endpoint import Sock
-from .environment import PREFIX, misspelled
-from .headers import add_headers
-from .metrics import add_metrics
-from .node import Node
-from .ops import add_ops
-from .pages import add_pages, refuse_disguised_path
-from .registry import Registry
-from .settings import Settings
+from .config.env import PREFIX, misspelled
+from .config.settings import Settings
+from .node.node import Node
+from .rooms.registry import Registry
+from .transport.route import Sock
+from .web.headers import add_headers
+from .web.metrics import add_metrics
+from .web.ops import add_ops
+from .web.pages import add_pages, refuse_disguised_path
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +28,7 @@ class Signaling:
     WebSocket), ``/ws`` (the WebSocket), ``/ice-servers``, ``/healthz`` and ``/static/``, and where the settings ask for
     them ``/metrics`` and ``/ops``, all under ``url_prefix``.
 
-    The object is a recipe. Each app has a :class:`~signaling.node.Node` of its own, which is
+    The object is a recipe. Each app has a :class:`~signaling.node.node.Node` of its own, which is
     ``app.extensions["signaling"]``: settings, rooms, connections and figures. Apps of one process never meet.
     """
 
@@ -52,7 +52,7 @@ class Signaling:
         """Add the routes to ``app``, and its node as ``app.extensions["signaling"]``.
 
         Raises:
-            signaling.settings.SettingsError: a setting has a wrong value.
+            signaling.config.settings.SettingsError: a setting has a wrong value.
             RuntimeError: the app has a node already, or another app has the registry that was given.
         """
         if "signaling" in app.extensions:
@@ -60,7 +60,7 @@ class Signaling:
         if self._registry is not None and self._given_to is not None:
             raise RuntimeError("Another app has this registry: make one Signaling and one registry for each app.")
         node = Node(_settings(app), self._registry)
-        blueprint = Blueprint("signaling", __name__, url_prefix=self.url_prefix, static_folder="static")
+        blueprint = Blueprint("signaling", __name__, url_prefix=self.url_prefix, static_folder="web/static")
         sock = Sock(app)
         for path, endpoint in (("/", "websocket"), ("/ws", "websocket_alias")):
             sock.route(path, bp=blueprint, endpoint=endpoint, strict_slashes=False)(node.admit)

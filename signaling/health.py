@@ -11,8 +11,8 @@ import socket
 import ssl
 import sys
 
-from .environment import SettingsError
-from .settings import Settings
+from .config.env import SettingsError
+from .config.settings import Settings
 
 _TIMEOUT = 5.0
 

@@ -20,16 +20,14 @@ from typing import TYPE_CHECKING, Any
 import gevent
 from gunicorn.workers.ggevent import GeventWorker
 
-from . import (
-    bind_address,
-    output,
-    preflight,
-    start_secret,  # noqa: F401 - the workers inherit it
-    tls,
-)
-from .environment import SettingsError, shown, web_concurrency
-from .settings import Settings
-from .supervisor import spawn_forever
+from .config.env import SettingsError, shown, web_concurrency
+from .config.settings import Settings
+from .process import output
+from .process.supervisor import spawn_forever
+from .security import start_secret  # noqa: F401 - the workers inherit it
+from .server import bind_address, preflight
+from .transport import tls
+from .transport.pending import SPARE_PLACES
 
 if TYPE_CHECKING:
     from gunicorn.arbiter import Arbiter
@@ -37,9 +35,6 @@ if TYPE_CHECKING:
     from gunicorn.workers.base import Worker
 
 log = logging.getLogger(__name__)
-
-SPARE_PLACES = 500
-"""Places a worker has for HTTP and for handshakes beside its WebSockets, and file descriptors likewise."""
 
 _DRAIN_WATCH_SECONDS = 0.1
 
@@ -136,7 +131,7 @@ def ssl_context(config: Config, default_factory: Any) -> tls.Certificate:
 
 def post_worker_init(worker: Worker) -> None:
     """Make the worker ready: the collector, and the greenlets that watch for its end and for a new certificate."""
-    from . import node
+    from .node import node
 
     # A scan of the port would write a traceback for each probe that is no TLS.
     hub = gevent.get_hub()
@@ -152,7 +147,8 @@ def post_worker_init(worker: Worker) -> None:
 
 def worker_exit(server: Arbiter, worker: Worker) -> None:
     """Tell at once whom the drain did not tell yet, and wait for as long as a closing handshake may take."""
-    from . import connections, node
+    from .node import node
+    from .transport import connections
 
     connections.close_all()
     limit = time.monotonic() + min(load_settings().close_timeout, _EXIT_SECONDS)
@@ -162,7 +158,8 @@ def worker_exit(server: Arbiter, worker: Worker) -> None:
 
 
 def _watch_end(worker: Worker) -> None:
-    from . import connections, node
+    from .node import node
+    from .transport import connections
     from .worker import Worker
 
     def close_idle() -> None:

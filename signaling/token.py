@@ -15,7 +15,7 @@ import jwt
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from .keys import KINDS, PATHS, Key, UnusableKeyError, algorithms_of, parse, text_of
+from .security.keys import KINDS, PATHS, Key, UnusableKeyError, algorithms_of, parse, text_of
 
 
 def make(key: Key, **claims: Any) -> str:

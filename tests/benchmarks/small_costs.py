@@ -23,9 +23,9 @@ from pathlib import Path
 import hiredis
 from websockets.asyncio.client import ClientConnection, connect
 
-from signaling import redis_links
-from signaling.redis_scripts import Scripts
-from signaling.redis_url import CLUSTER_PARTITIONS
+from signaling.config.redis_url import CLUSTER_PARTITIONS
+from signaling.rooms.redis import links as redis_links
+from signaling.rooms.redis.scripts import Scripts
 from tests.certificates import make_certificate
 from tests.driver import Server
 from tests.redis_server import Redis, free_port, redis_server

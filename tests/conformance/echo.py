@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 from flask import Flask
 from simple_websocket import ConnectionClosed
 
-from signaling.connection import Connection
-from signaling.endpoint import Sock
-from signaling.pending import Conversation
+from signaling.transport.connection import Connection
+from signaling.transport.pending import Conversation
+from signaling.transport.route import Sock
 
 if TYPE_CHECKING:
     import gevent.socket

@@ -126,7 +126,7 @@ def test_redis_restarts_and_the_servers_do_not(cluster: Cluster):
 
 
 def test_a_rolling_upgrade_during_which_one_of_them_always_serves(cluster: Cluster, controller: Controller):
-    controller.commit("signaling/__init__.py", '__version__ = "', '__version__ = "78.')
+    controller.commit("signaling/version.py", '__version__ = "', '__version__ = "78.')
     outages: list[str] = []
     done = threading.Event()
 

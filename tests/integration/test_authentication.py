@@ -19,7 +19,7 @@ import pytest
 from tests.driver import ROOT, Client, Server
 from tests.integration.test_http import ask
 from tests.integration.test_process import fails_to_start
-from tests.unit.test_tokens import PRIVATE, RSA, SECRET, handmade, jwk, jwks, pem, private_pem, put, token
+from tests.unit.security.test_jwt import PRIVATE, RSA, SECRET, handmade, jwk, jwks, pem, private_pem, put, token
 from tests.waiting import wait_until
 
 TURN = {"SIGNALING_TURN_URLS": "turn:turn.example.org", "SIGNALING_TURN_SECRET": "north"}

@@ -11,8 +11,8 @@ import pytest
 from aioice.stun import TransactionFailed
 from aioice.turn import create_turn_endpoint
 
-from signaling.ice import ice_servers
-from signaling.settings import Settings
+from signaling.config.settings import Settings
+from signaling.rooms.ice import ice_servers
 from tests.coturn import Coturn
 from tests.driver import Client, Server
 from tests.integration.test_http import ask

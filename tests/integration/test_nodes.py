@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from signaling.colleagues import PATIENCE_SECONDS
+from signaling.node.cluster import PATIENCE_SECONDS
 from tests.driver import Client, Server
 from tests.integration.test_http import ask
 from tests.redis_server import Redis, redis_server

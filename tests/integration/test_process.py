@@ -287,7 +287,7 @@ def _broken(folder: Path, method: str) -> Path:
         "import importlib.abc, sys\n"
         "class Finder(importlib.abc.MetaPathFinder):\n"
         "    def find_spec(self, name, path, target=None):\n"
-        "        if name != 'signaling.session': return None\n"
+        "        if name != 'signaling.rooms.session': return None\n"
         "        sys.meta_path.remove(self)\n"
         "        import importlib.util\n"
         "        spec = importlib.util.find_spec(name)\n"

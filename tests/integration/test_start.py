@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from signaling import bind_address
+from signaling.server import bind_address
 from tests.certificates import make_certificate
 from tests.driver import ROOT, Client, Server, meet
 from tests.integration.test_process import fails_to_start
@@ -34,7 +34,8 @@ def one_line(*arguments: str, **settings: object) -> str:
 def _no_wait(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory):
     """A taken address is tried once; the test is not there to wait."""
     folder = tmp_path_factory.mktemp("quick")
-    (folder / "sitecustomize.py").write_text("from signaling import bind_address\nbind_address.BIND_ATTEMPTS = 1\n")
+    code = "from signaling.server import bind_address\nbind_address.BIND_ATTEMPTS = 1\n"
+    (folder / "sitecustomize.py").write_text(code)
     monkeypatch.setenv("PYTHONPATH", f"{folder}:{ROOT}")
 
 
@@ -256,7 +257,7 @@ def test_it_takes_ipv4_where_the_kernel_gives_ipv6_sockets_that_alone(bind: str)
 
 
 def test_a_service_of_kubernetes_with_that_name_changes_nothing():
-    from tests.unit.test_settings import OF_KUBERNETES
+    from tests.unit.config.test_settings import OF_KUBERNETES
 
     with Server(**OF_KUBERNETES) as server:
         alice, bob = meet(server)

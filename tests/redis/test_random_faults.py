@@ -11,8 +11,8 @@ from typing import Any
 import gevent
 import pytest
 
-from signaling import redis_links
-from signaling.redis_link import LinkError
+from signaling.rooms.redis import links as redis_links
+from signaling.rooms.redis.link import LinkError
 from tests.redis.cable import Cable
 from tests.redis.people import in_redis, indexed
 from tests.redis_server import Redis, redis_server

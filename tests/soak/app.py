@@ -8,9 +8,10 @@ from collections import Counter
 
 from greenlet import greenlet
 
-from signaling import create_app, memory
-from signaling.connection import Connection
-from signaling.session import Session
+from signaling import create_app
+from signaling.rooms.session import Session
+from signaling.transport import malloc
+from signaling.transport.connection import Connection
 
 app = create_app()
 
@@ -19,7 +20,7 @@ app = create_app()
 def objects() -> dict[str, int]:
     """Count after all that is garbage has gone: what memory there is then is held by somebody."""
     gc.collect()
-    memory.give_back()
+    malloc.give_back()
     blocks = sys.getallocatedblocks()
     kinds = Counter(map(type, gc.get_objects()))
     return {

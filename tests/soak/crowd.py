@@ -19,7 +19,7 @@ from collections import defaultdict
 
 import msgspec
 
-from signaling.redis_scripts import Seat
+from signaling.rooms.redis.scripts import Seat
 from tests.driver import Server
 from tests.redis_server import Redis, redis_server
 from tests.soak.couple import Couple

@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterator
 import hypothesis
 import pytest
 
-from signaling.redis_registry import RedisRegistry
-from signaling.registry import MemoryRegistry
-from signaling.settings import Settings
+from signaling.config.settings import Settings
+from signaling.rooms.memory import MemoryRegistry
+from signaling.rooms.redis.registry import RedisRegistry
 from tests.redis_server import Redis, redis_server
 from tests.unit.people import Workers
 

@@ -11,11 +11,11 @@ from typing import Any
 import gevent
 import pytest
 
-from signaling.redis_registry import RedisRegistry
-from signaling.registry import Registry
-from signaling.service import Service
-from signaling.session import Session
-from signaling.settings import Settings
+from signaling.config.settings import Settings
+from signaling.rooms.context import Service
+from signaling.rooms.redis.registry import RedisRegistry
+from signaling.rooms.registry import Registry
+from signaling.rooms.session import Session
 from tests.waiting import PATIENCE
 
 DEFAULTS = Settings()

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from signaling import redis_links, redis_url
-from signaling.settings import Settings
+from signaling.config import redis_url
+from signaling.config.settings import Settings
+from signaling.rooms.redis import links as redis_links
 from tests.benchmarks import capacity
 from tests.benchmarks.capacity import Costs, Load, Needs, Plan, Storm, planned, table, usual_cases
 from tests.benchmarks.population import Population, Tally, compared, storm

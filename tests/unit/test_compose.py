@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from signaling.environment import variable_name
-from signaling.settings import Settings
+from signaling.config.env import variable_name
+from signaling.config.settings import Settings
 
 COMPOSE = Path(__file__).parents[2] / "compose.yaml"
 

@@ -7,11 +7,11 @@ import itertools
 import pytest
 from flask import Flask
 
-import signaling.registry
 from signaling import Signaling, create_app
-from signaling.node import Node
-from signaling.registry import MemoryRegistry
-from signaling.settings import SettingsError
+from signaling.config.settings import SettingsError
+from signaling.node.node import Node
+from signaling.rooms import memory
+from signaling.rooms.memory import MemoryRegistry
 from tests.redis_server import Redis
 from tests.unit.people import Person
 
@@ -93,9 +93,9 @@ def test_one_app_drains_alone(initialise):
 
 
 def test_the_service_made_twice_has_rooms_of_its_own_each_time(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(signaling.registry, "_free", [signaling.registry.rooms])
+    monkeypatch.setattr(memory, "_free", [memory.rooms])
     first, second = (node_of(create_app()).registry for _ in range(2))
-    assert first is signaling.registry.rooms
+    assert first is memory.rooms
     assert second is not first
 
 
@@ -144,5 +144,5 @@ def test_an_app_that_is_gone_leaves_its_place_in_redis(redis: Redis):
 
 
 def test_rooms_are_taken_once():
-    taken = [signaling.registry.take_rooms() for _ in range(3)]
+    taken = [memory.take_rooms() for _ in range(3)]
     assert len({id(rooms) for rooms in taken}) == 3

@@ -8,7 +8,10 @@ import gevent
 import pytest
 from gevent.event import Event
 
-from signaling import connections, hooks, node, supervisor, tls, worker
+from signaling import hooks, worker
+from signaling.node import node
+from signaling.process import supervisor
+from signaling.transport import connections, tls
 
 
 @pytest.mark.parametrize("error", [FileNotFoundError, MemoryError, ZeroDivisionError, gevent.Timeout])

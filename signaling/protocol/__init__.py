@@ -1,0 +1,1 @@
+"""The wire, pure: ``codes`` (the catalogues), ``errors``, ``messages`` (text to types), ``replies`` (to bytes)."""

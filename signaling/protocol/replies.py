@@ -1,0 +1,62 @@
+"""Every reply that a client can see: the UTF-8 of one JSON object each. Pure."""
+
+from __future__ import annotations
+
+import msgspec
+from msgspec import Raw
+
+from .errors import MessageError
+from .messages import Message, User
+
+_encode = msgspec.json.Encoder().encode
+
+
+def created(room: str, **asked: object) -> bytes:
+    return _encode({"type": "created", "room": room, **asked})
+
+
+def joined(room: str, **asked: object) -> bytes:
+    return _encode({"type": "joined", "room": room, **asked})
+
+
+def ready(room: str) -> bytes:
+    return _encode({"type": "ready", "room": room})
+
+
+def room_info(room: str, users: list[tuple[str, User]]) -> bytes:
+    """``users`` are the members' connection ids and users, in order of arrival."""
+    listed = [{"id": id_, "userId": Raw(user.json)} for id_, user in users]
+    return _encode({"type": "roomInfo", "room": room, "users": listed, "userCount": len(listed)})
+
+
+_MESSAGE = b'{"type":"message","data":'
+_CANDIDATE = b'{"type":"message","data":{"type":"candidate","candidate":'
+
+
+def relayed(message: Message, sender: bytes) -> bytes | None:
+    """Return what the peer gets of a client's ``candidate`` or ``message``, None of any other type.
+
+    The sender's own JSON is spliced in. A candidate is wrapped in a ``message``; ``sender`` is its id as JSON.
+    """
+    if message.type == "candidate":
+        before, value, after = _CANDIDATE, message.candidate, b"},"
+    elif message.type == "message":
+        before, value, after = _MESSAGE, message.data, b","
+    else:
+        return None
+    if not value:
+        before = before.rpartition(b",")[0]
+    return b"".join((before, value, after, b'"from":', sender, b"}"))
+
+
+def bye(id_: str, user: User, reason: str) -> bytes:
+    """``reason`` is ``left`` or ``lost``."""
+    return _encode({"type": "bye", "id": id_, "userId": Raw(user.json), "reason": reason})
+
+
+def pong(id_: Raw) -> bytes:
+    return b'{"type":"pong","id":%b}' % id_ if id_ else b'{"type":"pong"}'
+
+
+def error(fault: MessageError) -> bytes:
+    return _encode({"type": "error", "message": str(fault), "code": fault.code})

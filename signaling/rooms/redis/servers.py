@@ -1,0 +1,142 @@
+"""Opens links to Redis: to one server, to the master that Sentinels name, or to the shards of a cluster."""
+
+from __future__ import annotations
+
+import ssl
+from binascii import crc_hqx
+from collections.abc import Callable
+from typing import Any
+
+import gevent
+import gevent.socket
+from gevent.ssl import SSLContext
+
+from ...config.redis_url import Address, Servers
+from ...config.settings import Settings
+from .link import Link, LinkError
+
+_SLOTS = 16_384
+
+_UNKNOWN_HOSTS = (b"", b"?")
+"""What CLUSTER SLOTS has for a host, beside null, where it tells none (Redis: ``cluster-preferred-endpoint-type``)."""
+
+
+class Connector:
+    """Opens links to the servers, whichever they are at the moment. All of it waits."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._servers = Servers.of(settings.redis_url)
+        self._seconds = settings.redis_timeout
+        self._sentinel_password = settings.redis_sentinel_password
+        self._context = _context(settings.redis_ca) if self._servers.tls else None
+
+    def locate(self) -> dict[Address, list[int]]:
+        """Return the servers to write to, and the numbers of the partitions that each has.
+
+        Raises:
+            LinkError: no server of the URL gives an answer that can be used.
+        """
+        if not self._servers.kind:
+            return {self._servers.addresses[0]: [0]}
+        ask = self._master if self._servers.kind == "sentinel" else self._shards
+        faults = []
+        for address in self._servers.addresses:
+            try:
+                return ask(address)
+            except LinkError as error:
+                faults.append(f"{address}: {error}")
+            except (ValueError, TypeError, AttributeError, LookupError) as error:
+                faults.append(f"{address}: its answer cannot be used: {error!r}")
+        raise LinkError("; ".join(faults))
+
+    def open(self, address: Address, make: Callable[[gevent.socket.socket], Link] = Link) -> Link:
+        """Return a link to the server at ``address`` that is ready for commands, in RESP3.
+
+        Raises:
+            LinkError: it cannot be reached, does not take the password, or cannot be written to.
+        """
+        servers = self._servers
+        link = make(self._connect(address))
+        try:
+            hello = ["HELLO", "3"]
+            if servers.password:
+                hello += ["AUTH", servers.username or "default", servers.password]
+            self._ask(link, *hello, "SETNAME", "webrtc-signaling")
+            if servers.database:
+                self._ask(link, "SELECT", str(servers.database))
+            # One that was the master until now may not know yet that it is not any more.
+            if servers.kind == "sentinel" and self._ask(link, "ROLE")[0] != b"master":
+                raise LinkError("it is a replica, which cannot be written to")
+        except BaseException as error:
+            link.end(str(error) or repr(error))
+            raise
+        return link
+
+    def _ask(self, link: Link, *command: str) -> Any:
+        return link.ask(*command, seconds=self._seconds)
+
+    def _master(self, sentinel: Address) -> dict[Address, list[int]]:
+        link = Link(self._connect(sentinel))
+        try:
+            if self._sentinel_password:
+                self._ask(link, "AUTH", self._sentinel_password)
+            found = self._ask(link, "SENTINEL", "GET-MASTER-ADDR-BY-NAME", self._servers.service)
+        finally:
+            link.end("done")
+        if not found:
+            raise LinkError(f"it knows no master {self._servers.service!r}")
+        host, port = found
+        return {Address(host.decode(), int(port)): [0]}
+
+    def _shards(self, seed: Address) -> dict[Address, list[int]]:
+        link = self.open(seed)
+        try:
+            ranges = self._ask(link, "CLUSTER", "SLOTS")
+        finally:
+            link.end("done")
+        shards: dict[Address, list[int]] = {}
+        for number in range(self._servers.partitions):
+            slot = key_slot(str(number))
+            owners = [master for first, last, master, *_ in ranges if first <= slot <= last]
+            if not owners:
+                raise LinkError(f"no shard has slot {slot}")
+            host, port, *_ = owners[0]
+            # A server that does not know its own name, or is not to tell it, is where it was asked.
+            known = host is not None and host not in _UNKNOWN_HOSTS
+            shards.setdefault(Address(host.decode() if known else seed.host, port or seed.port), []).append(number)
+        return shards
+
+    def _connect(self, address: Address) -> gevent.socket.socket:
+        sock: gevent.socket.socket | None = None
+        try:
+            with gevent.Timeout(self._seconds):
+                if address.port:
+                    sock = gevent.socket.create_connection(address)
+                    sock.setsockopt(gevent.socket.IPPROTO_TCP, gevent.socket.TCP_NODELAY, 1)
+                else:
+                    sock = gevent.socket.socket(gevent.socket.AF_UNIX)
+                    sock.connect(address.host)
+                if self._context is not None:
+                    sock = self._context.wrap_socket(sock, server_hostname=address.host)
+        # Names and ports that cannot be: UnicodeError, OverflowError.
+        except (OSError, ValueError, OverflowError, gevent.Timeout) as error:
+            if sock is not None:
+                sock.close()
+            words = f"no connection within {self._seconds:g} seconds" if isinstance(error, gevent.Timeout) else error
+            raise LinkError(str(words)) from None
+        return sock
+
+
+def _context(authority: str) -> SSLContext:
+    context = SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if authority:
+        context.load_verify_locations(authority)
+    else:
+        context.load_default_certs()
+    return context
+
+
+def key_slot(key: str) -> int:
+    """Return the hash slot of a key without a tag (Redis Cluster specification: CRC16, XMODEM)."""
+    return crc_hqx(key.encode(), 0) % _SLOTS

@@ -1,0 +1,71 @@
+"""Resume tickets: whoever was in a room may come back to it, for a minute after the end of its token.
+
+A restart of the server ends no call that media flows in, but a token of five minutes may be over by then. So the
+reply to a join has a ticket, which holds for that user in that room alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+
+import jwt
+
+from ..config.settings import Settings
+from ..protocol.errors import unauthorized
+from ..protocol.messages import User
+from .start_secret import START_SECRET
+
+GRACE_SECONDS = 60.0
+"""Seconds after the end of a token in which its user may come back."""
+
+MAX_CHARACTERS = 2_048
+"""Of a ticket; one with the longest ids is shorter."""
+
+_ALGORITHM = "HS256"
+_CLAIMS = ["sub", "peer", "exp"]
+
+
+class ResumeTickets:
+    """What makes and checks them, as JSON Web Tokens (RFC 7519) that only this service can sign."""
+
+    def __init__(self, settings: Settings, secret: bytes | None) -> None:
+        """Derive the key, from ``SIGNALING_RESUME_SECRET`` or else from ``secret``, that of users' tokens.
+
+        Where there is neither, tickets are good until the service ends.
+        """
+        material = settings.resume_secret.encode() or secret or START_SECRET
+        # Another service, or another app of this process, has other rooms and other rules.
+        instance = [settings.jwt_key, settings.jwt_audience, settings.jwt_issuer, settings.redis_prefix]
+        words = json.dumps(["signaling resume ticket", *instance]).encode()
+        self._key = hmac.digest(material, words, hashlib.sha256)
+
+    def issue(self, user: User, remote: User, token_end: float) -> str:
+        """Return a ticket for ``user`` in the room with ``remote``.
+
+        Args:
+            user: who was let in.
+            remote: its peer.
+            token_end: when its token ends, in seconds since 1970.
+        """
+        claims = {"sub": user.key, "peer": remote.key, "exp": token_end + GRACE_SECONDS}
+        return jwt.encode(claims, self._key, _ALGORITHM)
+
+    def check(self, ticket: str, user: User, remote: User) -> float:
+        """Check that a ticket lets ``user`` come back to the room with ``remote``, and return when its token ended.
+
+        Raises:
+            MessageError: ``unauthorized``.
+        """
+        if len(ticket) > MAX_CHARACTERS:
+            raise unauthorized("the resume ticket is too long")
+        try:
+            claims = jwt.decode(ticket, self._key, [_ALGORITHM], options={"require": _CLAIMS})
+        except jwt.ExpiredSignatureError:
+            raise unauthorized("the token and the resume ticket have expired") from None
+        except jwt.PyJWTError:
+            raise unauthorized("the token has expired, and the resume ticket is not from this server") from None
+        if (claims["sub"], claims["peer"]) != (user.key, remote.key):
+            raise unauthorized("the resume ticket is for another room")
+        return float(claims["exp"]) - GRACE_SECONDS

@@ -1,0 +1,202 @@
+"""gunicorn's gevent worker, with everything bounded that a client can cause before it is known.
+
+A WebSocket lives for hours. So its conversation begins when its request is over and let go of: in the stock worker it
+would keep alive what the request needed for a moment, and all the frames between them on a stack that gevent copies at
+each switch.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from http import HTTPStatus
+from typing import Any
+
+import gevent
+from gevent.pool import Group
+from gunicorn.http import Request, get_parser
+from gunicorn.http.body import ChunkedReader, LengthReader
+from gunicorn.http.errors import (  # type: ignore[attr-defined]
+    ExpectationFailed,
+    ForbiddenProxyRequest,
+    InvalidResponseHeader,
+    InvalidResponseHeaderName,
+    LimitRequestHeaders,
+    LimitRequestLine,
+    NoMoreData,
+    ParseException,
+    UnsupportedTransferCoding,
+)
+from gunicorn.sock import ssl_context
+from gunicorn.systemd import sd_notify
+from gunicorn.workers.ggevent import GeventWorker
+
+from ..config.settings import Settings
+from ..security.client_ip import Proxies, network, plain
+from ..transport.client_socket import ClientSocket, TlsClientSocket, decrypted
+from ..transport.listener import Listener
+from ..transport.pending import SPARE_PER_ADDRESS, SPARE_PLACES, HeadTooLongError, Pending, PendingConnections, Phase
+from ..web.headers import standard_headers
+
+MAX_REQUESTS_PER_CONNECTION = 1_000
+"""Requests that a client may send over one connection; after the last answer the server closes it."""
+
+
+class _Request(Request):  # type: ignore[misc, unused-ignore]
+    """gunicorn's request, whose answer says that the connection ends where nothing can follow."""
+
+    def should_close(self) -> bool:
+        return bool(super().should_close()) or not _is_finished(self)
+
+
+class Worker(GeventWorker):  # type: ignore[misc, unused-ignore]
+    """The worker class of ``gunicorn.conf.py``."""
+
+    def init_process(self) -> None:
+        """Begin, in the process of the worker."""
+        # gunicorn asks for a setting 28 times a request, each time by a look-up that fails and two calls: 2 to 8 % of
+        # a connect and join. In the worker none of them changes any more.
+        vars(self.cfg).update({name: setting.get() for name, setting in self.cfg.settings.items()})
+        settings = self._settings = Settings.load(os.environ)
+        self._max_head_bytes = settings.max_head_bytes
+        per_address = settings.connections_per_ip
+        self.pendings = PendingConnections(
+            places=min(SPARE_PLACES, self.worker_connections),
+            seconds=settings.handshake_timeout,
+            max_head_bytes=settings.max_head_bytes,
+            per_address=per_address + SPARE_PER_ADDRESS if per_address else 0,
+            exempt=Proxies(settings.trusted_proxies).trusts,
+        )
+        super().init_process()
+
+    def run(self) -> None:
+        """Serve until the worker is told to stop."""
+        context = ssl_context(self.cfg) if self.cfg.is_ssl else None
+        group = Group()
+        listeners = [Listener(sock, self._serve, self.pendings, group, _address_key, context) for sock in self.sockets]
+        for listener in listeners:
+            if self.cfg.workers > 1:
+                # Who takes a hundred at once, as gevent has it, leaves none for the others.
+                listener.max_accept = 1
+            listener.start()
+        while self.alive:
+            self.notify()
+            gevent.sleep(1.0)
+        for listener in listeners:
+            listener.close()
+        with gevent.Timeout(self.cfg.graceful_timeout, False):  # type: ignore[arg-type]
+            while not group.join(timeout=1.0):
+                self.notify()
+            return
+        self.log.warning("Worker graceful timeout (pid:%s)", self.pid)
+        group.kill(timeout=1.0)
+
+    def notify(self) -> None:
+        """Tell the master once a second that the event loop turns, and systemd too where it has a watchdog on us."""
+        super().notify()
+        if "WATCHDOG_USEC" in os.environ:
+            sd_notify("WATCHDOG=1", self.log)
+
+    def close_idle(self) -> None:
+        """Close the connections that have no request under way. Does not wait."""
+        self.pendings.close_idle()
+
+    def _serve(self, client: ClientSocket | TlsClientSocket, address: Any, pending: Pending) -> None:
+        """Serve one connection: its requests, and then the conversation that the last of them asked for."""
+        read_ahead = self._serve_requests(client, address, pending)
+        conversation, pending.conversation = pending.conversation, None
+        # An error after the answer has closed the socket.
+        if pending.switched and conversation is not None and client.fileno() != -1:
+            del pending
+            conversation(client, read_ahead + decrypted(client))
+
+    def _serve_requests(self, client: ClientSocket | TlsClientSocket, address: Any, pending: Pending) -> bytes:
+        """Serve the requests, and return what the client sent behind the last one."""
+        parser = get_parser(self.cfg, client, address)
+        parser.mesg_class = _Request  # type: ignore[misc, unused-ignore]
+        server = client.getsockname()
+        request: Any = None
+        proxy: Any = {}
+        try:
+            for number in range(MAX_REQUESTS_PER_CONNECTION):
+                if number:
+                    if not self.alive:
+                        break
+                    # The next one may be read already.
+                    pending.take_turn()
+                pending.begin(Phase.HEAD)
+                request = None
+                buffered = _buffered(parser)
+                request = next(parser)
+                pending.check_head(buffered + pending.head_bytes - _buffered(parser))
+                proxy = request.proxy_protocol_info = request.proxy_protocol_info or proxy
+                pending.begin(Phase.REQUEST)
+                self.handle_request(server, request, client, address)
+                if pending.switched or not _is_finished(request):
+                    break
+        except (StopIteration, NoMoreData):
+            # Either side ends the connection after a request; the client perhaps in the middle of one.
+            pass
+        except OSError:
+            raise
+        except Exception as error:
+            self.handle_error(request, client, address, error)
+        return parser.unreader.take_buffered()
+
+    def handle_error(self, request: Any, client: Any, address: Any, error: BaseException) -> None:
+        """Answer a request that cannot be served. Of what the client wrote, the log gets the path alone."""
+        if client.bounds is not None:
+            # For the answer it has time again.
+            client.bounds.begin(Phase.REQUEST)
+        status = next((status for kind, status in _STATUS.items() if isinstance(error, kind)), 500)
+        reason = HTTPStatus(status).phrase
+        if status == HTTPStatus.INTERNAL_SERVER_ERROR:
+            target = (request.method, request.uri) if getattr(request, "uri", None) else ("", "without a target")
+            self.log.error("Error handling request %s %s", *target, exc_info=error)
+        else:
+            host = plain(address[0]) if isinstance(address, tuple) else "a Unix socket"
+            self.log.warning("Invalid request from %s: %d %s, %s", host, status, reason, type(error).__name__)
+        fields = {
+            "Connection": "close",
+            "Content-Type": "text/plain; charset=utf-8",
+            "Content-Length": str(len(reason) + 1),
+            **standard_headers(self._settings, secure=self.cfg.is_ssl),
+        }
+        head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
+        with suppress(OSError):
+            client.sendall(f"HTTP/1.1 {status} {reason}\r\n{head}\r\n{reason}\n".encode("latin-1"))
+
+
+_STATUS: dict[type[BaseException], int] = {
+    HeadTooLongError: HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+    LimitRequestHeaders: HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+    LimitRequestLine: HTTPStatus.REQUEST_URI_TOO_LONG,
+    UnsupportedTransferCoding: HTTPStatus.NOT_IMPLEMENTED,
+    ExpectationFailed: HTTPStatus.EXPECTATION_FAILED,
+    ForbiddenProxyRequest: HTTPStatus.FORBIDDEN,
+    # Both are the app's, or the operator's.
+    InvalidResponseHeader: HTTPStatus.INTERNAL_SERVER_ERROR,
+    InvalidResponseHeaderName: HTTPStatus.INTERNAL_SERVER_ERROR,
+    ParseException: HTTPStatus.BAD_REQUEST,
+}
+
+
+def _address_key(address: Any) -> str:
+    """Return what counts as one address, empty on a Unix socket."""
+    found = plain(address[0]) if isinstance(address, tuple) else None
+    return network(found) if found else ""
+
+
+def _buffered(parser: Any) -> int:
+    """Return how many bytes were read and not used yet."""
+    return len(parser.unreader.buf.getbuffer())
+
+
+def _is_finished(request: Any) -> bool:
+    """Tell if another request may follow: this one has no body that is still to come, and asked for no WebSocket."""
+    if any(name == "UPGRADE" and "websocket" in value.lower() for name, value in request.headers):
+        return False
+    reader = request.body.reader
+    if isinstance(reader, LengthReader):
+        return bool(reader.length == 0)
+    return isinstance(reader, ChunkedReader) and reader.parser is None

@@ -1,0 +1,173 @@
+"""A listening socket of a worker: it accepts connections within the bounds of the worker and shakes hands.
+
+A connection that may not come in is ended at once: waiting in silence would help nobody.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import resource
+import socket
+import ssl
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+import gevent.socket
+from gevent.pool import Group
+from gevent.server import StreamServer
+from greenlet import getcurrent
+
+from ..process.occasional_log import OccasionalLog
+from .client_socket import ClientSocket, TlsClientSocket
+from .pending import Pending, PendingConnections, Phase
+from .socket_io import RESET_ON_CLOSE
+
+log = logging.getLogger(__name__)
+
+RESERVED_DESCRIPTORS = 64
+"""File descriptors that no client gets: Redis, the log and the files of the pages need theirs."""
+
+_NO_DESCRIPTORS = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
+
+_FULL_SECONDS = 0.05
+"""How long no connection is accepted while all places are taken by others that are well under way."""
+
+_MAX_REFUSED = 64
+"""How many connections that may not come in are ended at once; then all others have their turn."""
+
+Serve = Callable[[ClientSocket | TlsClientSocket, Any, Pending], None]
+
+
+class Listener(StreamServer):
+    """Accepts for one listening socket of a worker."""
+
+    max_accept = 20
+
+    def __init__(
+        self,
+        sock: gevent.socket.socket,
+        serve: Serve,
+        pendings: PendingConnections,
+        group: Group,
+        key: Callable[[Any], str],
+        context: Any = None,
+    ) -> None:
+        """Listen on ``sock`` from :meth:`start` on.
+
+        Args:
+            sock: a socket that is bound and listens.
+            serve: is called with the socket of each client, its address and its place, in a greenlet of ``group``.
+            pendings: the places.
+            group: the greenlets of the connections.
+            key: returns what counts as one address, empty for one that has no limit.
+            context: with it the clients must speak TLS; its ``sslsocket_class`` is set.
+        """
+        super().__init__(sock, self._run, spawn=group.spawn)  # type: ignore[call-overload]
+        self._serve = serve
+        self._pendings = pendings
+        self._key = key
+        self._context = context
+        if context is not None:
+            context.sslsocket_class = TlsClientSocket
+        soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        # The kernel gives the lowest number that is free: a high one says how many are in use.
+        self._highest = sys.maxsize if soft == resource.RLIM_INFINITY else soft - min(RESERVED_DESCRIPTORS, soft // 4)
+        self._no_descriptors = OccasionalLog(log)
+        self._too_many = OccasionalLog(log)
+
+    def do_read(self) -> tuple[ClientSocket, Any] | None:  # type: ignore[override]
+        """Accept a connection; None for nothing to do at the moment."""
+        if not self._pendings.make_room():
+            self._pause(_FULL_SECONDS)
+            return None
+        # gevent ends its round at the first None. Those that may not come in would be the only ones of it.
+        for _ in range(_MAX_REFUSED):
+            try:
+                number, address = self.socket._accept()  # type: ignore[attr-defined]
+            except (BlockingIOError, ConnectionAbortedError):
+                return None
+            except OSError as error:
+                if error.errno not in _NO_DESCRIPTORS:
+                    raise
+                self._pendings.end_stalled()
+                self._no_descriptors.warning("%d times no connection could be accepted: %s", error.strerror)
+                self._pause(_FULL_SECONDS)
+                return None
+            sock = ClientSocket(self.socket.family, self.socket.type, self.socket.proto, number)
+            if (bounds := self._bounds(number, address)) is not None:
+                sock.bounds = bounds
+                return sock, address
+            sock.close()
+        return None
+
+    def _bounds(self, number: int, address: Any) -> Pending | None:
+        """Return the place of a new connection with the descriptor ``number``; None if it may not come in."""
+        if number >= self._highest:
+            self._pendings.end_stalled()
+            self._no_descriptors.warning(
+                "%d new connections were closed: only %d files may be open; raise LimitNOFILE",
+                resource.getrlimit(resource.RLIMIT_NOFILE)[0],
+            )
+            return None
+        bounds = self._pendings.enter(key := self._key(address))
+        if bounds is None:
+            self._too_many.warning("%d new connections were closed: too many from one address, %s", key)
+        return bounds
+
+    def _pause(self, seconds: float) -> None:
+        self.stop_accepting()
+        self._timer = self.loop.timer(seconds)
+        self._timer.start(self._resume)
+
+    def _resume(self) -> None:
+        if self.started:
+            self.start_accepting()
+
+    def _run(self, sock: ClientSocket, address: Any) -> None:
+        client: ClientSocket | TlsClientSocket = sock
+        pending = sock.bounds
+        assert pending is not None
+        pending.greenlet = getcurrent()
+        try:
+            if self._context is not None:
+                client = self._shake_hands(sock, pending)
+            self._serve(client, address, pending)
+        except OSError as error:
+            # A client that is gone, too slow, or speaks no TLS: scans of the port do nothing else.
+            log.debug("A connection ended: %s", error)
+            if pending.phase is Phase.REQUEST:
+                # What the kernel still holds of an answer would be kept for minutes.
+                with suppress(OSError):
+                    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
+        finally:
+            self._pendings.leave(pending)
+            client.close()
+
+    def _shake_hands(self, sock: ClientSocket, pending: Pending) -> TlsClientSocket:
+        # Whoever connects and says nothing costs no state of OpenSSL's, which is some 50 KiB.
+        if not sock.recv(1, socket.MSG_PEEK):
+            raise ConnectionError("the client closed before its TLS handshake")
+        client: TlsClientSocket = self._context.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
+        try:
+            client.bounds = pending
+            while True:
+                client.settimeout(0.0)
+                try:
+                    client.do_handshake()
+                    return client
+                except ssl.SSLWantReadError:
+                    wait = gevent.socket.wait_read
+                except ssl.SSLWantWriteError:
+                    wait = gevent.socket.wait_write
+                pending.waiting = True
+                try:
+                    wait(client.fileno(), pending.time_left(), TimeoutError("the TLS handshake took too long"))
+                finally:
+                    pending.waiting = False
+                pending.take_turn()
+        except BaseException:
+            client.close()
+            raise

@@ -1,0 +1,142 @@
+"""The HTTP beside the WebSocket: the call page, the text for monitors, ICE servers, and the health of the service."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from operator import attrgetter
+from typing import Any
+
+from flask import Blueprint, Response, abort, request
+
+from ..node.node import Node
+from ..protocol.errors import MessageError
+from ..rooms.ice import ice_servers
+from ..security.credentials import bearer_token
+from ..transport.route import refuse
+
+BANNER = "WebRTC Signaling Server Running"
+
+REJECTION_CODES = {
+    "draining": "restarting",
+    "origin": "origin-refused",
+    "full": "server-full",
+    "address": "address-limited",
+}
+"""The code that a browser is told for each reason of :data:`signaling.telemetry.stats.REASONS`."""
+
+_NO_UPGRADE = "Bad WebSocket handshake: missing 'Connection: Upgrade'."
+
+
+def refuse_disguised_path() -> None:
+    """Refuse a path that is not written as the route is, such as ``//healthz`` or ``/%68ealthz``.
+
+    The rules of a proxy compare what is written, so nothing else may lead to the same place.
+
+    Raises:
+        werkzeug.exceptions.NotFound: it is.
+    """
+    written = request.environ.get("RAW_URI", "").partition("?")[0]
+    # A proxy may write the whole URL (RFC 9112, section 3.2.2).
+    if "://" in written:
+        written = "/" + written.partition("://")[2].partition("/")[2]
+    if written and written != request.root_path + request.path:
+        abort(404)
+
+
+def _meant_a_websocket() -> bool:
+    # With `Connection: Upgrade` as well it would have been routed to the WebSocket.
+    return request.headers.get("Upgrade", "").lower() == "websocket"
+
+
+def add_pages(blueprint: Blueprint, node: Node) -> None:
+    """Add ``/``, the browser client, ``/ws`` without a WebSocket, ``/ice-servers`` and ``/healthz``."""
+
+    @blueprint.post("/")
+    @blueprint.post("/ws")
+    def explain_rejection() -> tuple[dict[str, Any] | str, int, dict[str, str]]:
+        """Tell a page why its WebSocket was refused: a browser shows it no status, but sends an ``Origin`` here too."""
+        # For pages of other origins as well, and most of all for those that are refused.
+        headers = {"Cache-Control": "no-store", "Access-Control-Allow-Origin": "*"}
+        rejection = node.rejection(node.client_address(), count=False)
+        if rejection is None:
+            return "", 204, headers
+        answer = {"code": REJECTION_CODES[rejection.reason], "message": rejection.words}
+        return answer, rejection.status, headers | rejection.headers
+
+    @blueprint.get("/")
+    def index() -> Response:
+        if _meant_a_websocket():
+            return refuse(400, _NO_UPGRADE)
+        # Not by werkzeug's parser, which takes a time that grows with the square of the length.
+        if "text/html" in request.headers.get("Accept", "").lower():
+            response = blueprint.send_static_file("page/index.html")
+        else:
+            response = Response(BANNER + "\n", mimetype="text/plain")
+        response.vary.add("Accept")
+        return response
+
+    @blueprint.get("/static/<name>.js")
+    def client_module(name: str) -> Response:
+        # The public address of the browser client is /static/client.js, and its modules import those beside them.
+        return blueprint.send_static_file(f"client/{name}.js")
+
+    @blueprint.get("/ws")
+    def websocket_only() -> Response:
+        if _meant_a_websocket():
+            return refuse(400, _NO_UPGRADE)
+        return Response(
+            "This is a WebSocket endpoint.\n",
+            426,
+            {"Upgrade": "websocket", "Connection": "Upgrade"},
+            mimetype="text/plain",
+        )
+
+    @blueprint.get("/ice-servers")
+    def ice_servers_of_anybody() -> tuple[dict[str, Any], int, dict[str, str]]:
+        headers = {"Cache-Control": "no-store"}
+        tokens = node.service.tokens
+        if tokens is not None:
+            token = bearer_token(request.headers.get("Authorization", "")) or ""
+            try:
+                tokens.verify(token)
+            except MessageError as error:
+                # RFC 6750, section 3.1
+                headers["WWW-Authenticate"] = 'Bearer error="invalid_token"' if token else "Bearer"
+                return {"code": error.code, "message": str(error)}, 401, headers
+        # TURN's user name is seen on the network: it is somebody new each time, whoever asks.
+        servers = ice_servers(node.settings, secrets.token_hex(8), time.time())
+        return {"iceServers": servers}, 200, headers
+
+    @blueprint.get("/healthz")
+    def healthz() -> tuple[dict[str, Any], int]:
+        if node.shared is not None:
+            # Where gunicorn's configuration is somebody's own, nobody did; and nobody is sent here before it is up.
+            node.shared.links.start()
+        return health(node)
+
+
+def health(node: Node) -> tuple[dict[str, Any], int]:
+    """Return how it is with the service, and the status that says whether to send anybody here."""
+    own = node.info()
+    draining, colleagues = own.draining, node.colleagues
+    told: dict[str, Any] = {
+        "status": "draining" if draining else "ok",
+        "version": own.version,
+        "uptime": round(time.monotonic() - node.started, 3),
+        "connections": own.connections,
+        "rooms": own.rooms,
+    }
+    if colleagues is not None:
+        nodes = sorted([own, *colleagues.nodes().values()], key=attrgetter("name"))
+        told |= {
+            "connections": sum(node.connections for node in nodes),
+            "rooms": sum(node.rooms for node in nodes),
+            "redis": colleagues.redis,
+            "node": own.name,
+            "nodes": [node.shown(time.time()) for node in nodes],
+        }
+        if not draining and colleagues.redis == "down":
+            # A join would be refused.
+            told["status"] = "unavailable"
+    return told, 200 if told["status"] == "ok" else 503
