@@ -14,7 +14,7 @@ ROOT_TOOLS = crun:crun git:git ip:iproute2 mmdebstrap:mmdebstrap nft:nftables ns
 # What the tests in a browser take from npm.
 MODULES = tests/browser/node_modules/.done tests/benchmarks/node/node_modules/.done
 
-.PHONY: help run test test-long lint unit fuzz integration redis conformance browser browser-page browser-client browser-firefox proxies containers test-deployment client bench soak soak-crowd soak-minute chaos chaos-short attacks attacks-short versions tools requirements ansible-docs clean
+.PHONY: help run test test-long long measured lint unit fuzz integration redis conformance browser browser-page browser-client browser-firefox proxies containers test-deployment client bench soak soak-crowd soak-minute chaos chaos-short attacks attacks-short versions tools requirements ansible-docs clean
 
 # The targets, each with what follows `##` in its line. `make` alone is `make run`.
 help: ## list these targets
@@ -25,17 +25,24 @@ help: ## list these targets
 run: $(VENV)/.service ## start the server, with a throw-away certificate, on https://localhost:8443
 	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" STATE="$(STATE)" exec sh .ci/serve
 
-# The linters first, then what takes longest, so that nothing long is left over for the end.
-CHECKS = lint test-deployment browser-page integration browser-client browser-firefox versions redis conformance proxies soak-minute containers fuzz unit client
+# What takes longest comes first, so that nothing long is left over for the end.
+CHECKS = integration browser-page unit lint redis client
+LONG = test-deployment versions browser-client browser-firefox proxies containers conformance fuzz soak-minute
+MEASURED = chaos-short attacks-short
 
-# Three at a time, on two cores as well: one of them always waits for something, the deployment most of all. They begin in
-# this order, since none has to wait for the tools any more.
-test: tools $(VENV)/.tests .venv-ansible/.done $(MODULES) ## test everything that a change can break
-	+@sh .ci/checks $(MAKE) --no-print-directory --jobs=3 --output-sync --old-file=tools $(CHECKS)
+# Three at a time, on two cores as well: one of them always waits for something. One that fails does not hide the others.
+SUITES = $(MAKE) --no-print-directory --keep-going --old-file=tools
+test: tools $(VENV)/.tests .venv-ansible/.done $(MODULES) ## test everything that a change to the code can break
+	+@sh .ci/checks $(SUITES) --jobs=3 --output-sync $(CHECKS)
 
-# What takes long and measures: one after the other, since they compete for the processor. All run, whatever fails.
-test-long: tools $(VENV)/.tests ## run the suites that take long or measure, one after the other
-	+@sh .ci/checks $(MAKE) --no-print-directory --keep-going --old-file=tools chaos-short attacks-short
+test-long: tools $(VENV)/.tests .venv-ansible/.done $(MODULES) ## test the rest: VMs, containers, other browsers and Pythons, attacks
+	+@sh .ci/checks $(SUITES) long measured
+
+long: ## the suites of test-long that may run beside each other
+	+@$(SUITES) --jobs=3 --output-sync $(LONG)
+
+measured: ## the suites of test-long that compete for the processor, one after the other
+	+@$(SUITES) $(MEASURED)
 
 lint: $(VENV)/.tests .venv-ansible/.done ## ruff, mypy, codespell and ansible-lint
 	$(VENV)/bin/ruff check .
