@@ -1,4 +1,4 @@
-"""A few seconds of attacks of each kind, with limits that no slow machine breaks; the command line has the true targets."""
+"""Some seconds of attacks of each kind, with limits that no slow machine breaks; the command line has the true ones."""
 
 from __future__ import annotations
 
