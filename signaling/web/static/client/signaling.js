@@ -27,8 +27,9 @@
  * @property {{ id: string, userId: UserId, reason?: 'left' | 'lost' }} bye
  * @property {CallError} error
  */
+import { Admission } from './admission.js';
 import { Emitter } from './emitter.js';
-import { coded, finalCode, messageOf } from './errors.js';
+import { coded, finalCode } from './errors.js';
 import { Heartbeat } from './heartbeat.js';
 import { network } from './network.js';
 import { Outbox } from './outbox.js';
@@ -64,14 +65,7 @@ export class SignalingClient extends Emitter {
    * @type {{ type: 'join', userId: UserId, remoteId: UserId, iceServers?: boolean } | null}
    */
   #join = null;
-  /** @type {Token} */
-  #token;
-  /** What was shown last, and what was refused although one before it had let us in: it has expired. */
-  #shown;
-  #expired;
-  #admitted = false;
-  /** @type {string | undefined} What lets us back into the room for a minute after the end of the token. */
-  #ticket;
+  #admission = new Admission();
   #outbox = new Outbox();
   /** The id of the peer's present connection, which is another one each time the peer comes back. */
   #peerConnection;
@@ -145,10 +139,7 @@ export class SignalingClient extends Emitter {
    */
   join(userId, remoteId, { token, iceServers } = {}) {
     this.#join = { type: 'join', userId, remoteId, ...(iceServers && { iceServers }) };
-    this.#token = token;
-    this.#expired = undefined;
-    this.#admitted = false;
-    this.#ticket = undefined;
+    this.#admission = new Admission(token);
     this.#outbox.hold();
     if (this.#socket) this.#enter();
     else this.connect();
@@ -215,29 +206,19 @@ export class SignalingClient extends Emitter {
   }
 
   async #enter() {
-    const [join, socket] = [this.#join, this.#socket];
+    const [join, socket, admission] = [this.#join, this.#socket, this.#admission];
     // It is said as soon as the socket opens.
     if (socket?.readyState !== 1) return;
-    let token = this.#token;
-    if (typeof token === 'function') {
-      let fault;
-      try {
-        token = await token();
-      } catch (error) {
-        fault = { code: 'token-failed', message: messageOf(error) };
-      }
-      // Left, joined elsewhere or dropped meanwhile.
-      if (join !== this.#join || socket !== this.#socket) return;
-      if (fault && this.#ticket) token = this.#shown;
-      else if (fault) {
-        this.#drop();
-        this.emit('error', fault);
-        return;
-      }
+    if (!admission.asks) return this.#write({ ...join, ...admission.show(admission.given) });
+    const { token, fault } = await admission.ask();
+    // Left, joined elsewhere or dropped meanwhile.
+    if (join !== this.#join || socket !== this.#socket) return;
+    if (fault) {
+      this.#drop();
+      this.emit('error', fault);
+      return;
     }
-    this.#shown = token;
-    const resume = this.#ticket ?? (token !== undefined || undefined);
-    this.#write({ ...join, ...(token !== undefined && { token }), ...(resume && { resume }) });
+    this.#write({ ...join, ...admission.show(token) });
   }
 
   #post(message) {
@@ -283,9 +264,7 @@ export class SignalingClient extends Emitter {
         break;
       case 'created':
       case 'joined':
-        this.#admitted = true;
-        this.#ticket = message.resume;
-        this.#expired = undefined;
+        this.#admission.admitted(message);
         this.#stable.start(STABLE_TIME, () => (this.#failures = 0));
         this.#lastError = undefined;
         this.#welcome.stop();
@@ -303,16 +282,12 @@ export class SignalingClient extends Emitter {
 
   #closed(code) {
     const final = finalCode(code, this.#lastError);
-    const expired = final === UNAUTHORIZED && this.#admitted && typeof this.#token === 'function';
+    const expired = final === UNAUTHORIZED && this.#admission.refused();
     if (final && !expired) {
       this.#end(final, this.#lastError);
       return;
     }
     const error = expired ? this.#lastError : undefined;
-    if (expired) {
-      this.#expired = this.#shown;
-      this.#ticket = undefined;
-    }
     // What the server has refused is not sent again, or it would be refused again, for ever.
     if (code === TOO_LONG) this.#tooLong = Math.min(this.#tooLong, this.#longest);
     const opened = this.#state === 'open';
@@ -332,10 +307,10 @@ export class SignalingClient extends Emitter {
   /** With a token that has expired there is no coming back: wait until there is another one. */
   async #reopen() {
     const next = this.#next;
-    if (this.#expired === undefined || !next || typeof this.#token !== 'function') return this.#open();
-    const token = await Promise.resolve().then(this.#token).catch(() => this.#expired);
+    if (this.#admission.fresh) return this.#open();
+    const renewed = await this.#admission.isRenewed();
     if (next !== this.#next || this.#socket) return;
-    if (token !== this.#expired) this.#open();
+    if (renewed) this.#open();
     else this.#retry.start(this.#nextDelay(), () => this.#reopen());
   }
 
