@@ -184,7 +184,8 @@ class Guest(asyncio.Protocol):
                 self._answered = told["id"]
             case "error" if told["code"] == "replaced":
                 self.joined, self.peer, self.replaced = False, None, True
-            case "error" if told["code"] == "peer-absent" and self._house.excuses():
+            # Those who speak to somebody at a worker that was killed are told so.
+            case "error" if told["code"] in ("peer-absent", "unavailable") and self._house.excuses():
                 pass
             case _:
                 self._fault(f"did not expect {told}")
