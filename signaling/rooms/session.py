@@ -129,12 +129,12 @@ class Session:
             raise _rate_limited(self._joins, now)
         user, remote = messages.users_of(join)
         asked: dict[str, object] = {}
-        if messages.wants_ice_servers(join):
-            asked["iceServers"] = ice_servers(service.settings, self.id, time.time())
         if service.tokens is not None:
             token_end = service.tokens.check(join, user, remote)
             if messages.resume_of(join):
                 asked["resume"] = service.tokens.tickets.issue(user, remote, token_end)
+        if messages.wants_ice_servers(join):
+            asked["iceServers"] = ice_servers(service.settings, self.id, time.time())
         pair = Pair.of(user, remote)
         # Elsewhere, or here under the other name: that is a departure. Here as before: one joins again in place.
         if self.pair is not None and (self.pair, self.user.key) != (pair, user.key):

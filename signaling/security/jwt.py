@@ -22,6 +22,9 @@ from .resume import ResumeTickets
 MAX_CHARACTERS = 8_192
 """Of a token. To look at a longer one costs more than a stranger should cause."""
 
+_LATEST = 2**53
+"""The latest end of a token that is told from others, in seconds since 1970: JSON may hold any number."""
+
 _WHY: dict[type[jwt.PyJWTError], str] = {
     jwt.ExpiredSignatureError: "the token has expired",
     jwt.ImmatureSignatureError: "the token is not yet valid",
@@ -68,12 +71,10 @@ class Tokens:
             MessageError: ``unauthorized``, or ``invalid-message`` if the ticket is none at all.
         """
         ticket = resume_of(join)
-        token = _token_of(join)
-        if not token and isinstance(ticket, str):
-            return self.tickets.check(ticket, user, remote)
         try:
-            claims = self._decode(token)
+            claims = self._decode(_token_of(join))
         except jwt.ExpiredSignatureError as error:
+            # Its signature is that of a key of now, so that a ticket does not outlive the key.
             if isinstance(ticket, str):
                 return self.tickets.check(ticket, user, remote)
             raise _refusal(error) from None
@@ -83,7 +84,7 @@ class Tokens:
             raise unauthorized("the token is for another user")
         if "peer" in claims and remote.key not in _peers(claims["peer"]):
             raise unauthorized("the token is for another peer")
-        return float(claims["exp"]) + self._leeway
+        return min(int(claims["exp"]), _LATEST) + self._leeway
 
     def verify(self, token: str) -> dict[str, Any]:
         """Return what a token claims, once it is sure that it is good.

@@ -207,7 +207,8 @@ class Guest(asyncio.Protocol):
             # Instead of a bye: a newer connection took the place of one that did not leave, or not in time.
             if self._entered != "ready":
                 self._fault(f"is told of {peer} in the place of {self.peer} by {self._entered}")
-            elif self._house.guests[self.peer].stays:
+            # One that was cut off before it heard its own id is not known.
+            elif (gone := self._house.guests.get(self.peer)) is not None and gone.stays:
                 self._fault(f"is told of {peer} in the place of {self.peer}, which is there")
         self._entries += self._entered in ("created", "joined")
         self._entered, self.peer = "", peer
