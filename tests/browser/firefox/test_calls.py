@@ -8,7 +8,7 @@ from tests.browser.client.wire import Wire
 LOG_SAYS = "(words) => document.querySelector('[role=log]').innerText.includes(words)"
 SEES_SCREEN = "() => document.querySelector('#screen').videoWidth > 0"
 SEES_NO_SCREEN = "() => document.querySelector('#screen').hidden"
-# What the page says from now on, however briefly, unless it is that the media are interrupted: on a busy machine they may be.
+# What the page says from now on, however briefly, while media flow: on a busy machine they may be interrupted.
 NOTE_WORDS = """() => {
     const status = document.querySelector('[role=status]');
     const note = () => {
