@@ -123,7 +123,7 @@ def post_fork(server: Arbiter, worker: Worker) -> None:
     gevent.config.track_greenlet_tree = False
 
 
-def ssl_context(config: Config, default_factory: Any) -> tls.Certificate:
+def ssl_context(config: Config, default_factory: Any) -> tls.ReloadingContext:
     """Give the listening sockets a certificate that can change."""
     settings = load_settings()
     return tls.use(settings.tls_cert, settings.tls_key)
@@ -142,7 +142,7 @@ def post_worker_init(worker: Worker) -> None:
     node.start_all()
     gevent.spawn(_watch_end, worker)
     spawn_forever("the log", _drain_output)
-    spawn_forever("the watch over the certificate", partial(_look_at_certificate, load_settings().tls_reload_interval))
+    spawn_forever("the watch over the certificate", partial(_watch_certificate, load_settings().tls_reload_interval))
 
 
 def worker_exit(server: Arbiter, worker: Worker) -> None:
@@ -154,7 +154,7 @@ def worker_exit(server: Arbiter, worker: Worker) -> None:
     limit = time.monotonic() + min(load_settings().close_timeout, _EXIT_SECONDS)
     while connections.open_count() and time.monotonic() < limit:
         gevent.sleep(0.01)
-    node.finish_all()
+    node.leave_cluster()
 
 
 def _watch_end(worker: Worker) -> None:
@@ -170,7 +170,7 @@ def _watch_end(worker: Worker) -> None:
     while worker.alive:
         gevent.sleep(_DRAIN_WATCH_SECONDS)
     # Until the last step, a client that watches the health over an open connection can be told of the drain.
-    for step in (node.stop_all, connections.drain_all, close_idle):
+    for step in (node.stop_metrics, connections.drain_all, close_idle):
         try:
             step()
         except Exception:
@@ -182,9 +182,9 @@ def _drain_output() -> None:
     output.drain()
 
 
-def _look_at_certificate(interval: float) -> None:
+def _watch_certificate(interval: float) -> None:
     gevent.sleep(interval)
-    tls.look()
+    tls.reload_if_changed()
 
 
 def _raise_file_limit(wanted: int) -> None:

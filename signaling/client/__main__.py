@@ -15,7 +15,7 @@ from typing import Any
 from websockets.exceptions import WebSocketException
 
 from ..check import CheckError, Somebody, add_arguments, pair
-from .figures import Figures
+from .progress import CallProgress
 from .user import Server, User
 
 FAREWELL = 1.0
@@ -27,9 +27,9 @@ async def be(server: Server, me: Somebody, remote: Somebody) -> str:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    figures = Figures()
-    await _first(stop.wait(), User(server, me, remote, figures, partial(print, flush=True)).serve())
-    return str(figures)
+    progress = CallProgress()
+    await _first(stop.wait(), User(server, me, remote, progress, partial(print, flush=True)).serve())
+    return str(progress)
 
 
 async def check(server: Server, me: Somebody, remote: Somebody, seconds: float, *, alone: bool) -> str:
@@ -38,25 +38,25 @@ async def check(server: Server, me: Somebody, remote: Somebody, seconds: float, 
     Raises:
         CheckError: it did not come about.
     """
-    figures = Figures(asks=True)
-    users = [User(server, me, remote, figures)]
+    progress = CallProgress(asks=True)
+    users = [User(server, me, remote, progress)]
     if alone:
-        users.append(User(server, remote, me, Figures()))
+        users.append(User(server, remote, me, CallProgress()))
 
     async def over() -> None:
-        await figures.until(lambda it: it.good or it.state == "failed")
-        if figures.good and not alone:
+        await progress.until(lambda it: it.good or it.state == "failed")
+        if progress.good and not alone:
             with suppress(TimeoutError):
-                await asyncio.wait_for(figures.until(lambda it: it.over), FAREWELL)
+                await asyncio.wait_for(progress.until(lambda it: it.over), FAREWELL)
 
     try:
         async with asyncio.timeout(seconds):
             await _first(over(), *(user.serve() for user in users))
     except TimeoutError:
-        raise CheckError(f"no call within {seconds:g} s: {figures}") from None
-    if not figures.good:
-        raise CheckError(f"the two found no way to each other: {figures}")
-    return str(figures)
+        raise CheckError(f"no call within {seconds:g} s: {progress}") from None
+    if not progress.good:
+        raise CheckError(f"the two found no way to each other: {progress}")
+    return str(progress)
 
 
 async def _first(*several: Coroutine[Any, Any, Any]) -> None:

@@ -23,8 +23,8 @@ from aiortc import (
 from aiortc.mediastreams import MediaStreamError
 from aiortc.sdp import candidate_from_sdp
 
-from .figures import Figures
 from .picture import ColourBars
+from .progress import CallProgress
 
 
 class Call:
@@ -36,7 +36,7 @@ class Call:
     def __init__(
         self,
         send: Callable[[dict[str, Any]], Awaitable[None]],
-        figures: Figures,
+        progress: CallProgress,
         ice_servers: list[RTCIceServer],
         *,
         relay: bool = False,
@@ -45,13 +45,13 @@ class Call:
 
         Args:
             send: passes something on to the peer's :meth:`receive`.
-            figures: is told how it goes.
+            progress: is told how it goes.
             ice_servers: what to find a way to the peer with.
             relay: take no other way than through a TURN server.
         """
         policy = RTCIceTransportPolicy.RELAY if relay else RTCIceTransportPolicy.ALL
         self._send = send
-        self._figures = figures
+        self._progress = progress
         self._connection = connection = RTCPeerConnection(
             RTCConfiguration(ice_servers, policy, RTCBundlePolicy.MAX_BUNDLE)
         )
@@ -89,7 +89,7 @@ class Call:
     async def close(self) -> None:
         """End it."""
         self._connection.remove_all_listeners()
-        self._figures.end()
+        self._progress.end()
         await self._connection.close()
         # The tracks of a connection that never came about would be waited for without end.
         for task in self._receiving:
@@ -121,7 +121,7 @@ class Call:
         await self._connection.addIceCandidate(found)
 
     def _state_changed(self) -> None:
-        self._figures.state_is(self._connection.connectionState)
+        self._progress.state_is(self._connection.connectionState)
 
     def _track_came(self, track: MediaStreamTrack) -> None:
         # Sound is taken in as well, or it would be kept.
@@ -134,7 +134,7 @@ class Call:
             while True:
                 await track.recv()
                 if track.kind == "video":
-                    self._figures.picture_came()
+                    self._progress.picture_came()
 
     def _channel_came(self, channel: RTCDataChannel) -> None:
         sent = time.monotonic()
@@ -142,12 +142,12 @@ class Call:
         @channel.on("message")
         def heard(message: str | bytes) -> None:
             if message == self._question:
-                self._figures.echo_came(time.monotonic() - sent)
+                self._progress.echo_came(time.monotonic() - sent)
             else:
                 channel.send(message)
-                self._figures.echoed += 1
+                self._progress.echoed += 1
 
-        if self._figures.asks:
+        if self._progress.asks:
             channel.send(self._question)
 
 

@@ -12,7 +12,7 @@ from aiortc.rtcicetransport import parse_stun_turn_uri
 
 from ..check import CheckError
 
-PATIENCE = 5.0
+PROVE_TIMEOUT = 5.0
 """Seconds that a TURN server may take."""
 
 
@@ -37,7 +37,7 @@ async def prove_relays(servers: list[RTCIceServer], ca: str | None = None) -> No
 async def _fault(url: str, server: RTCIceServer, ca: str | None) -> str | None:
     try:
         where = parse_stun_turn_uri(url)
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(PROVE_TIMEOUT):
             relay, _ = await create_turn_endpoint(
                 asyncio.DatagramProtocol,
                 (where["host"], where["port"]),
@@ -47,7 +47,7 @@ async def _fault(url: str, server: RTCIceServer, ca: str | None) -> str | None:
                 transport=where["transport"],
             )
     except TimeoutError:
-        return f"{url}: no answer within {PATIENCE:g} s"
+        return f"{url}: no answer within {PROVE_TIMEOUT:g} s"
     except (TransactionError, OSError, ValueError) as error:
         return f"{url}: {error}"
     relay.close()

@@ -10,7 +10,7 @@ from aiortc import RTCIceServer
 
 from ..check import CheckError, Somebody, dial
 from .call import Call
-from .figures import Figures
+from .progress import CallProgress
 from .relays import prove_relays
 
 
@@ -37,7 +37,7 @@ class User:
         server: Server,
         me: Somebody,
         remote: Somebody,
-        figures: Figures,
+        progress: CallProgress,
         tell: Callable[[str], None] = lambda _: None,
     ) -> None:
         """Get ready.
@@ -46,13 +46,13 @@ class User:
             server: where to meet.
             me: who this is.
             remote: who the other one is.
-            figures: is told how the calls go.
+            progress: is told how the calls go.
             tell: is given a line for people about each change.
         """
         self._server = server
         self._me = me
         self._remote = remote
-        self._figures = figures
+        self._progress = progress
         self._tell = tell
         self._ice_servers: list[RTCIceServer] = []
         self._call: Call | None = None
@@ -94,7 +94,7 @@ class User:
                 await self._take_in(self._call, data)
             case {"type": "bye"} if self._call:
                 await self._hang_up()
-                self._tell(f"{self._remote.name} left; so far {self._figures}")
+                self._tell(f"{self._remote.name} left; so far {self._progress}")
             case {"type": "error", "message": words} if message.get("code") != "peer-absent":
                 raise CheckError(words)
 
@@ -108,7 +108,7 @@ class User:
     async def _new_call(self) -> Call:
         await self._hang_up()
         self._tell(f"{self._remote.name} is here")
-        self._call = Call(self._send, self._figures, self._ice_servers, relay=self._server.relay)
+        self._call = Call(self._send, self._progress, self._ice_servers, relay=self._server.relay)
         return self._call
 
     async def _hang_up(self) -> None:

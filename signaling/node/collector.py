@@ -22,7 +22,7 @@ from ..version import __version__
 from .node import Node
 
 
-class Figures(Collector):
+class NodeCollector(Collector):
     """The figures of one node, collected at each scrape."""
 
     def __init__(self, node: Node) -> None:
@@ -31,7 +31,7 @@ class Figures(Collector):
     def collect(self) -> Iterator[Metric]:
         """Yield each metric; a label that is known before has its 0 from the start."""
         node = self._node
-        observer = node.observer
+        stats = node.stats
         kept, slow = node.connections.waiting()
         certificate = tls.status()
         yield InfoMetricFamily(
@@ -42,27 +42,27 @@ class Figures(Collector):
         yield _gauge("connections", "WebSockets that are open.", len(node.connections))
         yield _gauge("connections_limit", "WebSockets that may be open.", node.settings.max_connections)
         yield _gauge("rooms", "Rooms with somebody in them.", len(node.registry))
-        yield _gauges("calls", "Rooms by how far the call is.", "state", observer.calls.states())
-        yield _counters("messages_relayed", "Messages passed on, by type.", "type", observer.relayed)
-        yield CounterMetricFamily("signaling_joins", "Joins of a room.", observer.joins)
-        yield _counters("errors", "Error replies, by code.", "code", {**dict.fromkeys(ErrorCode, 0), **observer.errors})
-        yield _counters("closes", "Ends of WebSockets, by close code.", "code", _closes(observer.closes))
+        yield _gauges("calls", "Rooms by how far the call is.", "state", stats.calls.states())
+        yield _counters("messages_relayed", "Messages passed on, by type.", "type", stats.forwarded)
+        yield CounterMetricFamily("signaling_joins", "Joins of a room.", stats.joins)
+        yield _counters("errors", "Error replies, by code.", "code", {**dict.fromkeys(ErrorCode, 0), **stats.errors})
+        yield _counters("closes", "Ends of WebSockets, by close code.", "code", _closes(stats.closes))
         yield _counters(
-            "refusals", "WebSockets refused, by reason.", "reason", {**dict.fromkeys(REASONS, 0), **observer.refused}
+            "refusals", "WebSockets refused, by reason.", "reason", {**dict.fromkeys(REASONS, 0), **stats.refused}
         )
         yield _gauge("send_buffer_bytes", "Bytes kept for clients that read slowly.", kept)
         yield _gauge("slow_connections", "Clients that read slowly: something is kept for them.", slow)
-        yield _histogram("heartbeat_round_trip_seconds", "From a ping to its pong.", observer.round_trip)
-        yield _histogram("event_loop_lag_seconds", "How late the event loop was, once a second.", observer.lag)
-        yield _histogram("call_answer_seconds", "From ready to the first answer passed on.", observer.answered)
-        yield _histogram("call_setup_seconds", "From ready to the last candidate passed on.", observer.settled)
-        if node.shared is not None and node.colleagues is not None:
-            nodes = 1 + len(node.colleagues.nodes())
+        yield _histogram("heartbeat_round_trip_seconds", "From a ping to its pong.", stats.latency)
+        yield _histogram("event_loop_lag_seconds", "How late the event loop was, once a second.", stats.lag)
+        yield _histogram("call_answer_seconds", "From ready to the first answer passed on.", stats.answered)
+        yield _histogram("call_setup_seconds", "From ready to the last candidate passed on.", stats.settled)
+        if node.shared is not None and node.cluster is not None:
+            nodes = 1 + len(node.cluster.nodes())
             yield _gauge("nodes", "Workers that are alive and share the rooms, as far as this one knows.", nodes)
-            yield _gauge("redis_up", "1 while all of Redis can be reached.", node.colleagues.redis == "up")
-            broken = node.shared.links.broken
+            yield _gauge("redis_up", "1 while all of Redis can be reached.", node.cluster.redis == "up")
+            broken = node.shared.redis.broken
             yield CounterMetricFamily("signaling_redis_disconnects", "Connections to Redis that broke.", broken)
-        if (webhook := node.service.webhook) is not None:
+        if (webhook := node.context.webhook) is not None:
             results = {"delivered": webhook.delivered, "failed": webhook.failed, "dropped": webhook.dropped}
             yield _counters("webhooks", "Webhooks, by what became of them.", "result", results)
         if certificate.not_after is not None:

@@ -10,12 +10,12 @@ from typing import NamedTuple
 import gevent
 
 from ..process.supervisor import spawn_forever
-from ..telemetry.stats import Observer
+from ..telemetry.stats import Stats
 
 INTERVAL = 5.0
 """Seconds between two samples."""
 
-MOST_SAMPLES = 181
+MAX_SAMPLES = 181
 """Fifteen minutes."""
 
 
@@ -26,7 +26,7 @@ class Sample(NamedTuple):
     """Seconds since 1970."""
     connections: int
     rooms: int
-    relayed: int
+    forwarded: int
     """Messages passed on, since the start."""
     lag: float
     """Seconds by which the event loop was late, on the average since the sample before."""
@@ -35,12 +35,12 @@ class Sample(NamedTuple):
 class History:
     """The latest samples, oldest first."""
 
-    def __init__(self, connections: Sized, rooms: Sized, observer: Observer) -> None:
+    def __init__(self, connections: Sized, rooms: Sized, stats: Stats) -> None:
         """Begin with none."""
-        self.samples: deque[Sample] = deque(maxlen=MOST_SAMPLES)
+        self.samples: deque[Sample] = deque(maxlen=MAX_SAMPLES)
         self._connections = connections
         self._rooms = rooms
-        self._observer = observer
+        self._observer = stats
         self._lags = (0, 0.0)
         self._sampler: gevent.Greenlet[..., None] | None = None
 
@@ -52,13 +52,13 @@ class History:
     def now(self) -> Sample:
         """Return how it is now; its lag is that since the last sample."""
         lag = self._observer.lag
-        number, total = self._lags
+        number, aggregate = self._lags
         return Sample(
             time.time(),
             len(self._connections),
             len(self._rooms),
-            sum(self._observer.relayed.values()),
-            (lag.total - total) / max(lag.count - number, 1),
+            sum(self._observer.forwarded.values()),
+            (lag.total - aggregate) / max(lag.count - number, 1),
         )
 
     def _sample(self) -> None:

@@ -27,7 +27,7 @@ class NodeInfo(msgspec.Struct, frozen=True, kw_only=True):
         """Return what it is called wherever it is shown."""
         return f"{self.host}:{self.pid}"
 
-    def shown(self, now: float) -> dict[str, Any]:
+    def to_json(self, now: float) -> dict[str, Any]:
         """Return it as the pages have it, at ``now`` in seconds since 1970."""
         return {
             "node": self.name,

@@ -18,22 +18,22 @@ from simple_websocket import ConnectionClosed
 from ..config.env import SettingsError
 from ..config.settings import Settings
 from ..protocol.codes import CloseCode
-from ..rooms.context import Service
+from ..rooms.context import SessionContext
 from ..rooms.memory import take_rooms
 from ..rooms.registry import Registry
 from ..rooms.session import Session
-from ..security.client_ip import Proxies
-from ..security.connection_limit import Addresses
+from ..security.client_ip import TrustedProxies
+from ..security.connection_limit import ConnectionLimiter
 from ..security.origins import Origins
 from ..transport.connection import Connection
 from ..transport.connections import Connections
-from ..transport.pending import Conversation
+from ..transport.pending import ConnectionHandler
 from ..transport.route import refuse
 from ..version import __version__
-from .cluster import Colleagues
+from .cluster import Cluster
 from .history import History
 from .info import NodeInfo
-from .snapshot import Report
+from .snapshot import NodeSnapshot
 
 if TYPE_CHECKING:
     import gevent.socket
@@ -63,7 +63,7 @@ class Rejection(NamedTuple):
         return {"Retry-After": str(self.retry_after)} if self.retry_after else {}
 
 
-class Part(Protocol):
+class Background(Protocol):
     """What runs beside the requests of one node."""
 
     def start(self) -> None:
@@ -80,11 +80,11 @@ class Node:
         settings: the settings of the app.
         shared: the rooms in Redis; None where the settings name no Redis.
         registry: the rooms: those that were given, else those in Redis, else the app's own in memory.
-        service: what the sessions share.
-        observer: what is counted and noted.
+        context: what the sessions share.
+        stats: what is counted and noted.
         connections: the open WebSockets.
         history: the figures of the last minutes.
-        colleagues: the other workers that share the rooms; None without Redis.
+        cluster: the other workers that share the rooms; None without Redis.
         parts: what else starts and stops with it.
         serves_metrics: whether the port of the metrics is this worker's.
         started: when it began, in seconds of the monotonic clock.
@@ -103,15 +103,15 @@ class Node:
             # Not by its truth: a registry without rooms is false.
             registry = take_rooms() if self.shared is None else self.shared
         self.registry: Registry = registry
-        self.service = Service.of(settings, registry)
-        self.observer = self.service.observer
-        self.connections = Connections(settings, self.observer.beat, self.observer.round_trip.observe)
+        self.context = SessionContext.of(settings, registry)
+        self.stats = self.context.stats
+        self.connections = Connections(settings, self.stats.beat, self.stats.latency.observe)
         self._origins = Origins(settings.allowed_origins, allow_missing=settings.allow_missing_origin)
-        self._proxies = Proxies(settings.trusted_proxies)
-        self._addresses = Addresses(settings)
-        self.history = History(self.connections, registry, self.observer)
-        self.colleagues = None if self.shared is None else Colleagues(self.shared.channels)
-        self.parts: list[Part] = []
+        self._proxies = TrustedProxies(settings.trusted_proxies)
+        self._limiter = ConnectionLimiter(settings)
+        self.history = History(self.connections, registry, self.stats)
+        self.cluster = None if self.shared is None else Cluster(self.shared.bus)
+        self.parts: list[Background] = []
         self.serves_metrics = False
         _all.add(self)
 
@@ -154,14 +154,14 @@ class Node:
             metrics=self.serves_metrics,
         )
 
-    def report(self) -> Report:
+    def snapshot(self) -> NodeSnapshot:
         """Return the figures of this moment."""
-        return Report.of(self.info(), self.settings, self.connections, self.observer, self.history)
+        return NodeSnapshot.of(self.info(), self.settings, self.connections, self.stats, self.history)
 
     def start(self) -> None:
         """Begin what runs beside the requests, in the worker. Does not wait."""
         if self.shared is not None:
-            self.shared.links.start()
+            self.shared.redis.start()
         for part in self.parts:
             part.start()
         if self.settings.ops_token:
@@ -176,22 +176,22 @@ class Node:
         """Let the other workers know that this one is gone. Waits."""
         _all.discard(self)
         if self.shared is not None:
-            self.shared.links.stop()
+            self.shared.redis.stop()
 
     def client_address(self) -> str:
         """Return the address of the client whose request this is; empty on a Unix socket where no proxy tells it."""
         return self._proxies.client(request.remote_addr or "", request.headers.get("X-Forwarded-For", ""))
 
-    def admit(self) -> Conversation | Response:
+    def admit(self) -> ConnectionHandler | Response:
         """Return the conversation with the client of this handshake, or the response that refuses it."""
         address = self.client_address()
         # What is logged of the request names the client as well.
         request.remote_addr = address
         rejection = self.rejection(address)
         if rejection is not None:
-            self.observer.refuse(rejection.reason, rejection.words)
+            self.stats.refuse(rejection.reason, rejection.words)
             return refuse(rejection.status, rejection.words, **rejection.headers)
-        return partial(self._converse, address)
+        return partial(self._hold, address)
 
     def rejection(self, address: str, *, count: bool = True) -> Rejection | None:
         """Return why the client at ``address`` gets no WebSocket for the present request, or None.
@@ -204,11 +204,11 @@ class Node:
             return Rejection("origin", 403, "This origin is not allowed.")
         if len(self.connections) >= self.settings.max_connections:
             return Rejection("full", 503, "The server is full.", 10)
-        if why := self._addresses.refusal(address, time.monotonic(), count=count):
+        if why := self._limiter.check(address, time.monotonic(), count=count):
             return Rejection("address", 429, why, 10)
         return None
 
-    def _converse(self, address: str, sock: gevent.socket.socket, read_ahead: bytes) -> None:
+    def _hold(self, address: str, sock: gevent.socket.socket, read_ahead: bytes) -> None:
         settings = self.settings
         connection = Connection(
             sock,
@@ -217,11 +217,11 @@ class Node:
             close_timeout=settings.close_timeout,
             received=read_ahead,
         )
-        session = Session(self.service, connection)
-        connection.at_once = session.relay
-        connection.tell_extras = session.count
+        session = Session(self.context, connection)
+        connection.on_message = session.forward
+        connection.on_slow_frames = session.charge_frames
         self.connections.add(connection)
-        self._addresses.add(address)
+        self._limiter.add(address)
         log.info("Client connected", extra={"connection": session.id})
         try:
             while True:
@@ -235,14 +235,14 @@ class Node:
             try:
                 self._disconnected(session, connection, address)
             finally:
-                connection.release()
+                connection.wait_closed()
 
     def _disconnected(self, session: Session, connection: Connection, address: str) -> None:
         self.connections.discard(connection)
-        self._addresses.discard(address)
+        self._limiter.discard(address)
         code = connection.close_code or CloseCode.ABNORMAL
-        session.end(code)
-        self.observer.closes[code] += 1
+        session.on_disconnect(code)
+        self.stats.closes[code] += 1
         log.info(
             "Client disconnected",
             extra={
@@ -260,13 +260,13 @@ def start_all() -> None:
         node.start()
 
 
-def stop_all() -> None:
+def stop_metrics() -> None:
     """Let go of what the next worker needs, for each app of this process."""
     for node in list(_all):
         node.stop()
 
 
-def finish_all() -> None:
+def leave_cluster() -> None:
     """Let the other workers know that this one is gone, for each app of this process. Waits."""
     for node in list(_all):
         node.finish()

@@ -14,14 +14,14 @@ import msgspec
 
 from ..config.settings import Settings
 from ..telemetry.histogram import Histogram
-from ..telemetry.stats import MOST_REFUSALS, Observer, Refusal
+from ..telemetry.stats import MAX_REFUSALS, Refusal, Stats
 from ..transport import tls
 from ..transport.connections import Connections
 from .history import INTERVAL, History, Sample
 from .info import NodeInfo
 
 
-class Report(msgspec.Struct, kw_only=True):
+class NodeSnapshot(msgspec.Struct, kw_only=True):
     """How it is with one worker, or with several. Counts are those since their start."""
 
     node: NodeInfo
@@ -30,7 +30,7 @@ class Report(msgspec.Struct, kw_only=True):
     max_connections: int
     calls: dict[str, int]
     joins: int
-    relayed: dict[str, int]
+    forwarded: dict[str, int]
     errors: dict[str, int]
     closes: dict[int, int]
     refused: dict[str, int]
@@ -38,7 +38,7 @@ class Report(msgspec.Struct, kw_only=True):
     slow_connections: int
     answered: Histogram
     settled: Histogram
-    round_trip: Histogram
+    latency: Histogram
     certificate: tls.Status
     history: list[Sample]
     """Oldest first; the last one is of this moment."""
@@ -47,8 +47,8 @@ class Report(msgspec.Struct, kw_only=True):
 
     @classmethod
     def of(
-        cls, node: NodeInfo, settings: Settings, connections: Connections, stats: Observer, history: History
-    ) -> Report:
+        cls, node: NodeInfo, settings: Settings, connections: Connections, stats: Stats, history: History
+    ) -> NodeSnapshot:
         """Return how it is with this worker."""
         kept, slow = connections.waiting()
         return cls(
@@ -57,7 +57,7 @@ class Report(msgspec.Struct, kw_only=True):
             max_connections=settings.max_connections,
             calls=stats.calls.states(),
             joins=stats.joins,
-            relayed=stats.relayed,
+            forwarded=stats.forwarded,
             errors=stats.errors,
             closes=stats.closes,
             refused=stats.refused,
@@ -65,13 +65,13 @@ class Report(msgspec.Struct, kw_only=True):
             slow_connections=slow,
             answered=stats.answered,
             settled=stats.settled,
-            round_trip=stats.round_trip,
+            latency=stats.latency,
             certificate=tls.status(),
             history=[*history.samples, history.now()],
             refusals=list(reversed(stats.refusals)),
         )
 
-    def shown(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Return it as the page has it."""
         node = self.node
         return {
@@ -83,7 +83,7 @@ class Report(msgspec.Struct, kw_only=True):
             "maxConnections": self.max_connections,
             "calls": self.calls,
             "joins": self.joins,
-            "relayed": self.relayed,
+            "relayed": self.forwarded,
             "errors": self.errors,
             "closes": self.closes,
             "refused": self.refused,
@@ -91,19 +91,19 @@ class Report(msgspec.Struct, kw_only=True):
             "slowConnections": self.slow_connections,
             "answered": _spread(self.answered),
             "settled": _spread(self.settled),
-            "roundTrip": _spread(self.round_trip),
+            "roundTrip": _spread(self.latency),
             "certificate": {"notAfter": self.certificate.not_after, "refused": self.certificate.refused},
             "history": self.history,
             "refusals": [refusal._asdict() for refusal in self.refusals],
         }
 
 
-def total(reports: Sequence[Report]) -> Report:
+def aggregate(snapshots: Sequence[NodeSnapshot]) -> NodeSnapshot:
     """Return how it is with all of them; what only one can have, such as the version, is that of the first."""
-    nodes = [report.node for report in reports]
-    certificates = [report.certificate for report in reports]
-    refusals = sorted((one for report in reports for one in report.refusals), key=attrgetter("at"), reverse=True)
-    return Report(
+    nodes = [snapshot.node for snapshot in snapshots]
+    certificates = [snapshot.certificate for snapshot in snapshots]
+    refusals = sorted((one for snapshot in snapshots for one in snapshot.refusals), key=attrgetter("at"), reverse=True)
+    return NodeSnapshot(
         node=msgspec.structs.replace(
             nodes[0],
             started=min(node.started for node in nodes),
@@ -111,25 +111,25 @@ def total(reports: Sequence[Report]) -> Report:
             connections=sum(node.connections for node in nodes),
             rooms=sum(node.rooms for node in nodes),
         ),
-        now=reports[0].now,
-        max_connections=sum(report.max_connections for report in reports),
-        calls=_sum(report.calls for report in reports),
-        joins=sum(report.joins for report in reports),
-        relayed=_sum(report.relayed for report in reports),
-        errors=_sum(report.errors for report in reports),
-        closes=_sum(report.closes for report in reports),
-        refused=_sum(report.refused for report in reports),
-        send_buffer_bytes=sum(report.send_buffer_bytes for report in reports),
-        slow_connections=sum(report.slow_connections for report in reports),
-        answered=reduce(add, (report.answered for report in reports)),
-        settled=reduce(add, (report.settled for report in reports)),
-        round_trip=reduce(add, (report.round_trip for report in reports)),
+        now=snapshots[0].now,
+        max_connections=sum(snapshot.max_connections for snapshot in snapshots),
+        calls=_sum(snapshot.calls for snapshot in snapshots),
+        joins=sum(snapshot.joins for snapshot in snapshots),
+        forwarded=_sum(snapshot.forwarded for snapshot in snapshots),
+        errors=_sum(snapshot.errors for snapshot in snapshots),
+        closes=_sum(snapshot.closes for snapshot in snapshots),
+        refused=_sum(snapshot.refused for snapshot in snapshots),
+        send_buffer_bytes=sum(snapshot.send_buffer_bytes for snapshot in snapshots),
+        slow_connections=sum(snapshot.slow_connections for snapshot in snapshots),
+        answered=reduce(add, (snapshot.answered for snapshot in snapshots)),
+        settled=reduce(add, (snapshot.settled for snapshot in snapshots)),
+        latency=reduce(add, (snapshot.latency for snapshot in snapshots)),
         certificate=tls.Status(
             min((one.not_after for one in certificates if one.not_after is not None), default=None),
             any(one.refused for one in certificates),
         ),
-        history=_history([report.history for report in reports]),
-        refusals=refusals[:MOST_REFUSALS],
+        history=_history([snapshot.history for snapshot in snapshots]),
+        refusals=refusals[:MAX_REFUSALS],
     )
 
 
@@ -152,7 +152,7 @@ def _history(histories: list[list[Sample]]) -> list[Sample]:
                 at,
                 sum(sample.connections for sample in found),
                 sum(sample.rooms for sample in found),
-                sum(sample.relayed for sample in found),
+                sum(sample.forwarded for sample in found),
                 max(sample.lag for sample in found),
             )
         )

@@ -33,7 +33,7 @@ _MESSAGE = b'{"type":"message","data":'
 _CANDIDATE = b'{"type":"message","data":{"type":"candidate","candidate":'
 
 
-def relayed(message: Message, sender: bytes) -> bytes | None:
+def forwarded(message: Message, sender: bytes) -> bytes | None:
     """Return what the peer gets of a client's ``candidate`` or ``message``, None of any other type.
 
     The sender's own JSON is spliced in. A candidate is wrapped in a ``message``; ``sender`` is its id as JSON.

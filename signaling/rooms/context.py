@@ -6,21 +6,21 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ..config.settings import Settings
 from ..security.rate_limit import Rate
-from ..telemetry.stats import Observer
+from ..telemetry.stats import Stats
 from .registry import Registry
 
 if TYPE_CHECKING:
-    from ..security.jwt import Tokens
+    from ..security.jwt import JwtVerifier
     from .webhook import Webhook
 
 
-class Service(NamedTuple):
+class SessionContext(NamedTuple):
     """The rooms, the rules, and what is noted of it all."""
 
     settings: Settings
     registry: Registry
-    observer: Observer
-    tokens: Tokens | None
+    stats: Stats
+    verifier: JwtVerifier | None
     """What checks the token of a join; None while there is no authentication."""
     webhook: Webhook | None
     """Who is told of a user who waits; None while nobody is."""
@@ -30,7 +30,7 @@ class Service(NamedTuple):
     """How often one connection may join."""
 
     @classmethod
-    def of(cls, settings: Settings, registry: Registry) -> Service:
+    def of(cls, settings: Settings, registry: Registry) -> SessionContext:
         """Return the service that the settings ask for.
 
         Raises:
@@ -39,21 +39,21 @@ class Service(NamedTuple):
         return cls(
             settings,
             registry,
-            Observer(settings),
-            _tokens(settings),
+            Stats(settings),
+            _verifier(settings),
             _webhook(settings, registry),
             Rate.of(settings.message_rate, "messages", settings.message_burst),
             Rate.of(settings.join_rate, "joins", settings.join_rate, 60.0),
         )
 
 
-def _tokens(settings: Settings) -> Tokens | None:
+def _verifier(settings: Settings) -> JwtVerifier | None:
     if not settings.jwt_key:
         return None
     # It takes some 10 MiB, which a service without authentication need not have.
-    from ..security.jwt import Tokens
+    from ..security.jwt import JwtVerifier
 
-    return Tokens(settings)
+    return JwtVerifier(settings)
 
 
 def _webhook(settings: Settings, registry: Registry) -> Webhook | None:

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable
 
 from ..protocol.messages import Pair, User
-from .registry import Entry, Member, Peer
+from .registry import JoinResult, Member, Peer
 
 
 class MemoryRegistry:
@@ -23,7 +23,7 @@ class MemoryRegistry:
         """The number of rooms."""
         return len(self._rooms)
 
-    def enter(self, pair: Pair, member: Member, entered: Callable[[Entry], None]) -> None:
+    def join(self, pair: Pair, member: Member, on_joined: Callable[[JoinResult], None]) -> None:
         """Put ``member`` into the room of ``pair``. It does not wait."""
         with self._lock:
             room = self._rooms.setdefault(pair, [])
@@ -40,10 +40,10 @@ class MemoryRegistry:
         if replaced is member:
             replaced = None
         if replaced is not None:
-            replaced.dismiss()
-        entered(Entry(replaced.id if replaced is not None else None, peer, members))
+            replaced.replaced()
+        on_joined(JoinResult(replaced.id if replaced is not None else None, peer, members))
         if peer is not None:
-            peer.greet(members)
+            peer.peer_joined(members)
 
     def leave(self, member: Member, reason: str) -> Peer | None:
         """Take ``member`` out of its room."""
@@ -59,7 +59,7 @@ class MemoryRegistry:
                 return None
             [peer] = room
             peer.peer = None
-        peer.miss(member, reason)
+        peer.peer_left(member, reason)
         return peer
 
     def is_alone(self, pair: Pair, user: User) -> bool:

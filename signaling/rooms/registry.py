@@ -29,7 +29,7 @@ class Peer(Occupant, Protocol):
     """The other one in a room: a session of this process, or one elsewhere."""
 
     @property
-    def elsewhere(self) -> bool:
+    def is_remote(self) -> bool:
         """Tell if its connection is another process's."""
 
     @property
@@ -48,21 +48,21 @@ class Member(Peer, Protocol):
     pair: Pair | None
     peer: Peer | None
 
-    def greet(self, members: Sequence[Occupant]) -> None:
+    def peer_joined(self, members: Sequence[Occupant]) -> None:
         """Its peer came; ``members`` are in order of arrival."""
 
-    def miss(self, gone: Peer, reason: str) -> None:
+    def peer_left(self, gone: Peer, reason: str) -> None:
         """Its peer left: ``left`` or ``lost``."""
 
-    def dismiss(self, *, elsewhere: bool = False) -> None:
+    def replaced(self, *, is_remote: bool = False) -> None:
         """A newer connection of its user, here or elsewhere, has its place."""
 
     def refuse(self, error: MessageError) -> None:
         """Something that it asked for cannot be done."""
 
 
-class Entry(NamedTuple):
-    """What an :meth:`Registry.enter` changed."""
+class JoinResult(NamedTuple):
+    """What an :meth:`Registry.join` changed."""
 
     replaced: str | None
     """The connection that had this user's place before and is out now; None as well when it was the member itself."""
@@ -77,10 +77,10 @@ class Registry(Protocol):
     def __len__(self) -> int:
         """Return the number of rooms; where several processes share them, of those that count here."""
 
-    def enter(self, pair: Pair, member: Member, entered: Callable[[Entry], None]) -> None:
+    def join(self, pair: Pair, member: Member, on_joined: Callable[[JoinResult], None]) -> None:
         """Put ``member``, who is in no other room, into the room of ``pair``, in the place of its user if taken.
 
-        It may wait. ``entered`` is called before anything else can happen in the room; it must not wait.
+        It may wait. ``on_joined`` is called before anything else can happen in the room; it must not wait.
 
         Raises:
             MessageError: ``unavailable``.

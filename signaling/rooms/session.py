@@ -14,11 +14,11 @@ from ..protocol import errors, messages, replies
 from ..protocol.codes import CloseCode
 from ..protocol.errors import MessageError
 from ..protocol.messages import Message, Pair, User
-from ..security.rate_limit import Allowance
+from ..security.rate_limit import TokenBucket
 from ..telemetry.call import Call
-from .context import Service
+from .context import SessionContext
 from .ice import ice_servers
-from .registry import Entry, Occupant, Peer
+from .registry import JoinResult, Occupant, Peer
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +30,7 @@ _DELIBERATE = {CloseCode.NORMAL, CloseCode.NO_STATUS}
 _NOBODY = User("", b"")
 
 
-class Outlet(Protocol):
+class ClientTransport(Protocol):
     """Where a session's replies go. Neither call waits or raises."""
 
     def send_text(self, payload: bytes, *more: bytes) -> None: ...
@@ -45,24 +45,24 @@ class Session:
     ``bye``, another join, a replacement or the end of its connection.
     """
 
-    elsewhere = False
+    is_remote = False
 
-    __slots__ = ("_call", "_joins", "_messages", "_outlet", "_service", "deliver", "id", "pair", "peer", "user")
+    __slots__ = ("_call", "_context", "_joins", "_messages", "_transport", "deliver", "id", "pair", "peer", "user")
 
-    def __init__(self, service: Service, outlet: Outlet) -> None:
+    def __init__(self, context: SessionContext, transport: ClientTransport) -> None:
         self.id = secrets.token_hex(8)
         self.user = _NOBODY
         self.pair: Pair | None = None
         self.peer: Peer | None = None
-        self._service = service
-        self._outlet = outlet
-        self._messages = Allowance(service.messages)
-        self._joins: Allowance | None = None
+        self._context = context
+        self._transport = transport
+        self._messages = TokenBucket(context.messages)
+        self._joins: TokenBucket | None = None
         # That of the room, while it is in one.
         self._call: Call | None = None
-        self.deliver = outlet.send_text
+        self.deliver = transport.send_text
 
-    def relay(self, text: str | bytes) -> bool:
+    def forward(self, text: str | bytes) -> bool:
         """Pass a message on to the peer, without waiting; False, and nothing done, if it is for :meth:`receive`."""
         if self.peer is None:
             return False
@@ -70,26 +70,26 @@ class Session:
             message = messages.decode(text)
         except MessageError:
             return False
-        reply = replies.relayed(message, self.user.json)
+        reply = replies.forwarded(message, self.user.json)
         if reply is None:
             return False
         now = time.monotonic()
-        if not self._messages.take(now):
+        if not self._messages.try_acquire(now):
             return False
-        self._pass_on(self.peer, message, text, reply, now)
+        self._forward(self.peer, message, text, reply, now)
         return True
 
     def receive(self, text: str | bytes) -> None:
         """Do what one message of the client asks for; what is wrong with it is answered by an ``error``."""
         now = time.monotonic()
         try:
-            if not self._messages.take(now):
+            if not self._messages.try_acquire(now):
                 raise _rate_limited(self._messages, now)
             message = messages.decode(text)
             type_ = message.type
-            reply = replies.relayed(message, self.user.json)
+            reply = replies.forwarded(message, self.user.json)
             if reply is not None:
-                self._pass_on(self.peer or self._nobody(), message, text, reply, now)
+                self._forward(self.peer or self._nobody(), message, text, reply, now)
             elif type_ == "join":
                 self._join(message, now)
             elif type_ == "bye":
@@ -101,62 +101,62 @@ class Session:
         except MessageError as error:
             self.refuse(error)
 
-    def count(self, frames: int) -> None:
+    def charge_frames(self, frames: int) -> None:
         """Count frames that are no messages, such as pings, as if they were."""
         now = time.monotonic()
-        if not self._messages.take(now, frames):
+        if not self._messages.try_acquire(now, frames):
             self.refuse(_rate_limited(self._messages, now, frames))
 
-    def end(self, code: int) -> None:
+    def on_disconnect(self, code: int) -> None:
         """Leave for good: the connection ended with the close code ``code``."""
         self._leave(LEFT if code in _DELIBERATE else LOST, code)
 
-    def _pass_on(self, peer: Peer, message: Message, text: str | bytes, reply: bytes, now: float) -> None:
+    def _forward(self, peer: Peer, message: Message, text: str | bytes, reply: bytes, now: float) -> None:
         # In two steps: `peer.deliver(reply)` looks for a method first, at each message.
         deliver = peer.deliver
         deliver(reply)
         if self._call is not None:
-            self._call.relayed(self.user.key, message, text, now)
+            self._call.forwarded(self.user.key, message, text, now)
 
     def _nobody(self) -> NoReturn:
         raise errors.not_in_room() if self.pair is None else errors.peer_absent()
 
     def _join(self, join: Message, now: float) -> None:
-        service = self._service
+        context = self._context
         if self._joins is None:
-            self._joins = Allowance(service.joins)
-        if not self._joins.take(now):
+            self._joins = TokenBucket(context.joins)
+        if not self._joins.try_acquire(now):
             raise _rate_limited(self._joins, now)
         user, remote = messages.users_of(join)
         asked: dict[str, object] = {}
-        if service.tokens is not None:
-            token_end = service.tokens.check(join, user, remote)
+        if context.verifier is not None:
+            token_end = context.verifier.check(join, user, remote)
             if messages.resume_of(join):
-                asked["resume"] = service.tokens.tickets.issue(user, remote, token_end)
+                asked["resume"] = context.verifier.tickets.issue(user, remote, token_end)
         if messages.wants_ice_servers(join):
-            asked["iceServers"] = ice_servers(service.settings, self.id, time.time())
+            asked["iceServers"] = ice_servers(context.settings, self.id, time.time())
         pair = Pair.of(user, remote)
         # Elsewhere, or here under the other name: that is a departure. Here as before: one joins again in place.
         if self.pair is not None and (self.pair, self.user.key) != (pair, user.key):
             self._leave(LEFT)
         again = self.pair is not None
         self.user = user
-        name, shown = service.observer.name(user.key), service.observer.room(pair)
-        self._note("User %s is joining room %s to connect with %s", name, shown, service.observer.name(remote.key))
-        service.registry.enter(pair, self, partial(self._entered, pair, remote, again, asked))
+        name, shown = context.stats.name(user.key), context.stats.room(pair)
+        self._note("User %s is joining room %s to connect with %s", name, shown, context.stats.name(remote.key))
+        context.registry.join(pair, self, partial(self._on_joined, pair, remote, again, asked))
 
-    def _entered(self, pair: Pair, remote: User, again: bool, asked: dict[str, object], entry: Entry) -> None:
-        replaced, peer, members = entry
-        observer = self._service.observer
-        name, shown = observer.name(self.user.key), observer.room(pair)
-        self._call = observer.enter(pair, self.user.key, first=peer is None, replaces=replaced is not None)
+    def _on_joined(self, pair: Pair, remote: User, again: bool, asked: dict[str, object], result: JoinResult) -> None:
+        replaced, peer, members = result
+        stats = self._context.stats
+        name, shown = stats.name(self.user.key), stats.room(pair)
+        self._call = stats.enter(pair, self.user.key, first=peer is None, replaces=replaced is not None)
         if replaced is not None:
             self._note("User %s has a newer connection; the old one, %s, is out", name, replaced)
         if peer is None:
             if replaced is None:
                 self._note("Created new room: %s", shown)
-                if self._service.webhook is not None and not again:
-                    self._service.webhook.tell_waiting(pair, self.user, remote)
+                if self._context.webhook is not None and not again:
+                    self._context.webhook.tell_waiting(pair, self.user, remote)
             self._note("User %s is initiator for room %s", name, shown)
             reply = replies.created(pair.room, **asked)
         else:
@@ -164,10 +164,10 @@ class Session:
             reply = replies.joined(pair.room, **asked)
         self.deliver(reply, _info(pair, members))
 
-    def greet(self, members: Sequence[Occupant]) -> None:
+    def peer_joined(self, members: Sequence[Occupant]) -> None:
         """Tell the client that its peer came, and to start, or restart, the negotiation."""
         pair = self._present()
-        if self._call is not None and self.peer is not None and self.peer.elsewhere:
+        if self._call is not None and self.peer is not None and self.peer.is_remote:
             if members[-1].id == self.id:
                 # The peer was taken for gone and is back: nobody came who would measure it.
                 self._call.ready(self.user.key, time.monotonic())
@@ -175,18 +175,18 @@ class Session:
                 self._call.follow()
         self.deliver(replies.ready(pair.room), _info(pair, members))
 
-    def miss(self, gone: Peer, reason: str) -> None:
+    def peer_left(self, gone: Peer, reason: str) -> None:
         """Tell the client that its peer left."""
         pair = self._present()
-        if self._call is not None and gone.elsewhere:
+        if self._call is not None and gone.is_remote:
             self._call.alone()
         self.deliver(replies.bye(gone.id, gone.user, reason), _info(pair, [self]))
 
-    def dismiss(self, *, elsewhere: bool = False) -> None:
+    def replaced(self, *, is_remote: bool = False) -> None:
         """Tell the client that a newer connection of its user took its place, and close."""
         self.refuse(errors.replaced())
-        if self._call is not None and elsewhere:
-            self._service.observer.leave(self._call, self.user.key, "replaced by a connection to another worker")
+        if self._call is not None and is_remote:
+            self._context.stats.leave(self._call, self.user.key, "replaced by a connection to another worker")
         self._call = None
 
     def _present(self) -> Pair:
@@ -197,31 +197,31 @@ class Session:
         pair = self.pair
         if pair is None:
             return
-        observer = self._service.observer
-        peer = self._service.registry.leave(self, reason)
+        stats = self._context.stats
+        peer = self._context.registry.leave(self, reason)
         if self._call is not None:
-            observer.leave(self._call, self.user.key, reason if code is None else f"{reason}, close code {code:d}")
+            stats.leave(self._call, self.user.key, reason if code is None else f"{reason}, close code {code:d}")
             self._call = None
-        room = observer.room(pair)
-        self._note("User %s left room %s (%s)", observer.name(self.user.key), room, reason)
+        room = stats.room(pair)
+        self._note("User %s left room %s (%s)", stats.name(self.user.key), room, reason)
         if peer is None:
             self._note("Removed empty room: %s", room)
 
     def refuse(self, error: MessageError) -> None:
         """Answer with an ``error``, and close where that belongs to it."""
         log.debug("Error %s: %s", error.code, quoted(str(error), sentence=True), extra={"connection": self.id})
-        self._service.observer.fail(error, self._call, self.user.key)
+        self._context.stats.fail(error, self._call, self.user.key)
         self.deliver(replies.error(error))
         if error.close is not None:
-            self._outlet.close(error.close, str(error))
+            self._transport.close(error.close, str(error))
 
     def _note(self, text: str, *values: str) -> None:
         if log.isEnabledFor(logging.INFO):
             log.info(text, *map(quoted, values), extra={"connection": self.id})
 
 
-def _rate_limited(allowance: Allowance, now: float, times: int = 1) -> MessageError:
-    return errors.rate_limited(allowance.rate.words, tolerated=allowance.bear(now, times))
+def _rate_limited(bucket: TokenBucket, now: float, times: int = 1) -> MessageError:
+    return errors.rate_limited(bucket.rate.words, tolerated=bucket.tolerate(now, times))
 
 
 def _info(pair: Pair, members: Sequence[Occupant]) -> bytes:

@@ -30,7 +30,7 @@ from .signature import signed
 
 log = logging.getLogger(__name__)
 
-MOST_ATTEMPTS = 5
+MAX_ATTEMPTS = 5
 """How often a POST is tried."""
 
 FIRST_DELAY = 1.0
@@ -129,9 +129,9 @@ class Webhook:
         elif 300 <= status < 500 and status not in _TRY_AGAIN:
             self.failed += 1
             self._complain(words)
-        elif delivery.attempt >= MOST_ATTEMPTS:
+        elif delivery.attempt >= MAX_ATTEMPTS:
             self.failed += 1
-            self._complain(f"{words}, {MOST_ATTEMPTS} times")
+            self._complain(f"{words}, {MAX_ATTEMPTS} times")
         else:
             delay = delay_after(delivery.attempt)
             self._put(delivery._replace(due=time.monotonic() + delay, attempt=delivery.attempt + 1))

@@ -7,7 +7,7 @@ from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 
-class Proxies:
+class TrustedProxies:
     """The proxies whose ``X-Forwarded-For`` is believed."""
 
     def __init__(self, trusted: Iterable[str]) -> None:
@@ -46,7 +46,7 @@ class Proxies:
         if not self._networks:
             return False
         found = ip_address(address)
-        return any(found in network for network in self._networks)
+        return any(found in rate_limit_key for rate_limit_key in self._networks)
 
 
 @lru_cache(4_096)
@@ -66,7 +66,7 @@ def plain(address: str) -> str | None:
 
 
 @lru_cache(4_096)
-def network(address: str) -> str:
+def rate_limit_key(address: str) -> str:
     """Return what counts as one address: of IPv6 the network of 64 bits, which is what one subscriber has."""
     if ":" not in address:
         return address

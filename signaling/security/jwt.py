@@ -38,7 +38,7 @@ _WHY: dict[type[jwt.PyJWTError], str] = {
 _decode_text = msgspec.json.Decoder(str | None).decode
 
 
-class Tokens:
+class JwtVerifier:
     """What checks tokens.
 
     Attributes:

@@ -59,7 +59,7 @@ _MARKS = (
 
 _CURVES: tuple[ec.EllipticCurve, ...] = (ec.SECP256R1(), ec.SECP256K1(), ec.SECP384R1(), ec.SECP521R1())
 
-_MOST_LAYERS = 3
+_MAX_LAYERS = 3
 """How many encodings inside each other are taken off."""
 
 
@@ -93,10 +93,10 @@ def why_not_bytes(secret: bytes) -> str | None:
         return why_not(text)
     if len(secret) < MIN_BYTES:
         return TOO_SHORT
-    return _OTHER_KIND if len(secret) >= MAX_BYTES or _has_key(secret, _MOST_LAYERS) else None
+    return _OTHER_KIND if len(secret) >= MAX_BYTES or _has_key(secret, _MAX_LAYERS) else None
 
 
-def _is_key(text: str, layers: int = _MOST_LAYERS) -> bool:
+def _is_key(text: str, layers: int = _MAX_LAYERS) -> bool:
     return any(
         _KEY_WORDS.search(view) is not None or any(_has_key(data, layers) for data in _decoded(view))
         for view in {text, unquote(text)}

@@ -1,7 +1,7 @@
 """How often something may happen: a steady rate with a burst before it. Pure.
 
-Each :class:`Allowance` is a bucket of tokens in the form of the generic cell rate algorithm (ITU-T I.371): it keeps one
-instant, when the bucket would be full again, and no timer.
+Each :class:`TokenBucket` follows the generic cell rate algorithm (ITU-T I.371). It keeps one instant, the time at which
+the bucket is full again, and needs no timer.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ class Rate(NamedTuple):
         return cls(seconds / number if number else 0.0, max(burst, 1), f"at most {number:g} {what} a {unit}")
 
 
-class Allowance:
+class TokenBucket:
     """What one connection or address may still do of what a :class:`Rate` limits."""
 
-    __slots__ = ("_full_at", "_interval", "_patience_full_at", "_room", "rate")
+    __slots__ = ("_full_at", "_interval", "_room", "_tolerance_full_at", "rate")
 
     def __init__(self, rate: Rate) -> None:
         self.rate = rate
         self._interval = rate.interval
         # A little more, since sums of intervals are not exact.
         self._room = rate.interval * (rate.burst + 1e-6)
-        self._full_at = self._patience_full_at = 0.0
+        self._full_at = self._tolerance_full_at = 0.0
 
-    def take(self, now: float, times: int = 1) -> bool:
+    def try_acquire(self, now: float, times: int = 1) -> bool:
         """Tell if it may happen so often more at ``now``, in seconds of a monotonic clock; if so, it counts."""
         full_at = self._full_at
         # Each message comes by here, and max() takes three times as long.
@@ -46,16 +46,16 @@ class Allowance:
         self._full_at = full_at
         return True
 
-    def spent(self, now: float) -> bool:
+    def exhausted(self, now: float) -> bool:
         """Tell if it may not happen at ``now``; nothing is counted."""
         return max(now, self._full_at) + self.rate.interval - now > self._room
 
-    def bear(self, now: float, times: int = 1) -> bool:
+    def tolerate(self, now: float, times: int = 1) -> bool:
         """Tell if so many refusals are still to be borne: as many are as may happen; who keeps on is over that."""
-        full_at = max(self._patience_full_at, now) + self._interval * times
+        full_at = max(self._tolerance_full_at, now) + self._interval * times
         if full_at - now > self._room:
             return False
-        self._patience_full_at = full_at
+        self._tolerance_full_at = full_at
         return True
 
     def idle(self, now: float) -> bool:

@@ -107,9 +107,9 @@ def key(settings: Settings) -> None:
 
 def _try_key(settings: Settings) -> int:
     try:
-        from ..security.jwt import Tokens
+        from ..security.jwt import JwtVerifier
 
-        Tokens(settings)
+        JwtVerifier(settings)
     except SettingsError as error:
         _say(str(error))
         return os.EX_CONFIG

@@ -32,7 +32,7 @@ from gunicorn.systemd import sd_notify
 from gunicorn.workers.ggevent import GeventWorker
 
 from ..config.settings import Settings
-from ..security.client_ip import Proxies, network, plain
+from ..security.client_ip import TrustedProxies, plain, rate_limit_key
 from ..transport.client_socket import ClientSocket, TlsClientSocket, decrypted
 from ..transport.listener import Listener
 from ..transport.pending import SPARE_PER_ADDRESS, SPARE_PLACES, HeadTooLongError, Pending, PendingConnections, Phase
@@ -65,7 +65,7 @@ class Worker(GeventWorker):  # type: ignore[misc, unused-ignore]
             seconds=settings.handshake_timeout,
             max_head_bytes=settings.max_head_bytes,
             per_address=per_address + SPARE_PER_ADDRESS if per_address else 0,
-            exempt=Proxies(settings.trusted_proxies).trusts,
+            exempt=TrustedProxies(settings.trusted_proxies).trusts,
         )
         if not self.cfg.accesslog:
             # gunicorn would format a line for each request all the same, since the log has a configuration of its own:
@@ -108,11 +108,11 @@ class Worker(GeventWorker):  # type: ignore[misc, unused-ignore]
     def _serve(self, client: ClientSocket | TlsClientSocket, address: Any, pending: Pending) -> None:
         """Serve one connection: its requests, and then the conversation that the last of them asked for."""
         read_ahead = self._serve_requests(client, address, pending)
-        conversation, pending.conversation = pending.conversation, None
+        handler, pending.handler = pending.handler, None
         # An error after the answer has closed the socket.
-        if pending.switched and conversation is not None and client.fileno() != -1:
+        if pending.switched and handler is not None and client.fileno() != -1:
             del pending
-            conversation(client, read_ahead + decrypted(client))
+            handler(client, read_ahead + decrypted(client))
 
     def _serve_requests(self, client: ClientSocket | TlsClientSocket, address: Any, pending: Pending) -> bytes:
         """Serve the requests, and return what the client sent behind the last one."""
@@ -192,7 +192,7 @@ _STATUS: dict[type[BaseException], int] = {
 def _address_key(address: Any) -> str:
     """Return what counts as one address, empty on a Unix socket."""
     found = plain(address[0]) if isinstance(address, tuple) else None
-    return network(found) if found else ""
+    return rate_limit_key(found) if found else ""
 
 
 def _buffered(parser: Any) -> int:

@@ -13,7 +13,7 @@ from msgspec import Raw
 
 from ..protocol.messages import Message, Pair
 
-MOST_STEPS = 200
+MAX_STEPS = 200
 """Steps that are kept of one call: the first ones, and the very last."""
 
 QUIET_SECONDS = 5.0
@@ -23,7 +23,7 @@ QUIET_SECONDS = 5.0
 _begins_with_type = re.compile(rb'\{"type":"(\w{1,20})"').match
 
 
-class State(StrEnum):
+class CallState(StrEnum):
     """How far a call is, as far as the server can see: media does not pass it."""
 
     WAITING = "waiting"
@@ -93,17 +93,17 @@ def _candidate_type(text: str | bytes) -> str:
     return "other" if " typ " in text else "end"
 
 
-class Owner(Protocol):
-    """What all calls of one worker share; the attributes are those of :class:`signaling.telemetry.calls.Calls`."""
+class Log(Protocol):
+    """What all calls of one worker share; the attributes are those of :class:`signaling.telemetry.calls.CallLog`."""
 
     keeps: bool
     count: int
     negotiating: dict[Call, None]
-    relayed: dict[str, int]
+    forwarded: dict[str, int]
     tell_answered: Callable[[float], None]
     tell_settled: Callable[[float], None]
 
-    def make_room(self) -> bool:
+    def reserve_step(self) -> bool:
         """Count one step more; False if there is no room for it."""
 
 
@@ -119,7 +119,7 @@ class Call:
         present: who of the pair is there.
         met: whether both were ever there together.
         leads: whether it counts here; the same call in another process, where the latest of the two came, may do so.
-        steps: what happened, oldest first; at most :data:`MOST_STEPS`.
+        steps: what happened, oldest first; at most :data:`MAX_STEPS`.
         skipped: how many steps are missing before the last one.
         answered_in: seconds from the latest ``ready`` to the first answer after it, or None.
         settled_in: seconds from the latest ``ready`` to the last candidate of its negotiation, or None.
@@ -144,13 +144,13 @@ class Call:
         "steps",
     )
 
-    def __init__(self, calls: Owner, pair: Pair, now: float) -> None:
+    def __init__(self, calls: Log, pair: Pair, now: float) -> None:
         self._calls = calls
         self.number = calls.count
         self.pair = pair
         self.began = now
         self.ended: float | None = None
-        self.state = State.WAITING
+        self.state = CallState.WAITING
         self.present = [False, False]
         self.met = False
         self.leads = True
@@ -175,7 +175,7 @@ class Call:
             last.times += 1
             return
         step = Step(time.time(), side, what, detail, candidates)
-        if len(steps) < MOST_STEPS and calls.make_room():
+        if len(steps) < MAX_STEPS and calls.reserve_step():
             steps.append(step)
         else:
             self.skipped += 1
@@ -197,7 +197,7 @@ class Call:
         self.note(user, "ready")
         self.met = self.leads = True
         self._tallies = {}
-        self.state = State.NEGOTIATING
+        self.state = CallState.NEGOTIATING
         self._ready = self._last = now
         self.answered_in = self.settled_in = None
         self._calls.negotiating[self] = None
@@ -208,7 +208,7 @@ class Call:
         self.met = True
         self.leads = False
         self._tallies = {}
-        self.state = State.NEGOTIATING
+        self.state = CallState.NEGOTIATING
         self._ready = self.answered_in = self.settled_in = None
 
     def alone(self) -> None:
@@ -216,16 +216,16 @@ class Call:
         self._settle()
         self._ready = None
         self.leads = True
-        self.state = State.WAITING
+        self.state = CallState.WAITING
 
-    def relayed(self, user: str, message: Message, text: str | bytes, now: float) -> None:
+    def forwarded(self, user: str, message: Message, text: str | bytes, now: float) -> None:
         """Note what kind of message was passed on for ``user``, at ``now`` of the monotonic clock.
 
         Args:
             text: the message as it came.
         """
         calls = self._calls
-        calls.relayed[message.type] += 1
+        calls.forwarded[message.type] += 1
         if message.type == "candidate":
             self._last = now
             if calls.keeps:
@@ -244,7 +244,7 @@ class Call:
             self._answered(now)
         elif kind == "offer":
             self.note(user, kind)
-            self.state = State.NEGOTIATING
+            self.state = CallState.NEGOTIATING
             self._tallies = {}
         else:
             self.note(user, "message")
@@ -264,13 +264,13 @@ class Call:
         tally[kind] = 1
 
     def _answered(self, now: float) -> None:
-        self.state = State.SETTLED
+        self.state = CallState.SETTLED
         self._last = now
         if self._ready is not None and self.answered_in is None:
             self.answered_in = now - self._ready
             self._calls.tell_answered(self.answered_in)
 
-    def settle_if_quiet(self, now: float) -> None:
+    def expire_negotiation(self, now: float) -> None:
         """Take the negotiation for done when nothing came for a while."""
         if now - self._last > QUIET_SECONDS and self.answered_in is not None:
             self._settle()
@@ -287,5 +287,5 @@ class Call:
     def over(self, now: float) -> None:
         """Note that nobody is there any more, at ``now`` in seconds since 1970."""
         self.alone()
-        self.state = State.OVER
+        self.state = CallState.OVER
         self.ended = now

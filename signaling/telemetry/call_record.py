@@ -8,12 +8,12 @@ from typing import Any
 
 import msgspec
 
-from .call import Call, State, Step
+from .call import Call, CallState, Step
 
-_HOW_FAR = (State.OVER, State.WAITING, State.NEGOTIATING, State.SETTLED)
+_HOW_FAR = (CallState.OVER, CallState.WAITING, CallState.NEGOTIATING, CallState.SETTLED)
 
 
-class Account(msgspec.Struct, kw_only=True):
+class CallRecord(msgspec.Struct, kw_only=True):
     """What is told of one call, with the names of its users as they may be shown.
 
     The fields are those of :class:`signaling.telemetry.call.Call`.
@@ -23,7 +23,7 @@ class Account(msgspec.Struct, kw_only=True):
     """Its own among all that are shown."""
     users: tuple[str, str]
     present: list[bool]
-    state: State
+    state: CallState
     began: float
     ended: float | None
     met: bool
@@ -35,7 +35,7 @@ class Account(msgspec.Struct, kw_only=True):
     """The workers that tell it, where there may be several."""
 
     @classmethod
-    def of(cls, call: Call, name: Callable[[str], str], node: str = "") -> Account:
+    def of(cls, call: Call, name: Callable[[str], str], node: str = "") -> CallRecord:
         """Return what this worker, ``node`` where there are others, tells of ``call``.
 
         ``name`` returns a user's id as it may be shown.
@@ -55,7 +55,7 @@ class Account(msgspec.Struct, kw_only=True):
             nodes=[node] if node else [],
         )
 
-    def shown(self, diagnosis: str) -> dict[str, Any]:
+    def to_json(self, diagnosis: str) -> dict[str, Any]:
         """Return it as the page has it."""
         told = {
             "number": self.number,
@@ -73,14 +73,14 @@ class Account(msgspec.Struct, kw_only=True):
         return {**told, "nodes": self.nodes} if self.nodes else told
 
 
-def unite(accounts: Iterable[Account], most: int) -> tuple[list[Account], list[Account]]:
+def merge(records: Iterable[CallRecord], most: int) -> tuple[list[CallRecord], list[CallRecord]]:
     """Return one account of each call: of those that go on, and of those that are over, the ``most`` newest each.
 
     What several tell of the same two users at the same time is the same call.
     """
-    open_: list[list[Account]] = []
-    over: list[list[Account]] = []
-    for parts in _groups(accounts):
+    open_: list[list[CallRecord]] = []
+    over: list[list[CallRecord]] = []
+    for parts in _groups(records):
         (over if all(part.ended for part in parts) else open_).append(parts)
     # Before what takes long, which is the timelines.
     open_.sort(key=lambda parts: parts[0].began, reverse=True)
@@ -88,24 +88,24 @@ def unite(accounts: Iterable[Account], most: int) -> tuple[list[Account], list[A
     return [_whole(parts) for parts in open_[:most]], [_whole(parts) for parts in over[:most]]
 
 
-def _groups(accounts: Iterable[Account]) -> Iterator[list[Account]]:
-    groups: dict[tuple[str, str], list[Account]] = {}
-    for account in sorted(accounts, key=attrgetter("began")):
-        parts = groups.get(account.users)
-        if parts and any(part.ended is None or part.ended > account.began for part in parts):
-            parts.append(account)
+def _groups(records: Iterable[CallRecord]) -> Iterator[list[CallRecord]]:
+    groups: dict[tuple[str, str], list[CallRecord]] = {}
+    for record in sorted(records, key=attrgetter("began")):
+        parts = groups.get(record.users)
+        if parts and any(part.ended is None or part.ended > record.began for part in parts):
+            parts.append(record)
             continue
         if parts:
             yield parts
-        groups[account.users] = [account]
+        groups[record.users] = [record]
     yield from groups.values()
 
 
-def _end(parts: list[Account]) -> float:
+def _end(parts: list[CallRecord]) -> float:
     return max(part.ended or 0.0 for part in parts)
 
 
-def _whole(parts: list[Account]) -> Account:
+def _whole(parts: list[CallRecord]) -> CallRecord:
     first, *others = parts
     if not others:
         return first
@@ -114,7 +114,7 @@ def _whole(parts: list[Account]) -> Account:
     # The times are taken by the worker that the latest of the two came to, which says so.
     leader = max(parts, key=lambda part: _begun(part.steps))
     answered_in = leader.answered_in if leader.answered_in is not None else _answered_in(steps)
-    return Account(
+    return CallRecord(
         number=first.number,
         users=first.users,
         present=[any(present) for present in zip(*(part.present for part in parts), strict=True)],

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .call import State, Step
-from .call_record import Account
+from .call import CallState, Step
+from .call_record import CallRecord
 
 
-def diagnose(call: Account) -> str:
+def diagnose(call: CallRecord) -> str:
     """Return the sentence."""
     names = call.users
     if not call.met:
         return _alone(call, names)
     begun = max((at for at, step in enumerate(call.steps) if step.what == "ready"), default=0)
     steps = call.steps[begun:]
-    goes_on = call.state is State.NEGOTIATING
+    goes_on = call.state is CallState.NEGOTIATING
     ends = [step for step in steps if step.what == "left"]
     said = f"{_negotiation(call, steps, names, goes_on=goes_on)}."
-    if call.state is State.WAITING and ends:
+    if call.state is CallState.WAITING and ends:
         said += f" {names[ends[-1].user]} left, {names[1 - ends[-1].user]} is still there."
     elif ends and ends[0].detail.startswith("lost"):
         said += f" The connection of {names[ends[0].user]} was lost first."
@@ -27,7 +27,7 @@ def diagnose(call: Account) -> str:
     return said
 
 
-def _alone(call: Account, names: Sequence[str]) -> str:
+def _alone(call: CallRecord, names: Sequence[str]) -> str:
     if call.ended is None:
         here = call.present.index(True)
         return f"{names[here]} waits for {names[1 - here]}."
@@ -35,7 +35,7 @@ def _alone(call: Account, names: Sequence[str]) -> str:
     return f"{names[1 - call.steps[0].user]} never came." if call.steps else "One of the two never came."
 
 
-def _negotiation(call: Account, steps: list[Step], names: Sequence[str], *, goes_on: bool) -> str:
+def _negotiation(call: CallRecord, steps: list[Step], names: Sequence[str], *, goes_on: bool) -> str:
     offers = [step for step in steps if step.what == "offer"]
     if call.answered_in is not None:
         return f"Answered after {call.answered_in:.2f} s{_candidates(steps, names, goes_on=goes_on)}"

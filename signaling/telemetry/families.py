@@ -33,7 +33,7 @@ def families(collector: Collector) -> list[Family]:
     ]
 
 
-class Page(Collector):
+class ClusterCollector(Collector):
     """The metrics of several workers."""
 
     def __init__(self, nodes: Iterable[tuple[str, list[Family] | None]]) -> None:

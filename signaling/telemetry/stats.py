@@ -15,13 +15,13 @@ from ..protocol.codes import ErrorCode
 from ..protocol.errors import MessageError
 from ..protocol.messages import Pair
 from .call import Call
-from .calls import Calls
+from .call_log import CallLog
 from .histogram import Histogram
 
 REASONS = ("draining", "origin", "full", "address")
 """Why a WebSocket may be refused."""
 
-MOST_REFUSALS = 200
+MAX_REFUSALS = 200
 """Refusals that are kept for the operator's page."""
 
 SET_UP_BOUNDS = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0)
@@ -38,7 +38,7 @@ class Refusal(NamedTuple):
     words: str
 
 
-class Observer:
+class Stats:
     """The figures of one worker since its start.
 
     Attributes:
@@ -50,7 +50,7 @@ class Observer:
         refusals: the latest of those, and of the errors that ended a connection, oldest first.
         answered: seconds from ``ready`` to the first answer.
         settled: seconds from ``ready`` to the last candidate.
-        round_trip: seconds from a ping to its pong.
+        latency: seconds from a ping to its pong.
         lag: seconds by which the event loop was late, once a second.
     """
 
@@ -59,12 +59,14 @@ class Observer:
         self.errors: Counter[str] = Counter()
         self.closes: Counter[int] = Counter()
         self.refused: Counter[str] = Counter()
-        self.refusals: deque[Refusal] = deque(maxlen=MOST_REFUSALS)
+        self.refusals: deque[Refusal] = deque(maxlen=MAX_REFUSALS)
         self.answered = Histogram(SET_UP_BOUNDS)
         self.settled = Histogram(SET_UP_BOUNDS)
-        self.round_trip = Histogram(ROUND_TRIP_BOUNDS)
+        self.latency = Histogram(ROUND_TRIP_BOUNDS)
         self.lag = Histogram(LAG_BOUNDS)
-        self.calls = Calls(settings.ops_calls if settings.ops_token else 0, self.answered.observe, self.settled.observe)
+        self.calls = CallLog(
+            settings.ops_calls if settings.ops_token else 0, self.answered.observe, self.settled.observe
+        )
         self._hashes = settings.hash_ids
 
     def name(self, user: str) -> str:
@@ -76,9 +78,9 @@ class Observer:
         return Pair(self.name(pair.first), self.name(pair.second)).room if self._hashes else pair.room
 
     @property
-    def relayed(self) -> dict[str, int]:
+    def forwarded(self) -> dict[str, int]:
         """Messages passed on, by their type."""
-        return self.calls.relayed
+        return self.calls.forwarded
 
     def refuse(self, reason: str, words: str) -> None:
         """Note that a WebSocket was refused: ``reason`` is a word for the metrics, ``words`` are for people."""

@@ -22,10 +22,10 @@ from simple_websocket import ConnectionClosed
 
 from ..protocol.codes import CloseCode
 from . import frames, tick
-from .receiver import Inbound
-from .sender import Outbound
+from .receiver import FrameReceiver
+from .send_buffer import SendBuffer
 from .socket_io import READABLE, WOULD_BLOCK, reader, released, reset
-from .tick import Turn
+from .tick import LoopTick
 
 # At least a TLS record: then nothing is ever left decrypted inside OpenSSL, where waiting on the socket misses it.
 _READ_BYTES = 65_536
@@ -35,16 +35,16 @@ class Connection:
     """A WebSocket whose opening handshake is done.
 
     Attributes:
-        heard: set True by every arrival of bytes; the heartbeat sets it False.
-        at_once: called with each message as it arrives, in the event loop, while :meth:`receive` waits. It must not
+        alive: set True by every arrival of bytes; the heartbeat sets it False.
+        on_message: called with each message as it arrives, in the event loop, while :meth:`receive` waits. It must not
             wait. It returns True when it has dealt with the message, else that and all after it are left to
             :meth:`receive`, which also raises whatever it raises.
-        tell_extras: called with the number of frames that arrived beside whole messages: pings, fragments, a close, and
-            all pongs but the one that answers our ping. It must not wait.
+        on_slow_frames: called with the number of frames that are no whole messages: pings, fragments, a close, and all
+            pongs except the one that answers our ping. It must not wait.
         close_code: None while open, then the close code of its end (1005 and 1006 as in RFC 6455, section 7.4.1).
         close_reason: the words that go with it.
         opened: :func:`time.monotonic` of its start, in seconds.
-        round_trip: seconds from the last ping to its pong, None while there is none; whoever takes it sets it None.
+        latency: seconds from the last ping to its pong, None while there is none; whoever takes it sets it None.
     """
 
     __slots__ = (
@@ -53,22 +53,22 @@ class Connection:
         "_close_timeout",
         "_gone",
         "_hub",
-        "_inbound",
-        "_outbound",
         "_pinged",
         "_read",
         "_reader",
+        "_receiver",
+        "_send_buffer",
         "_sock",
+        "_tick",
         "_transmit",
-        "_turn",
         "_watcher",
-        "at_once",
+        "alive",
         "close_code",
         "close_reason",
-        "heard",
+        "latency",
+        "on_message",
+        "on_slow_frames",
         "opened",
-        "round_trip",
-        "tell_extras",
     )
 
     def __init__(
@@ -82,26 +82,26 @@ class Connection:
     ) -> None:
         """Make one of a socket whose handshake is done; ``received`` is what came right behind the handshake."""
         self.opened = time.monotonic()
-        self.heard = True
-        self.at_once: Callable[[str | bytes], bool] = _never
-        self.tell_extras: Callable[[int], None] = _ignore
+        self.alive = True
+        self.on_message: Callable[[str | bytes], bool] = _never
+        self.on_slow_frames: Callable[[int], None] = _ignore
         self.close_code: int | None = None
         self.close_reason = ""
-        self.round_trip: float | None = None
+        self.latency: float | None = None
         self._pinged = 0.0
         self._sock = sock
         self._hub = gevent.get_hub()
-        self._turn = Turn.of(self._hub)
+        self._tick = LoopTick.of(self._hub)
         # Whether something was read that is not dealt with, and whether nothing more can be read.
         self._arrived = self._gone = False
         # The greenlet that waits to read, while it does.
         self._reader: greenlet | None = None
         self._watcher: Any = self._hub.loop.io(sock.fileno(), READABLE)
-        self._inbound = Inbound(max_message_bytes)
+        self._receiver = FrameReceiver(max_message_bytes)
         if received:
-            self._inbound.put_off(received)
-        self._outbound = Outbound(sock, send_buffer_bytes, self.end)
-        self._transmit = self._outbound.transmit
+            self._receiver.put_off(received)
+        self._send_buffer = SendBuffer(sock, send_buffer_bytes, self.abort)
+        self._transmit = self._send_buffer.write
         self._close_timeout = close_timeout
         self._read: Any = reader(sock)
 
@@ -113,14 +113,14 @@ class Connection:
         Raises:
             simple_websocket.ConnectionClosed: with the close code as ``reason`` and its words as ``message``.
         """
-        inbound = self._inbound
+        receiver = self._receiver
         while True:
             if self.close_code is not None:
                 raise ConnectionClosed(self.close_code, self.close_reason)
-            if inbound.messages:
-                return inbound.messages.pop()
-            if inbound.close_code is not None:
-                self._stop(inbound.close_code, inbound.close_reason)
+            if receiver.messages:
+                return receiver.messages.pop()
+            if receiver.close_code is not None:
+                self._stop(receiver.close_code, receiver.close_reason)
             else:
                 self._wait()
 
@@ -132,7 +132,7 @@ class Connection:
         """
         self._reader = getcurrent()
         try:
-            if self._inbound.pending:
+            if self._receiver.pending:
                 self._postpone()
             if not self._watcher.active:
                 self._watcher.start(self._readable)
@@ -153,29 +153,29 @@ class Connection:
             data = read(_READ_BYTES)
             if data:
                 self._arrived = True
-                self._turn.arrived(self, data)
+                self._tick.queue_read(self, data)
             else:
-                self._lose("the TCP connection ended")
+                self._connection_lost("the TCP connection ended")
         except WOULD_BLOCK:
             return
         except ssl.SSLEOFError:
-            self._lose("the TCP connection ended")
+            self._connection_lost("the TCP connection ended")
         except OSError as error:
-            self._lose(str(error))
+            self._connection_lost(str(error))
         except Exception as error:
-            tick.end(self, error)
+            tick.abort(self, error)
 
-    def take(self, data: bytes) -> None:
+    def data_received(self, data: bytes) -> None:
         """Deal with what was read and what was put off, in the event loop; what is left is the reader's."""
         self._arrived = False
         reader = self._reader
         if self.close_code is not None:
-            self._inbound.skim(data)
+            self._receiver.skim(data)
             self._resume()
         elif reader is not None:
             try:
-                if self._deal_with(data):
-                    if self._inbound.pending:
+                if self._process(data):
+                    if self._receiver.pending:
                         self._postpone()
                     return
             except Exception as error:
@@ -187,47 +187,47 @@ class Connection:
         """Read no more until what is here was dealt with, in the turns to come."""
         if not self._arrived:
             self._arrived = True
-            self._turn.postpone(self)
+            self._tick.postpone(self)
 
-    def _deal_with(self, data: bytes) -> bool:
+    def _process(self, data: bytes) -> bool:
         """Deal with what needs no waiting; False when something is left to the reader."""
-        self.heard = True
-        inbound = self._inbound
-        inbound.feed(data)
-        messages = inbound.messages
-        if inbound.extras:
-            self._take_extras()
+        self.alive = True
+        receiver = self._receiver
+        receiver.feed(data)
+        messages = receiver.messages
+        if receiver.slow_frames:
+            self._handle_slow_frames()
         if len(messages) > 1:
             messages.reverse()
-        at_once = self.at_once
-        while messages and at_once(messages[-1]):
+        on_message = self.on_message
+        while messages and on_message(messages[-1]):
             messages.pop()
-        if inbound.replies:
+        if receiver.replies:
             self._reply()
-        return not messages and inbound.close_code is None and self.close_code is None
+        return not messages and receiver.close_code is None and self.close_code is None
 
-    def _take_extras(self) -> None:
-        inbound = self._inbound
-        extras, inbound.extras = inbound.extras, 0
-        if inbound.pong:
-            inbound.pong = False
+    def _handle_slow_frames(self) -> None:
+        receiver = self._receiver
+        slow_frames, receiver.slow_frames = receiver.slow_frames, 0
+        if receiver.pong:
+            receiver.pong = False
             # A client may send pongs that nobody asked for (RFC 6455, section 5.5.3).
             if self._pinged:
-                self.round_trip = time.monotonic() - self._pinged
+                self.latency = time.monotonic() - self._pinged
                 self._pinged = 0.0
-                extras -= 1
-        if extras:
-            self.tell_extras(extras)
+                slow_frames -= 1
+        if slow_frames:
+            self.on_slow_frames(slow_frames)
             if self.close_code is not None:
-                inbound.messages.clear()
+                receiver.messages.clear()
 
     def _reply(self) -> None:
         # Nothing goes behind our own close, be it a pong or the answer to a close.
-        replies, self._inbound.replies = self._inbound.replies, []
+        replies, self._receiver.replies = self._receiver.replies, []
         if self.close_code is None:
             self._transmit(b"".join(replies))
 
-    def _lose(self, reason: str) -> None:
+    def _connection_lost(self, reason: str) -> None:
         self._gone = True
         self._watcher.stop()
         if self.close_code is None:
@@ -255,13 +255,13 @@ class Connection:
                 transmit(frames.text(payload))
 
     def ping(self) -> None:
-        """Send a ping; whatever arrives next sets :attr:`heard`."""
+        """Send a ping; whatever arrives next sets :attr:`alive`."""
         if self.close_code is None:
             self._pinged = time.monotonic()
             self._transmit(frames.PING)
 
     def close(self, code: int = CloseCode.NORMAL, reason: str = "") -> None:
-        """Send a close frame and end :meth:`receive` at once; :meth:`release` sees to the rest."""
+        """Send a close frame and end :meth:`receive` at once; :meth:`wait_closed` sees to the rest."""
         if self.close_code is None:
             self._transmit(frames.close(code, reason))
             self._stop(code, reason)
@@ -269,7 +269,7 @@ class Connection:
     @property
     def waiting_bytes(self) -> int:
         """How much is kept for a client that reads slowly."""
-        return len(self._outbound)
+        return len(self._send_buffer)
 
     # Ending.
 
@@ -280,16 +280,16 @@ class Connection:
         if self._reader is not None:
             self._hub.loop.run_callback(self._resume)
 
-    def end(self, why: str) -> None:
+    def abort(self, why: str) -> None:
         """Break off: reset the TCP connection, without a close frame. Neither waits nor raises.
 
         For a client that cannot be sent to any more, or whose stream may be broken.
         """
-        self._outbound.drop()
+        self._send_buffer.discard()
         reset(self._sock)
         self._stop(CloseCode.ABNORMAL, why)
 
-    def release(self) -> None:
+    def wait_closed(self) -> None:
         """Let the closing handshake finish, within the close timeout, and let go of the socket.
 
         The last call on a connection, from the greenlet that reads; whoever made the socket closes it afterwards.
@@ -305,25 +305,25 @@ class Connection:
                 if not finished:
                     reset(self._sock)
         except Exception as error:
-            tick.end(self, error)
+            tick.abort(self, error)
         finally:
-            self._outbound.release()
+            self._send_buffer.close()
             self._watcher.close()
             self._read = released
             # They lead back to here: without them it goes as soon as nobody holds it.
-            self.at_once, self.tell_extras = _never, _ignore
+            self.on_message, self.on_slow_frames = _never, _ignore
 
     def _finish(self) -> None:
-        self._outbound.finish()
-        inbound = self._inbound
-        if inbound.answered:
+        self._send_buffer.drain()
+        receiver = self._receiver
+        if receiver.answered:
             return
-        if inbound.close_code is not None:
+        if receiver.close_code is not None:
             # We failed the connection (RFC 6455, section 7.1.7): the client learns of the end even if it does not
             # answer, and what it already sent must be read, or the kernel resets the connection under our frame.
             with suppress(OSError):
                 gevent.socket.socket.shutdown(self._sock, socket.SHUT_WR)
-        while not inbound.answered and not self._gone:
+        while not receiver.answered and not self._gone:
             self._wait()
 
 

@@ -36,19 +36,19 @@ class Connections:
         self,
         settings: Settings,
         on_beat: Callable[[float], object] = lambda _: None,
-        on_round_trip: Callable[[float], object] = lambda _: None,
+        on_latency: Callable[[float], object] = lambda _: None,
     ) -> None:
         """Begin with none.
 
         Args:
             settings: those of the service.
             on_beat: is called at each beat of the heartbeat, with the seconds by which the event loop was late.
-            on_round_trip: is called with the seconds from a ping to its pong.
+            on_latency: is called with the seconds from a ping to its pong.
         """
         self.draining = False
         self._drain_seconds = settings.drain_seconds
         self._on_beat = on_beat
-        self._on_round_trip = on_round_trip
+        self._on_latency = on_latency
         self._interval = settings.ping_interval
         self._timeout = settings.ping_timeout
         self._tick = min(1.0, settings.ping_interval / 4, settings.ping_timeout / 4)
@@ -113,7 +113,7 @@ class Connections:
         try:
             connection.close(code, reason)
         except Exception as error:
-            tick.end(connection, error)
+            tick.abort(connection, error)
 
     def _beat(self) -> None:
         while True:
@@ -133,7 +133,7 @@ class Connections:
         now = time.monotonic()
         for connection in _due(self._pinged, now):
             del self._pinged[connection]
-            if not connection.heard:
+            if not connection.alive:
                 self._close(connection, CloseCode.PING_TIMEOUT, "No answer to a ping")
         for connection in _due(self._open, now):
             del self._open[connection]
@@ -141,15 +141,15 @@ class Connections:
             try:
                 self._ping_one(connection, now)
             except Exception as error:
-                tick.end(connection, error)
+                tick.abort(connection, error)
 
     def _ping_one(self, connection: Connection, now: float) -> None:
-        if connection.round_trip is not None:
-            self._on_round_trip(connection.round_trip)
-            connection.round_trip = None
-        if connection.heard or connection not in self._pinged:
+        if connection.latency is not None:
+            self._on_latency(connection.latency)
+            connection.latency = None
+        if connection.alive or connection not in self._pinged:
             self._pinged.pop(connection, None)
-            connection.heard = False
+            connection.alive = False
             connection.ping()
             self._pinged[connection] = now + self._timeout
 
@@ -157,7 +157,7 @@ class Connections:
         count = len(self._open)
         if self._peak - count >= _CROWD and count >= self._lately:
             self._peak = count
-            malloc.give_back()
+            malloc.trim()
         self._lately = count
 
 

@@ -7,7 +7,7 @@ import ctypes
 _malloc_trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
 
 
-def give_back() -> None:
+def trim() -> None:
     """Return freed memory to the system (glibc's ``malloc_trim``; nothing happens with other C libraries).
 
     The allocator keeps what it was given once, for all the years that the process lives.

@@ -18,7 +18,7 @@ from greenlet import greenlet
 
 from .loop_share import LoopShare
 
-Conversation = Callable[["gevent.socket.socket", bytes], None]
+ConnectionHandler = Callable[["gevent.socket.socket", bytes], None]
 """What is held over a WebSocket: with its socket, and what the client sent right behind its handshake."""
 
 STALL_SECONDS = 1.0
@@ -63,7 +63,7 @@ class Pending:
         waiting: whether it waits for its client at the moment.
         head_bytes: how many bytes were read in the phase; it counts in that of the head.
         share: the share of the event loop that it works in.
-        conversation: what is to be held once the handshake of a WebSocket is answered.
+        handler: what is to be held once the handshake of a WebSocket is answered.
         switched: whether that answer was sent.
         requests: how many it began to send.
         gone: whether its place was given back.
@@ -79,7 +79,7 @@ class Pending:
             "address",
             "answering",
             "gone",
-            "conversation",
+            "handler",
             "greenlet",
             "head_bytes",
             "requests",
@@ -96,7 +96,7 @@ class Pending:
         self.address = address
         self.share = share
         self.requests = 0
-        self.conversation: Conversation | None = None
+        self.handler: ConnectionHandler | None = None
         self.switched = False
         self.greenlet: greenlet | None = None
         self.waiting = False

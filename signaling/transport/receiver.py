@@ -43,7 +43,7 @@ MAX_FRAMES_AFTER_CLOSE = 1_000
 _TURN = range(MAX_FRAMES_PER_TURN)
 
 
-class Inbound:
+class FrameReceiver:
     """What a client sends, from right after its handshake.
 
     It holds at most one frame and one message in pieces, each of up to the limit of a message, beside what was fed to
@@ -54,8 +54,8 @@ class Inbound:
             this empties it before it feeds more.
         replies: frames to send back (pong, close); the reader of this empties it.
         pong: set True by a whole pong; the reader of this sets it False.
-        extras: the number of frames that are no whole message: pings, pongs, fragments, a close. The reader of this
-            sets it 0 before it feeds more.
+        slow_frames: the number of frames that are no whole message: pings, pongs, fragments, a close. The reader sets
+            it to 0 before it feeds more.
         pending: True while frames that are here wait for the next call of :meth:`feed`.
         close_code: None while the client may go on; else the code that this side of the connection ended with.
         close_reason: the words that came, or are sent, with it.
@@ -73,18 +73,18 @@ class Inbound:
         "answered",
         "close_code",
         "close_reason",
-        "extras",
         "messages",
         "pending",
         "pong",
         "replies",
+        "slow_frames",
     )
 
     def __init__(self, max_bytes: int) -> None:
         self.messages: list[str | bytes] = []
         self.replies: list[bytes] = []
         self.pong = False
-        self.extras = 0
+        self.slow_frames = 0
         self.pending = False
         self.close_code: int | None = None
         self.close_reason = ""
@@ -115,12 +115,12 @@ class Inbound:
             self._held.clear()
             self._tail = None
             self.pending = False
-        at, size = self._take_whole(data, 0), len(data)
+        at, size = self._parse_fast(data, 0), len(data)
         while at < size and self.close_code is None:
             if self._library is not None:
                 self._judge(self._library, data[at:])
                 return
-            if len(self.messages) + self.extras >= MAX_FRAMES_PER_TURN:
+            if len(self.messages) + self.slow_frames >= MAX_FRAMES_PER_TURN:
                 self.put_off(data[at:])
                 return
             head = frames.head(data, at)
@@ -129,30 +129,30 @@ class Inbound:
                 return
             first, start, end = head
             if start < at + 6 or not self._is_in_order(first, end - start):
-                self.extras += 1
+                self.slow_frames += 1
                 self._library = self._open_library(first)
             elif end > size:
                 self._hold(data[at:], end - at)
                 self._check_tail()
                 return
             else:
-                self.extras += 1
-                self._take_part(first, frames.unmask(data, start, end))
-                at = self._take_whole(data, end)
+                self.slow_frames += 1
+                self._parse_slow(first, frames.unmask(data, start, end))
+                at = self._parse_fast(data, end)
 
     def skim(self, data: bytes) -> None:
         """Take what comes after a close of ours: the client's answer to it counts, and nothing else is kept."""
         if self._skimmed < MAX_FRAMES_AFTER_CLOSE:
             self.feed(data)
-            self._skimmed += len(self.messages) + self.extras
+            self._skimmed += len(self.messages) + self.slow_frames
         else:
             self._held.clear()
             self.pending = False
         self.messages.clear()
         self.replies.clear()
-        self.extras = 0
+        self.slow_frames = 0
 
-    def _take_whole(self, data: bytes, at: int) -> int:
+    def _parse_fast(self, data: bytes, at: int) -> int:
         """The short lane: take the whole messages from ``data[at]`` on that are one frame, and return where they end.
 
         It repeats what ``frames.head`` knows, since nearly all the bytes there are go through here.
@@ -205,7 +205,7 @@ class Inbound:
             return size <= self._max_bytes - len(self._fragments)
         return False
 
-    def _take_part(self, first: int, payload: bytes) -> None:
+    def _parse_slow(self, first: int, payload: bytes) -> None:
         """Take a frame that is in order and no whole message."""
         if first == FIN_PING:
             self.replies.append(frames.pong(payload))

@@ -17,14 +17,14 @@ from ..config.logging import quoted
 from . import handshake
 from .client_socket import decrypted
 from .handshake import HandshakeError
-from .pending import Conversation
+from .pending import ConnectionHandler
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 log = logging.getLogger(__name__)
 
-View = Callable[..., Conversation | Response]
+View = Callable[..., ConnectionHandler | Response]
 
 _SWITCHING = "101 Switching Protocols"
 
@@ -52,9 +52,9 @@ class Sock(flask_sock.Sock):  # type: ignore[misc]
                 sock = environ.get("gunicorn.socket")
                 if not isinstance(sock, gevent.socket.socket):
                     return refuse(501, "WebSockets need gunicorn with gevent workers.")
-                conversation = view(*args, **values)
-                if isinstance(conversation, Response):
-                    return conversation
+                handler = view(*args, **values)
+                if isinstance(handler, Response):
+                    return handler
                 try:
                     headers = handshake.accept(environ)
                 except HandshakeError as error:
@@ -63,9 +63,9 @@ class Sock(flask_sock.Sock):  # type: ignore[misc]
                 pending = getattr(sock, "bounds", None)
                 if pending is not None:
                     # Our worker holds it when it has let go of the request.
-                    pending.conversation = conversation
+                    pending.handler = handler
                 else:
-                    response.hold(conversation, sock)
+                    response.hold(handler, sock)
                 return response
 
             (bp or self.app).route(path, websocket=True, **options)(answer)
@@ -80,11 +80,11 @@ class _Switching(Response):
     """
 
     default_mimetype = None
-    _held: tuple[Conversation, gevent.socket.socket] | None = None
+    _held: tuple[ConnectionHandler, gevent.socket.socket] | None = None
 
-    def hold(self, conversation: Conversation, sock: gevent.socket.socket) -> None:
+    def hold(self, handler: ConnectionHandler, sock: gevent.socket.socket) -> None:
         """Hold the conversation while the server asks for the body: so it is under gunicorn's own gevent worker."""
-        self._held = conversation, sock
+        self._held = handler, sock
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         start_response(self.status, self.headers.to_wsgi_list())
@@ -96,7 +96,7 @@ class _Body:
 
     def __init__(
         self,
-        held: tuple[Conversation, gevent.socket.socket] | None,
+        held: tuple[ConnectionHandler, gevent.socket.socket] | None,
         environ: WSGIEnvironment,
         close: Callable[[], None],
     ) -> None:
@@ -107,11 +107,11 @@ class _Body:
     def __iter__(self) -> Iterator[bytes]:
         if self._held is None:
             return
-        conversation, sock = self._held
+        handler, sock = self._held
         # With the first piece of the body, were it empty, the server sends the headers.
         yield b""
         try:
-            conversation(sock, _read_ahead(self._environ) + decrypted(sock))
+            handler(sock, _read_ahead(self._environ) + decrypted(sock))
         finally:
             # Or gunicorn would wait for the next request.
             with suppress(OSError):

@@ -14,21 +14,21 @@ import gevent
 
 log = logging.getLogger(__name__)
 
-MOST_ARRIVALS = 64
+MAX_READS_PER_TICK = 64
 """What arrived from so many is dealt with and answered before more is read: it is in memory, and they wait."""
 
 
 class Member(Protocol):
     """Who has a part in the turns."""
 
-    def end(self, why: str) -> None:
+    def abort(self, why: str) -> None:
         """Break off, since this server failed to deal with it. Does not wait."""
 
 
 class Reader(Member, Protocol):
     """Whose bytes arrive."""
 
-    def take(self, data: bytes) -> None:
+    def data_received(self, data: bytes) -> None:
         """Deal with ``data``, and with what it put off before. Does not wait."""
 
 
@@ -39,7 +39,7 @@ class Writer(Member, Protocol):
         """Send them. Does not wait."""
 
 
-class Turn:
+class LoopTick:
     """What is put off in a turn of one event loop.
 
     An exception of one member ends that member, and nobody else.
@@ -57,19 +57,19 @@ class Turn:
         self._writers: list[Writer] = []
 
     @staticmethod
-    def of(hub: gevent.hub.Hub) -> Turn:
+    def of(hub: gevent.hub.Hub) -> LoopTick:
         """Return the one of the loop of ``hub``."""
         turn = _turns.get(hub)
         if turn is None:
-            turn = _turns[hub] = Turn(hub.loop)
+            turn = _turns[hub] = LoopTick(hub.loop)
         return turn
 
-    def arrived(self, reader: Reader, data: bytes) -> None:
+    def queue_read(self, reader: Reader, data: bytes) -> None:
         """Have ``reader`` take ``data`` when all was read."""
         if not self._scheduled:
             self._schedule()
         self._arrivals.append((reader, data))
-        if len(self._arrivals) >= MOST_ARRIVALS:
+        if len(self._arrivals) >= MAX_READS_PER_TICK:
             self._finish()
 
     def postpone(self, reader: Reader) -> None:
@@ -81,9 +81,9 @@ class Turn:
     def _take_postponed(self) -> None:
         postponed, self._postponed = self._postponed, []
         for reader in postponed:
-            self.arrived(reader, b"")
+            self.queue_read(reader, b"")
 
-    def produced(self, writer: Writer) -> None:
+    def queue_flush(self, writer: Writer) -> None:
         """Have ``writer`` flush when all was dealt with."""
         if not self._scheduled:
             self._schedule()
@@ -99,9 +99,9 @@ class Turn:
         try:
             for reader, data in arrivals:
                 try:
-                    reader.take(data)
+                    reader.data_received(data)
                 except (Exception, gevent.Timeout) as error:
-                    end(reader, error)
+                    abort(reader, error)
         finally:
             self._scheduled = False
         writers, self._writers = self._writers, []
@@ -109,16 +109,16 @@ class Turn:
             try:
                 writer.flush()
             except (Exception, gevent.Timeout) as error:
-                end(writer, error)
+                abort(writer, error)
 
 
-def end(member: Member, error: BaseException) -> None:
+def abort(member: Member, error: BaseException) -> None:
     """Break off with ``member`` and log ``error``, which this server failed with. Does not raise."""
     try:
-        member.end(f"internal error: {type(error).__name__}")
+        member.abort(f"internal error: {type(error).__name__}")
         log.error("An error of this server ends one connection", exc_info=error)
     except Exception:
         log.exception("An error of this server: a connection could not be ended")
 
 
-_turns: weakref.WeakKeyDictionary[gevent.hub.Hub, Turn] = weakref.WeakKeyDictionary()
+_turns: weakref.WeakKeyDictionary[gevent.hub.Hub, LoopTick] = weakref.WeakKeyDictionary()

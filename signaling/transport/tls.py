@@ -33,7 +33,7 @@ class CertificateError(ValueError):
     """A certificate and key that cannot serve; ``str()`` of it is the one line to show."""
 
 
-class Certificate:
+class ReloadingContext:
     """A certificate chain and its key on disk, in the place of the :class:`ssl.SSLContext` of a listening socket.
 
     A new handshake uses the newest pair that was whole; connections that are open keep the one they began with.
@@ -99,22 +99,22 @@ class Certificate:
             log.warning("The certificate ends in %s: %s", left, self._cert)
 
 
-_in_use: Certificate | None = None
+_in_use: ReloadingContext | None = None
 
 
-def use(cert: str, key: str) -> Certificate:
+def use(cert: str, key: str) -> ReloadingContext:
     """Return the pair of these files, which is the one of this process from now on.
 
     Raises:
         CertificateError: it is missing, unreadable or does not match.
     """
     global _in_use
-    _in_use = Certificate(cert, key)
+    _in_use = ReloadingContext(cert, key)
     _in_use.remind(time.time())
     return _in_use
 
 
-def look() -> None:
+def reload_if_changed() -> None:
     """Take up a renewal of the pair in use, and warn if there was none for too long."""
     if _in_use is not None:
         _in_use.refresh()

@@ -17,9 +17,9 @@ from prometheus_client.exposition import choose_encoder
 from werkzeug.wrappers import Request
 from werkzeug.wrappers import Response as PlainResponse
 
-from ..node.collector import Figures
+from ..node.collector import NodeCollector
 from ..node.node import Node
-from ..security.operator import Guard
+from ..security.operator import OperatorAuth
 from ..telemetry import families
 
 if TYPE_CHECKING:
@@ -27,14 +27,14 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_MOST_SCRAPES = 10
+_MAX_SCRAPES = 10
 """Connections to the port of the metrics at a time."""
 
 _SCRAPE_SECONDS = 10.0
 """What a connection to that port may take in all."""
 
 _RETRY_SECONDS = 0.2
-_PATIENCE_SECONDS = 5.0
+_BIND_TIMEOUT = 5.0
 
 
 class _Scrape(WSGIHandler):  # type: ignore[misc, unused-ignore]
@@ -51,13 +51,13 @@ class Metrics:
     def __init__(self, node: Node) -> None:
         self._node = node
         self._registry = CollectorRegistry()
-        self._registry.register(Figures(node))
+        self._registry.register(NodeCollector(node))
         ProcessCollector(registry=self._registry)
         GCCollector(registry=self._registry)
         self._address = node.settings.metrics_address
         # A colleague tells that it has the port within that.
         told_within = node.settings.node_timeout if node.settings.redis_url else 0.0
-        self._patience = _PATIENCE_SECONDS + told_within
+        self._bind_timeout = _BIND_TIMEOUT + told_within
         self._starter: gevent.Greenlet[[], None] | None = None
         self._server: WSGIServer | None = None
 
@@ -67,12 +67,12 @@ class Metrics:
         It has the series of all workers that share the rooms. Then it waits for their answers.
         """
         encode, content_type = choose_encoder(accept)
-        colleagues = self._node.colleagues
-        if colleagues is None:
+        cluster = self._node.cluster
+        if cluster is None:
             return encode(self._registry), content_type
-        told = [(node.name, answer) for node, answer in colleagues.ask("metrics", families.decode)]
+        told = [(node.name, answer) for node, answer in cluster.survey("metrics", families.decode)]
         own = self._node.info().name, families.families(self._registry)
-        return encode(families.Page([own, *told])), content_type
+        return encode(families.ClusterCollector([own, *told])), content_type
 
     def answer(self, _: object) -> bytes:
         """Return the series of this worker, for another one."""
@@ -97,13 +97,13 @@ class Metrics:
         told = False
         while True:
             server = WSGIServer(
-                address, self._answer, spawn=_MOST_SCRAPES, log=None, error_log=log, handler_class=_Scrape
+                address, self._answer, spawn=_MAX_SCRAPES, log=None, error_log=log, handler_class=_Scrape
             )
             try:
                 server.start()
             except Exception as error:
                 # The worker before this one, when gunicorn reloads, has it until it is told to stop.
-                if not told and time.monotonic() - begin > self._patience and not self._is_a_colleagues():
+                if not told and time.monotonic() - begin > self._bind_timeout and not self._is_a_colleagues():
                     told = True
                     why = getattr(error, "strerror", error)
                     log.error("No metrics at %s port %d: %s; it is tried again and again", *address, why)
@@ -117,14 +117,12 @@ class Metrics:
 
     def _is_a_colleagues(self) -> bool:
         """Tell if another worker of this host has the port, and tells of this one too."""
-        colleagues = self._node.colleagues
-        if colleagues is None:
+        cluster = self._node.cluster
+        if cluster is None:
             return False
         # Nobody knows while Redis is down.
         host = socket.gethostname()
-        return colleagues.redis == "down" or any(
-            node.metrics and node.host == host for node in colleagues.nodes().values()
-        )
+        return cluster.redis == "down" or any(node.metrics and node.host == host for node in cluster.nodes().values())
 
     def _answer(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         asked = Request(environ)
@@ -144,16 +142,16 @@ def add_metrics(blueprint: Blueprint, node: Node) -> None:
     """Add the port of the metrics, and ``/metrics`` if there is a token for it."""
     metrics = Metrics(node)
     node.parts.append(metrics)
-    if node.colleagues is not None:
-        node.colleagues.answers["metrics"] = metrics.answer
+    if node.cluster is not None:
+        node.cluster.handlers["metrics"] = metrics.answer
     token = node.settings.metrics_token
     if not token:
         return
-    guard = Guard(token)
+    auth = OperatorAuth(token)
 
     @blueprint.get("/metrics", endpoint="metrics")
     def metrics_page() -> Response:
-        refusal = guard.refusal(node.client_address())
+        refusal = auth.check(node.client_address())
         if refusal is not None:
             return refusal
         page, content_type = metrics.page(request.headers.get("Accept", ""))

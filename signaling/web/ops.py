@@ -10,35 +10,35 @@ from typing import Any
 import msgspec
 from flask import Blueprint, Response, request
 
-from ..node.cluster import Answer
+from ..node.cluster import SurveyHandler
 from ..node.node import Node
-from ..node.snapshot import Report, total
-from ..security.operator import Guard
+from ..node.snapshot import NodeSnapshot, aggregate
+from ..security.operator import OperatorAuth
 from ..telemetry.call import Call
-from ..telemetry.call_record import Account, unite
+from ..telemetry.call_record import CallRecord, merge
 from ..telemetry.diagnosis import diagnose
-from ..telemetry.stats import Observer
+from ..telemetry.stats import Stats
 
-MOST_CALLS = 100
+MAX_CALLS = 100
 """Calls of each kind in one answer, those that go on and those that are over."""
 
 _encode = msgspec.msgpack.Encoder().encode
-_decode_report = msgspec.msgpack.Decoder(Report).decode
-_decode_accounts = msgspec.msgpack.Decoder(list[Account]).decode
+_decode_snapshot = msgspec.msgpack.Decoder(NodeSnapshot).decode
+_decode_records = msgspec.msgpack.Decoder(list[CallRecord]).decode
 
 
 def add_ops(blueprint: Blueprint, node: Node) -> None:
     """Answer other workers, and add ``/ops`` and what it shows if there is a token for it."""
-    if node.colleagues is not None:
-        node.colleagues.answers |= answers(node)
+    if node.cluster is not None:
+        node.cluster.handlers |= handlers(node)
     token = node.settings.ops_token
     if not token:
         return
-    guard = Guard(token, passwords=True)
+    auth = OperatorAuth(token, passwords=True)
 
     @blueprint.get("/ops")
     def ops() -> Response:
-        refusal = guard.refusal(node.client_address())
+        refusal = auth.check(node.client_address())
         if refusal is not None:
             return refusal
         response = blueprint.send_static_file("ops/index.html")
@@ -47,7 +47,7 @@ def add_ops(blueprint: Blueprint, node: Node) -> None:
 
     @blueprint.get("/ops/state.json")
     def ops_state() -> Response:
-        refusal = guard.refusal(node.client_address())
+        refusal = auth.check(node.client_address())
         if refusal is not None:
             return refusal
         # Where gunicorn's configuration is somebody's own, nobody did.
@@ -56,79 +56,77 @@ def add_ops(blueprint: Blueprint, node: Node) -> None:
 
     @blueprint.get("/ops/calls.json")
     def ops_calls() -> Response:
-        refusal = guard.refusal(node.client_address())
+        refusal = auth.check(node.client_address())
         return refusal or _json(calls(node, request.args.get("user", "").strip()))
 
 
-def answers(node: Node) -> dict[str, Answer]:
+def handlers(node: Node) -> dict[str, SurveyHandler]:
     """Return what other workers are answered that ask for their own pages."""
     return {
-        "state": lambda _: _encode(node.report()),
-        "calls": lambda question: _fitting(_found(node, question.argument), question.most),
+        "state": lambda _: _encode(node.snapshot()),
+        "calls": lambda request: _fitting(_found(node, request.argument), request.most),
     }
 
 
 def state(node: Node) -> dict[str, Any]:
     """Return the figures that are no call's own: of ``node`` and of the workers that share its rooms."""
-    colleagues = node.colleagues
-    if colleagues is None:
-        return node.report().shown()
-    told = colleagues.ask("state", _decode_report)
+    cluster = node.cluster
+    if cluster is None:
+        return node.snapshot().to_json()
+    told = cluster.survey("state", _decode_snapshot)
     # Not before: it has what goes on changing.
-    own = node.report()
-    nodes = [own.node.shown(own.now) | {"missing": False}]
+    own = node.snapshot()
+    nodes = [own.node.to_json(own.now) | {"missing": False}]
     # Who does not answer is there with what it told last.
-    nodes += [(there.node if there else node).shown(own.now) | {"missing": there is None} for node, there in told]
+    nodes += [(there.node if there else node).to_json(own.now) | {"missing": there is None} for node, there in told]
     return {
-        **total([own, *(there for _, there in told if there)]).shown(),
+        **aggregate([own, *(there for _, there in told if there)]).to_json(),
         "node": own.node.name,
-        "redis": colleagues.redis,
+        "redis": cluster.redis,
         "nodes": sorted(nodes, key=itemgetter("node")),
     }
 
 
 def calls(node: Node, user: str = "") -> dict[str, Any]:
     """Return the calls, the newest first; with ``user``, those of whom that is the id, its hash, or a part of these."""
-    colleagues = node.colleagues
-    told = [] if colleagues is None else colleagues.ask("calls", _decode_accounts, user)
+    cluster = node.cluster
+    told = [] if cluster is None else cluster.survey("calls", _decode_records, user)
     # What is over at one end may go on at the other.
-    open_, over = unite([*_found(node, user), *(call for _, there in told for call in there or ())], MOST_CALLS)
+    open_, over = merge([*_found(node, user), *(call for _, there in told for call in there or ())], MAX_CALLS)
     found = {
-        "open": [call.shown(diagnose(call)) for call in open_],
-        "recent": [call.shown(diagnose(call)) for call in over],
-        "most": MOST_CALLS,
+        "open": [call.to_json(diagnose(call)) for call in open_],
+        "recent": [call.to_json(diagnose(call)) for call in over],
+        "most": MAX_CALLS,
     }
-    if colleagues is None:
+    if cluster is None:
         return found
     return {**found, "missing": [node.name for node, there in told if there is None]}
 
 
-def _found(node: Node, user: str) -> list[Account]:
+def _found(node: Node, user: str) -> list[CallRecord]:
     """Return those that go on and those that are over here, of both the newest, as many as are shown."""
-    observer = node.observer
-    here = "" if node.colleagues is None else node.info().name
+    stats = node.stats
+    here = "" if node.cluster is None else node.info().name
     return [
-        Account.of(call, observer.name, here)
-        for found in (reversed(observer.calls.open.values()), observer.calls.recent)
-        for call in islice(_of(observer, user, found), MOST_CALLS)
+        CallRecord.of(call, stats.name, here)
+        for found in (reversed(stats.calls.open.values()), stats.calls.recent)
+        for call in islice(_of(stats, user, found), MAX_CALLS)
     ]
 
 
-def _of(observer: Observer, user: str, found: Iterable[Call]) -> Iterable[Call]:
+def _of(stats: Stats, user: str, found: Iterable[Call]) -> Iterable[Call]:
     if not user:
         return found
-    hashed, part = observer.name(user), user.casefold()
+    hashed, part = stats.name(user), user.casefold()
     return (
-        call
-        for call in found
-        if any(name == hashed or part in name.casefold() for name in map(observer.name, call.pair))
+        call for call in found if any(name == hashed or part in name.casefold() for name in map(stats.name, call.pair))
     )
 
 
-def _fitting(accounts: list[Account], most: int) -> bytes:
+def _fitting(records: list[CallRecord], most: int) -> bytes:
     """Return as many of the first as ``most`` bytes hold, or about that."""
-    while len(encoded := _encode(accounts)) > most:
-        accounts = accounts[: len(accounts) // 2]
+    while len(encoded := _encode(records)) > most:
+        records = records[: len(records) // 2]
     return encoded
 
 

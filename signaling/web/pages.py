@@ -95,11 +95,11 @@ def add_pages(blueprint: Blueprint, node: Node) -> None:
     @blueprint.get("/ice-servers")
     def ice_servers_of_anybody() -> tuple[dict[str, Any], int, dict[str, str]]:
         headers = {"Cache-Control": "no-store"}
-        tokens = node.service.tokens
-        if tokens is not None:
+        verifier = node.context.verifier
+        if verifier is not None:
             token = bearer_token(request.headers.get("Authorization", "")) or ""
             try:
-                tokens.verify(token)
+                verifier.verify(token)
             except MessageError as error:
                 # RFC 6750, section 3.1
                 headers["WWW-Authenticate"] = 'Bearer error="invalid_token"' if token else "Bearer"
@@ -112,14 +112,14 @@ def add_pages(blueprint: Blueprint, node: Node) -> None:
     def healthz() -> tuple[dict[str, Any], int]:
         if node.shared is not None:
             # Where gunicorn's configuration is somebody's own, nobody did; and nobody is sent here before it is up.
-            node.shared.links.start()
+            node.shared.redis.start()
         return health(node)
 
 
 def health(node: Node) -> tuple[dict[str, Any], int]:
     """Return how it is with the service, and the status that says whether to send anybody here."""
     own = node.info()
-    draining, colleagues = own.draining, node.colleagues
+    draining, cluster = own.draining, node.cluster
     told: dict[str, Any] = {
         "status": "draining" if draining else "ok",
         "version": own.version,
@@ -127,16 +127,16 @@ def health(node: Node) -> tuple[dict[str, Any], int]:
         "connections": own.connections,
         "rooms": own.rooms,
     }
-    if colleagues is not None:
-        nodes = sorted([own, *colleagues.nodes().values()], key=attrgetter("name"))
+    if cluster is not None:
+        nodes = sorted([own, *cluster.nodes().values()], key=attrgetter("name"))
         told |= {
             "connections": sum(node.connections for node in nodes),
             "rooms": sum(node.rooms for node in nodes),
-            "redis": colleagues.redis,
+            "redis": cluster.redis,
             "node": own.name,
-            "nodes": [node.shown(time.time()) for node in nodes],
+            "nodes": [node.to_json(time.time()) for node in nodes],
         }
-        if not draining and colleagues.redis == "down":
+        if not draining and cluster.redis == "down":
             # A join would be refused.
             told["status"] = "unavailable"
     return told, 200 if told["status"] == "ok" else 503

@@ -23,7 +23,7 @@ PING_SECONDS = 25
 ASK_SECONDS = 20
 """From one ``ping`` of the browser client to the next."""
 
-BEATS = 10
+HEARTBEATS = 10
 """How often a worker tells Redis within the node timeout that it is there."""
 
 PARTITIONS = 64
@@ -32,7 +32,7 @@ PARTITIONS = 64
 FIRST_RETRY_SECONDS = 0.25, 0.5
 """When the browser client comes back, at random, after its connection broke."""
 
-PATIENCE_SECONDS = 15
+SURVEY_TIMEOUT = 15
 """How long it waits to be let in before it tries again."""
 
 
@@ -144,7 +144,7 @@ class Plan:
     @property
     def beats(self) -> float:
         """Heartbeats to Redis in a second, one for each partition."""
-        return self.workers * self.partitions * BEATS / self.node_timeout if self.shared else 0.0
+        return self.workers * self.partitions * HEARTBEATS / self.node_timeout if self.shared else 0.0
 
 
 @dataclass(frozen=True)

@@ -45,7 +45,7 @@ class Client(WSListener):
         self.transport.send(WSMsgType.TEXT, payload)
 
     def expect(self, size: int, arrived: Callable[[], None]) -> None:
-        """From now on call `arrived` at each relayed message: it is no shorter than what was sent; an error is."""
+        """From now on call `queue_read` at each relayed message: it is no shorter than what was sent; an error is."""
 
         def take(frame: WSFrame) -> None:
             if frame.payload_size < size:

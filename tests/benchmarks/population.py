@@ -15,11 +15,11 @@ from functools import partial
 
 from .capacity import (
     ASK_SECONDS,
-    BEATS,
     FIRST_RETRY_SECONDS,
+    HEARTBEATS,
     MICRO,
-    PATIENCE_SECONDS,
     PING_SECONDS,
+    SURVEY_TIMEOUT,
     Costs,
     Load,
     Needs,
@@ -29,7 +29,7 @@ from .capacity import (
 SETUP_SECONDS = 3.0
 """Within which the messages of a call are sent."""
 
-MOST_RETRY_SECONDS = 30.0
+MAX_RETRY_SECONDS = 30.0
 
 
 class Clock:
@@ -96,7 +96,7 @@ class Population:
         for number in range(idle):
             self._stay(number % self.plan.workers, self._chance.uniform(-PING_SECONDS, 0), self._end)
         for worker in range(self.plan.workers if self.plan.shared else 0):
-            self._clock.at(self._chance.uniform(0, self.plan.node_timeout / BEATS), partial(self._beat, worker))
+            self._clock.at(self._chance.uniform(0, self.plan.node_timeout / HEARTBEATS), partial(self._beat, worker))
         self._clock.run(self._end)
         return self._tally
 
@@ -193,7 +193,7 @@ class Population:
         self._tally.beats += partitions
         self._spend(worker, costs.beats(partitions))
         self._ask_redis(partitions * (costs.redis_beat + costs.redis_beat_each * self.plan.workers))
-        self._clock.at(self._clock.now + self.plan.node_timeout / BEATS, partial(self._beat, worker))
+        self._clock.at(self._clock.now + self.plan.node_timeout / HEARTBEATS, partial(self._beat, worker))
 
 
 def storm(users: int, workers: int, busy: float, cost: float, seed: int = 1) -> float:
@@ -211,14 +211,14 @@ def storm(users: int, workers: int, busy: float, cost: float, seed: int = 1) -> 
         nonlocal last
         worker = chance.randrange(workers)
         free[worker] = max(free[worker], clock.now) + cost * MICRO / (1 - busy)
-        if free[worker] - clock.now > PATIENCE_SECONDS:
-            again(clock.now + PATIENCE_SECONDS, failures + 1)
+        if free[worker] - clock.now > SURVEY_TIMEOUT:
+            again(clock.now + SURVEY_TIMEOUT, failures + 1)
         else:
             last = max(last, free[worker])
 
     def again(now: float, failures: int) -> None:
         first, most = FIRST_RETRY_SECONDS
-        times = min(2**failures, MOST_RETRY_SECONDS / most)
+        times = min(2**failures, MAX_RETRY_SECONDS / most)
         clock.at(now + chance.uniform(first, most) * times, partial(come, failures))
 
     for _ in range(users):

@@ -24,7 +24,7 @@ import hiredis
 from websockets.asyncio.client import ClientConnection, connect
 
 from signaling.config.redis_url import CLUSTER_PARTITIONS
-from signaling.rooms.redis import links as redis_links
+from signaling.rooms.redis import client as redis_client
 from signaling.rooms.redis.scripts import Scripts
 from tests.certificates import make_certificate
 from tests.driver import Server
@@ -80,7 +80,7 @@ class Scripted:
         pair = f"user-{number:08}-a", f"user-{number:08}-b"
         keys = f"{PREFIX}room:15:{'_'.join(pair)}", WORKERS
         worker, user = name(0), pair[end]
-        own = (f'"{user}"', user, "") if script == "enter" else (user, "left", worker)
+        own = (f'"{user}"', user, "") if script == "join" else (user, "left", worker)
         digest = self._scripts.digests[script]
         return "EVALSHA", digest, "2", *keys, PREFIX, worker, "epoch", *pair, f"{number:015x}{end}", *own
 
@@ -99,7 +99,7 @@ def of_redis(server: Redis) -> dict[str, float]:
     redis.ask(*redis.of_workers("register", name(0), "epoch", LEASE))
     ends = [(number, end) for number in range(3_000) for end in range(2)]
     before = redis.memory()
-    found = {"Redis, a join": redis.cost([redis.of_rooms("enter", *end) for end in ends])}
+    found = {"Redis, a join": redis.cost([redis.of_rooms("join", *end) for end in ends])}
     found["Redis, bytes of a seat"] = (redis.memory() - before) / len(ends)
     found["Redis, a departure"] = redis.cost([redis.of_rooms("leave", *end) for end in ends])
     with socket.create_connection(("127.0.0.1", server.port)) as listener:
@@ -114,7 +114,7 @@ def of_redis(server: Redis) -> dict[str, float]:
         while known < workers:
             redis.ask(*redis.of_workers("register", name(known), "epoch", LEASE))
             known += 1
-        beats = [redis.of_workers("beat", name(at % workers), "epoch", LEASE, words) for at in range(500)]
+        beats = [redis.of_workers("heartbeat", name(at % workers), "epoch", LEASE, words) for at in range(500)]
         found[f"Redis, a heartbeat of {workers} workers"] = redis.cost(beats)
     return found
 
@@ -173,7 +173,7 @@ def of_heartbeats(certificate: Path, url: str, partitions: int) -> float:
             before, begun = cpu(server.worker), time.monotonic()
             time.sleep(10)
             spent.append((cpu(server.worker) - before) / (time.monotonic() - begun))
-    return (spent[0] - spent[1]) / redis_links.BEATS / partitions * MICRO
+    return (spent[0] - spent[1]) / redis_client.HEARTBEATS / partitions * MICRO
 
 
 def main() -> None:

@@ -165,7 +165,7 @@ def new_profile(profiles):
     for context in owned:
         context.close()
     for context in shared:
-        profiles.give_back(context)
+        profiles.trim(context)
 
 
 @pytest.fixture

@@ -49,7 +49,7 @@ class Profiles:
         context.on("page", lambda page: pages.append(page))
         return context
 
-    def give_back(self, context: BrowserContext) -> None:
+    def trim(self, context: BrowserContext) -> None:
         """Close what is open in it, and forget what was stored."""
         window = context.pages[0]
         forget = context.new_cdp_session(window).send

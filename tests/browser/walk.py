@@ -92,8 +92,8 @@ STATE = f"""() => JSON.stringify({{
     transceivers: window.connections.at(-1)?.getTransceivers().map(({{ mid, direction, currentDirection, sender }}) =>
         [mid, direction, currentDirection, sender.track?.kind ?? null, sender.track?.readyState ?? null]),
 }})"""
-MOST_TRANSCEIVERS = 4  # camera, microphone, and a screen with its sound, in both directions
-LONGEST_SDP = 20_000  # characters; a call with both screens shared takes some 12,000
+MAX_TRANSCEIVERS = 4  # camera, microphone, and a screen with its sound, in both directions
+MAX_SDP_CHARACTERS = 20_000  # characters; a call with both screens shared takes some 12,000
 
 
 class Person:
@@ -220,8 +220,8 @@ class Oracle:
         except AssertionError:
             raise AssertionError(f"{person.name}: {person.page.evaluate(VITALS)}, not {sorted(wanted)}") from None
         vitals = person.page.evaluate(VITALS)
-        assert vitals["transceivers"] <= MOST_TRANSCEIVERS, vitals
-        assert vitals["sdp"] <= LONGEST_SDP, vitals
+        assert vitals["transceivers"] <= MAX_TRANSCEIVERS, vitals
+        assert vitals["sdp"] <= MAX_SDP_CHARACTERS, vitals
 
     def view_of(self, person, viewer):
         if person.camera:
@@ -264,17 +264,22 @@ def walk(alice, bob, seed, length):
     oracle = Oracle(alice, bob)
     choices = random.Random(seed)
     taken = []
+    looked = True
     try:
         oracle.look()
         for _ in range(length):
             person = choices.choice([alice, bob])
             [step] = choices.choices(list(STEPS), STEPS.values())
             times = choices.choice([1, 1, 1, 2, 3])
+            if step in (Person.share, Person.chat) and not looked:
+                # These need a peer who is there; a person sees that there is one.
+                oracle.look()
             # Now and then two steps at once, the second before the first has had its effect.
             taken.append(f"{person.name[0]}.{step.__name__}*{times}")
             step(person, times, choices)
             # While the browser asks which screen, one cannot know what the next press does.
-            if step is Person.share or choices.random() < 0.8:
+            looked = step is Person.share or choices.random() < 0.8
+            if looked:
                 oracle.look()
         oracle.look()
     except Exception as error:

@@ -8,7 +8,7 @@ from flask import Flask
 from simple_websocket import ConnectionClosed
 
 from signaling.transport.connection import Connection
-from signaling.transport.pending import Conversation
+from signaling.transport.pending import ConnectionHandler
 from signaling.transport.route import Sock
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ sock = Sock(app)
 
 
 @sock.route("/")
-def echo() -> Conversation:
+def echo() -> ConnectionHandler:
     return converse
 
 
@@ -39,4 +39,4 @@ def converse(sock: gevent.socket.socket, read_ahead: bytes) -> None:
     except ConnectionClosed:
         pass
     finally:
-        connection.release()
+        connection.wait_closed()

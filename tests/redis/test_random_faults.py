@@ -11,8 +11,8 @@ from typing import Any
 import gevent
 import pytest
 
-from signaling.rooms.redis import links as redis_links
-from signaling.rooms.redis.link import LinkError
+from signaling.rooms.redis import client as redis_client
+from signaling.rooms.redis.connection import RedisConnectionError
 from tests.redis.cable import Cable
 from tests.redis.people import in_redis, indexed
 from tests.redis_server import Redis, redis_server
@@ -163,7 +163,7 @@ class Town:
         self.ask("SCRIPT", "FLUSH")
 
     def shut_ears(self) -> None:
-        for link in self.random.choice(self.hosts).registry.links.up:
+        for link in self.random.choice(self.hosts).registry.redis.up:
             if link is not None:
                 link._watcher.stop()
                 self.old_links.append(link)
@@ -184,7 +184,7 @@ class Town:
         self.heal()
         for host in self.hosts:
             # Now it must succeed, on a machine that is busy too.
-            host.registry.links._seconds = PATIENCE
+            host.registry.redis._seconds = PATIENCE
         until(lambda: all(host.up for host in self.hosts))
         until(lambda: not any(person.busy for seat in self.seats for person in seat.all))
         for seat in self.seats:
@@ -197,7 +197,7 @@ class Town:
         try:
             for host in 2 * self.hosts:
                 host.workers.settle()
-        except LinkError:
+        except RedisConnectionError:
             # A script was missing still, which a worker notices when it needs it.
             return False
         return True
@@ -214,7 +214,7 @@ def stack() -> Iterator[ExitStack]:
 def test_whatever_fails_each_message_is_heard_or_the_speaker_is_told(
     stack: ExitStack, monkeypatch: pytest.MonkeyPatch, seed: int
 ):
-    monkeypatch.setattr(redis_links, "RECONNECT_INTERVAL", 0.05)
+    monkeypatch.setattr(redis_client, "RECONNECT_INTERVAL", 0.05)
     town = Town(stack, seed)
     for _ in range(STEPS):
         town.step()
@@ -232,7 +232,7 @@ def test_whatever_fails_each_message_is_heard_or_the_speaker_is_told(
     for host in town.hosts:
         assert host.registry._routes.keys() == set()
         assert not host.registry._rooms
-        host.registry.links.stop()
+        host.registry.redis.stop()
 
 
 def check(seat: Seat, peer: Seat) -> None:

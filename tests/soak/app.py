@@ -20,7 +20,7 @@ app = create_app()
 def objects() -> dict[str, int]:
     """Count after all that is garbage has gone: what memory there is then is held by somebody."""
     gc.collect()
-    malloc.give_back()
+    malloc.trim()
     blocks = sys.getallocatedblocks()
     kinds = Counter(map(type, gc.get_objects()))
     return {

@@ -12,7 +12,7 @@ import gevent
 import pytest
 
 from signaling.config.settings import Settings
-from signaling.rooms.context import Service
+from signaling.rooms.context import SessionContext
 from signaling.rooms.redis.registry import RedisRegistry
 from signaling.rooms.registry import Registry
 from signaling.rooms.session import Session
@@ -27,7 +27,7 @@ class Workers:
     def __init__(self, *registries: Registry) -> None:
         self._registries = registries
         self._turn = itertools.cycle(registries)
-        self._shared = [registry.links for registry in registries if isinstance(registry, RedisRegistry)]
+        self._shared = [registry.redis for registry in registries if isinstance(registry, RedisRegistry)]
 
     def __len__(self) -> int:
         """Return how many rooms there are."""
@@ -37,23 +37,23 @@ class Workers:
     @property
     def names(self) -> list[str]:
         """Return what those that share a Redis are called there."""
-        return [links.worker for links in self._shared]
+        return [redis.worker for redis in self._shared]
 
     def next(self) -> Registry:
         return next(self._turn)
 
     def stop(self) -> None:
-        for links in self._shared:
-            links.stop()
+        for redis in self._shared:
+            redis.stop()
 
     def settle(self) -> None:
         """Wait until everybody heard of all that was done."""
         # What one says by itself, having heard of something, is heard in the second round.
-        for links in 2 * self._shared:
-            for number in range(len(links.up)):
-                links.start()
-                until(lambda links=links, number=number: links.up[number])  # type: ignore[misc]
-                links.ask(links.wait_for(number), "PING")
+        for redis in 2 * self._shared:
+            for number in range(len(redis.up)):
+                redis.start()
+                until(lambda redis=redis, number=number: redis.up[number])  # type: ignore[misc]
+                redis.execute(redis.wait_for(number), "PING")
 
 
 class Person:
@@ -63,7 +63,7 @@ class Person:
         self.inbox: list[dict[str, Any]] = []
         self.close_code: int | None = None
         self._workers = registry if isinstance(registry, Workers) else Workers(registry)
-        self.session = Session(Service.of(settings, self._workers.next()), self)
+        self.session = Session(SessionContext.of(settings, self._workers.next()), self)
 
     # What a session sends to.
 
@@ -77,7 +77,7 @@ class Person:
 
     def says(self, message: Any = None, **fields: Any) -> Person:
         text = message if isinstance(message, str | bytes) else json.dumps(fields if message is None else message)
-        if not self.session.relay(text):
+        if not self.session.forward(text):
             self.session.receive(text)
         return self
 
@@ -85,7 +85,7 @@ class Person:
         return self.says(type="join", userId=user, remoteId=remote, **asked)
 
     def drops(self, code: int = 1006) -> Person:
-        self.session.end(code)
+        self.session.on_disconnect(code)
         return self
 
     def hears(self) -> list[dict[str, Any]]:
@@ -114,33 +114,33 @@ class Host:
         shared = {"node_timeout": 3_600.0, "redis_timeout": 1.0} | settings
         self.registry = RedisRegistry(Settings(redis_url=url, **shared))  # type: ignore[arg-type]
         self.workers = Workers(self.registry)
-        self.registry.links.start()
+        self.registry.redis.start()
         until(lambda: self.up)
 
     @property
     def up(self) -> bool:
-        return self.registry.links.all_up
+        return self.registry.redis.all_up
 
     def joins(self, user: str, remote: str) -> Person:
         return Person(self.workers).joins(user, remote)
 
     def breaks(self) -> None:
         """Lose the connection to Redis."""
-        [link] = self.registry.links.up
+        [link] = self.registry.redis.up
         assert link is not None
-        link.end("the test breaks it")
+        link.abort("the test breaks it")
 
     def deaf(self) -> None:
         """Read nothing any more, as one whose process stands still."""
-        [link] = self.registry.links.up
+        [link] = self.registry.redis.up
         assert link is not None
         link._watcher.stop()
 
     def hears_again(self) -> None:
-        [link] = self.registry.links.up
+        [link] = self.registry.redis.up
         assert link is not None
         link._watcher.start(link._readable)
 
     def stays_away(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Do not connect again, until told to."""
-        monkeypatch.setattr(self.registry.links, "_connect", lambda: gevent.sleep(0.01))
+        monkeypatch.setattr(self.registry.redis, "_connect", lambda: gevent.sleep(0.01))

@@ -137,7 +137,7 @@ def test_every_close_code_has_its_row_and_no_other_has():
 
 
 def test_every_message_of_a_client_has_its_row():
-    code = inspect.getsource(Session.receive) + inspect.getsource(replies.relayed)
+    code = inspect.getsource(Session.receive) + inspect.getsource(replies.forwarded)
     known = set(re.findall(r'== "(\w+)"', code))
     assert {"join", "candidate"} <= known
     assert rows(section(PROTOCOL, "Client to server")).keys() == known

@@ -55,7 +55,7 @@ HOW = pytest.mark.parametrize("initialise", [one_object, an_object_each])
 def test_an_app_with_a_key_keeps_it_whatever_the_others_have(initialise, locked_is: int):
     apps = [app(str(number), **({"jwt_key": KEY} if number == locked_is else {})) for number in range(3)]
     nodes = initialise(*apps)
-    assert [node.service.tokens is not None for node in nodes] == [number == locked_is for number in range(3)]
+    assert [node.context.verifier is not None for node in nodes] == [number == locked_is for number in range(3)]
     replies = [each.test_client().get("/ice-servers").status_code for each in apps]
     assert replies == [401 if number == locked_is else 200 for number in range(3)]
 
@@ -80,8 +80,8 @@ def test_users_of_one_app_never_meet_those_of_another(initialise):
         alice = Person(node.registry).joins("alice", "bob")
         assert alice.hears_types() == ["created", "roomInfo"]
     assert [len(node.registry) for node in nodes] == [1, 1, 1]
-    nodes[0].observer.joins += 7
-    assert [node.observer.joins for node in nodes] == [7, 0, 0]
+    nodes[0].stats.joins += 7
+    assert [node.stats.joins for node in nodes] == [7, 0, 0]
     assert len({id(node.connections) for node in nodes}) == 3
 
 

@@ -27,7 +27,7 @@ def test_the_watch_over_the_certificate_goes_on_after_any_error(
             often.set()
         raise error("passing")
 
-    monkeypatch.setattr(tls, "look", look)
+    monkeypatch.setattr(tls, "reload_if_changed", look)
     monkeypatch.setattr(node, "start_all", lambda: None)
     monkeypatch.setattr(hooks.gc, "freeze", lambda: None)
     monkeypatch.setenv("SIGNALING_TLS_RELOAD_INTERVAL", "0.01")
@@ -54,7 +54,7 @@ def test_an_error_in_one_step_of_the_end_keeps_the_others_from_nothing(
     def fail() -> None:
         raise OSError("passing")
 
-    monkeypatch.setattr(node, "stop_all", fail)
+    monkeypatch.setattr(node, "stop_metrics", fail)
     monkeypatch.setattr(connections, "drain_all", lambda: done.append("drained"))
     monkeypatch.setattr(worker, "Worker", SimpleNamespace)
     hooks._watch_end(SimpleNamespace(alive=False, close_idle=lambda: done.append("ended")))

@@ -1,4 +1,4 @@
-"""The rooms that several workers share. ``registry`` and ``room`` are the rooms as one worker knows them, ``links``
-and ``link`` its connections to Redis, ``channels`` what workers publish to each other, ``servers`` how a server is
+"""The rooms that several workers share. ``registry`` and ``room`` are the rooms as one worker knows them, ``redis``
+and ``connection`` its connections to Redis, ``bus`` what workers publish to each other, ``servers`` how a server is
 found, ``scripts`` and ``lua/`` what Redis does in one step.
 """

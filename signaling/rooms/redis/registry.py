@@ -19,13 +19,13 @@ from gevent.event import AsyncResult
 from ...config.settings import Settings
 from ...protocol import errors
 from ...protocol.messages import Pair, User
-from ..registry import Entry, Member, Peer
-from .channels import STATE, Channels, head
-from .evictions import MOST_AT_ONCE
-from .link import Link, LinkError, Then
-from .links import Links
-from .room import Elsewhere, Room
-from .scripts import Seat, State, decode_place, decode_state, encode_seat
+from ..registry import JoinResult, Member, Peer
+from .bus import ROOM_STATE, Bus, head
+from .client import RedisClient
+from .connection import RedisConnection, RedisConnectionError, Then
+from .evictions import MAX_EVICTIONS_AT_ONCE
+from .room import RemotePeer, Room
+from .scripts import RoomState, Seat, decode_place, decode_room_state, encode_seat
 
 T = TypeVar("T")
 
@@ -37,30 +37,30 @@ class RedisRegistry:
     """The rooms as one worker sees them.
 
     Attributes:
-        links: those to Redis.
-        channels: those to the other workers.
+        redis: those to Redis.
+        bus: those to the other workers.
     """
 
     def __init__(self, settings: Settings, describe: Callable[[], bytes] = lambda: b"{}") -> None:
         """Begin at the first need; ``describe`` is what the worker tells the others of itself, as JSON."""
-        self.links = Links(settings, self, describe)
-        self.channels = Channels(self.links)
+        self.redis = RedisClient(settings, self, describe)
+        self.bus = Bus(self.redis)
         self._rooms: dict[Pair, Room] = {}
         # A message from somebody who is not the peer any more finds nobody.
-        self._routes = self.channels.routes
+        self._routes = self.bus.routes
 
     def __len__(self) -> int:
         """Return the number of rooms whose latest member is here: over all workers it is the number of rooms."""
-        worker = self.links.worker
+        worker = self.redis.worker
         return sum(room.seats[-1].worker == worker for room in self._rooms.values())
 
     # What sessions call.
 
-    def enter(self, pair: Pair, member: Member, entered: Callable[[Entry], None]) -> None:
+    def join(self, pair: Pair, member: Member, on_joined: Callable[[JoinResult], None]) -> None:
         """Put ``member`` into the room of ``pair``: one round trip to Redis.
 
         A member that joins again may lose its seat to a newer connection meanwhile. Then it is dismissed, and
-        ``entered`` is not called.
+        ``on_joined`` is not called.
 
         Raises:
             MessageError: ``unavailable``.
@@ -72,17 +72,17 @@ class RedisRegistry:
             try:
                 if isinstance(reply, Exception):
                     raise errors.no_join()
-                self._entered(pair, member, decode_state(reply), entered, again=bool(held))
+                self._on_join_reply(pair, member, decode_room_state(reply), on_joined, again=bool(held))
             except Exception as error:
                 done.set_exception(error)
             else:
                 done.set(None)
 
         try:
-            link = self.links.wait_for(self._number(pair))
-        except LinkError:
+            connection = self.redis.wait_for(self._partition(pair))
+        except RedisConnectionError:
             raise errors.no_join() from None
-        self._run(link, then, "enter", pair, member.id, member.user.json, member.user.key, held)
+        self._run(connection, then, "join", pair, member.id, member.user.json, member.user.key, held)
         done.get()
 
     def _stamp(self, member: Member) -> str:
@@ -101,10 +101,10 @@ class RedisRegistry:
         room.seats = tuple(seat for seat in room.seats if seat.id != member.id)
         if not room.here:
             del self._rooms[pair]
-        self._take_out(pair, member.id, member.user.key, reason, self.links.worker, self._unheard)
+        self._send_leave(pair, member.id, member.user.key, reason, self.redis.worker, self._on_left)
         for other in room.here.values():
             self._part(other)
-            other.miss(member, reason)
+            other.peer_left(member, reason)
         return peer
 
     def is_alone(self, pair: Pair, user: User) -> bool:
@@ -115,40 +115,40 @@ class RedisRegistry:
 
     # What changes a room here. Nothing of it waits.
 
-    def _entered(
-        self, pair: Pair, member: Member, state: State, entered: Callable[[Entry], None], *, again: bool
+    def _on_join_reply(
+        self, pair: Pair, member: Member, state: RoomState, on_joined: Callable[[JoinResult], None], *, again: bool
     ) -> None:
         if not state.seats or state.seats[-1].id != member.id:
             # A newer connection was faster, and Redis did not let it in.
             self._apply(state)
         elif again and member.pair is None:
             # A newer connection was faster, and is gone by now.
-            self.take_out(pair, member.id, member.user.key, self.links.worker)
+            self.evict(pair, member.id, member.user.key, self.redis.worker)
         else:
-            self._seat(pair, member, state, entered)
+            self._seat(pair, member, state, on_joined)
 
-    def _seat(self, pair: Pair, member: Member, state: State, entered: Callable[[Entry], None]) -> None:
+    def _seat(self, pair: Pair, member: Member, state: RoomState, on_joined: Callable[[JoinResult], None]) -> None:
         """Take in that ``member`` entered, and how the room is since."""
         room = self._rooms.setdefault(pair, Room())
         before = room.here.get(member.user.key)
         if before is not None and before is not member:
             self._unseat(room, before)
-            before.dismiss()
+            before.replaced()
         *others, own = state.seats
         # Whoever is here stays: where this worker was taken for dead, it is being put back.
         others = [seat for seat in room.seats if room.has(seat) and seat.key != own.key] or others
         for seat in others:
-            if seat.worker == self.links.worker and not room.has(seat):
+            if seat.worker == self.redis.worker and not room.has(seat):
                 # It left, or never learned that it had come.
-                self.take_out(pair, seat.id, seat.key, seat.worker)
-        others = [seat for seat in others if seat.worker != self.links.worker or room.has(seat)]
+                self.evict(pair, seat.id, seat.key, seat.worker)
+        others = [seat for seat in others if seat.worker != self.redis.worker or room.has(seat)]
         seats = (*others, own)
         room.here[member.user.key], room.seats, member.pair = member, seats, pair
         gone = member.peer
         self._part(member)
         if gone is not None and not others:
             # It left while this worker was taken for dead, and was told nothing.
-            member.miss(gone, "lost")
+            member.peer_left(gone, "lost")
         here = None
         for other in others:
             here = room.here.get(other.key)
@@ -156,29 +156,29 @@ class RedisRegistry:
                 self._meet(room, here, other, own)
             self._meet(room, member, own, other)
         replaced = state.lost[0] if isinstance(state.lost, tuple) else None
-        entered(Entry(replaced, member.peer, seats))
+        on_joined(JoinResult(replaced, member.peer, seats))
         if here is not None:
-            here.greet(seats)
+            here.peer_joined(seats)
 
-    def _apply(self, state: State) -> None:
+    def _apply(self, state: RoomState) -> None:
         """Take in how a room is now, and tell those who are here what that changes for them."""
         pair, room = state.pair, self._rooms.get(state.pair)
         for seat in state.seats:
-            if seat.worker == self.links.worker and not (room and room.has(seat)):
+            if seat.worker == self.redis.worker and not (room and room.has(seat)):
                 # It left, or never learned that it had come.
-                self.take_out(pair, seat.id, seat.key, seat.worker)
+                self.evict(pair, seat.id, seat.key, seat.worker)
         if room is None:
             return
         by_key = {seat.key: seat for seat in state.seats}
         if not room.here.keys() <= by_key.keys():
             # Somebody was taken for dead.
-            self._put_back(pair, room)
+            self._restore(pair, room)
             return
         room.seats = state.seats
         for key, member in list(room.here.items()):
             if by_key[key].id != member.id:
                 self._unseat(room, member)
-                member.dismiss(elsewhere=True)
+                member.replaced(is_remote=True)
         if not room.here:
             del self._rooms[pair]
         for key, member in room.here.items():
@@ -187,13 +187,13 @@ class RedisRegistry:
             if other is None:
                 self._part(member)
                 if before is not None:
-                    member.miss(before, state.reason(before.id) or "lost")
-            elif other.worker != self.links.worker:
+                    member.peer_left(before, state.reason(before.id) or "lost")
+            elif other.worker != self.redis.worker:
                 meeting = self._meet(room, member, by_key[key], other)
-                met = before.meeting if isinstance(before, Elsewhere) and before.id == other.id else None
+                met = before.meeting if isinstance(before, RemotePeer) and before.id == other.id else None
                 # Where the other worker is away, both start over once it is back.
-                if met is None or (met != meeting and state.heard):
-                    member.greet(state.seats)
+                if met is None or (met != meeting and state.announced):
+                    member.peer_joined(state.seats)
 
     def _meet(self, room: Room, member: Member, own: Seat, seat: Seat) -> object:
         """Make who has ``seat`` the peer of ``member``, who has ``own``; return what differs each time they meet."""
@@ -203,14 +203,14 @@ class RedisRegistry:
         if here is not None:
             member.peer = here
             return None
-        number = self._number(member.pair)
-        link, channel = self.links.any_of(number), self.links.channel(number, seat.worker)
-        peer = member.peer = Elsewhere(member, own, seat, link, channel)
+        partition = self._partition(member.pair)
+        connection, channel = self.redis.any_of(partition), self.redis.channel(partition, seat.worker)
+        peer = member.peer = RemotePeer(member, own, seat, connection, channel)
         self._routes[peer.back] = member.deliver
         return peer.meeting
 
     def _part(self, member: Member) -> None:
-        if isinstance(member.peer, Elsewhere):
+        if isinstance(member.peer, RemotePeer):
             del self._routes[member.peer.back]
         member.peer = None
 
@@ -221,37 +221,37 @@ class RedisRegistry:
 
     # What Redis is told of a room, and says.
 
-    def take_out(self, pair: Pair, id_: str, key: str, worker: str) -> None:
+    def evict(self, pair: Pair, id_: str, key: str, worker: str) -> None:
         """Take a connection that is lost out of its room."""
-        self._take_out(pair, id_, key, "lost", worker, self._heard)
+        self._send_leave(pair, id_, key, "lost", worker, self._on_room_state)
 
-    def _take_out(self, pair: Pair, id_: str, key: str, reason: str, worker: str, then: Then) -> None:
-        link = self.links.any_of(self._number(pair))
+    def _send_leave(self, pair: Pair, id_: str, key: str, reason: str, worker: str, then: Then) -> None:
+        connection = self.redis.any_of(self._partition(pair))
         # Where there is none, the partition is put in order when there is one.
-        if link is not None:
-            self._run(link, then, "leave", pair, id_, key, reason, worker)
+        if connection is not None:
+            self._run(connection, then, "leave", pair, id_, key, reason, worker)
 
-    def _put_back(self, pair: Pair, room: Room) -> None:
-        link = self.links.any_of(self._number(pair))
-        if link is not None:
+    def _restore(self, pair: Pair, room: Room) -> None:
+        connection = self.redis.any_of(self._partition(pair))
+        if connection is not None:
             # Its own first: who is elsewhere is put back for those who are here.
             seats = sorted(room.seats, key=room.has, reverse=True)
-            self._run(link, self._heard, "restore", pair, self.links.lease, *map(encode_seat, seats))
+            self._run(connection, self._on_room_state, "restore", pair, self.redis.lease, *map(encode_seat, seats))
 
-    def _run(self, link: Link, then: Then, script: str, pair: Pair, *more: str | bytes) -> None:
-        self.links.run(link, then, script, self._number(pair), _room_key(pair), pair, *more)
+    def _run(self, connection: RedisConnection, then: Then, script: str, pair: Pair, *more: str | bytes) -> None:
+        self.redis.run(connection, then, script, self._partition(pair), _room_key(pair), pair, *more)
 
-    def _heard(self, reply: Any) -> None:
+    def _on_room_state(self, reply: Any) -> None:
         if not isinstance(reply, Exception):
-            self._apply(decode_state(reply))
+            self._apply(decode_room_state(reply))
 
-    def _unheard(self, _: Any) -> None:
+    def _on_left(self, _: Any) -> None:
         """Who left, and whom it left, know already."""
 
     def published(self, data: bytes) -> None:
         """Take in what was published to this worker: how a room is, or messages."""
-        if data[:1] == STATE:
-            self._apply(decode_state(memoryview(data)[1:]))
+        if data[:1] == ROOM_STATE:
+            self._apply(decode_room_state(memoryview(data)[1:]))
             return
         at, size, routes = 0, len(data), self._routes
         while at < size:
@@ -262,29 +262,29 @@ class RedisRegistry:
                 deliver(data[at : at + length])
             at += length
 
-    def put_in_order(self, link: Link, number: int) -> None:
+    def resync(self, connection: RedisConnection, partition: int) -> None:
         """Take out of Redis who is not here any more, and put back who is not there. Waits.
 
         Raises:
-            LinkError: Redis does not answer.
+            RedisConnectionError: Redis does not answer.
         """
-        worker = self.links.worker
-        there = self.links.ask(link, "HGETALL", self.links.key(number, f"connections:{worker}"))
-        mine = [(pair, room) for pair, room in self._rooms.items() if self._number(pair) == number]
+        worker = self.redis.worker
+        there = self.redis.execute(connection, "HGETALL", self.redis.key(partition, f"connections:{worker}"))
+        mine = [(pair, room) for pair, room in self._rooms.items() if self._partition(pair) == partition]
         here = {member.id.encode() for _, room in mine for member in room.here.values()}
         for some in _batches([(id_, place) for id_, place in there.items() if id_ not in here]):
             for id_, place in some:
                 first, second, key = decode_place(place)
-                self.take_out(Pair(first, second), id_.decode(), key, worker)
-            self.links.ask(link, "PING")
+                self.evict(Pair(first, second), id_.decode(), key, worker)
+            self.redis.execute(connection, "PING")
         for several in _batches(mine):
             for pair, room in several:
                 if room.here:
-                    self._put_back(pair, room)
-            self.links.ask(link, "PING")
+                    self._restore(pair, room)
+            self.redis.execute(connection, "PING")
 
-    def _number(self, pair: Pair) -> int:
-        count = len(self.links.up)
+    def _partition(self, pair: Pair) -> int:
+        count = len(self.redis.up)
         return crc_hqx(_room_key(pair).encode(), 0) % count if count > 1 else 0
 
 
@@ -294,5 +294,5 @@ def _room_key(pair: Pair) -> str:
 
 
 def _batches(items: list[T]) -> Iterator[list[T]]:
-    for at in range(0, len(items), MOST_AT_ONCE):
-        yield items[at : at + MOST_AT_ONCE]
+    for at in range(0, len(items), MAX_EVICTIONS_AT_ONCE):
+        yield items[at : at + MAX_EVICTIONS_AT_ONCE]

@@ -6,8 +6,8 @@ import struct
 
 from ...protocol import errors
 from ..registry import Member
-from .channels import MESSAGE, head
-from .link import Link
+from .bus import MESSAGE, head
+from .connection import RedisConnection
 from .scripts import Seat
 
 _pack_head = head.pack
@@ -34,7 +34,7 @@ class Room:
         return here is not None and here.id == seat.id
 
 
-class Elsewhere:
+class RemotePeer:
     """A peer whose connection is another worker's, as one member of ours sees it.
 
     It is bound to the link over which the two met. When that breaks, both meet again over another one.
@@ -44,11 +44,13 @@ class Elsewhere:
         meeting: what changes when the two meet again, since one of them arrived or was put back.
     """
 
-    elsewhere = True
+    is_remote = True
 
-    __slots__ = ("_channel", "_link", "_member", "_route", "back", "id", "meeting", "user")
+    __slots__ = ("_channel", "_connection", "_member", "_route", "back", "id", "meeting", "user")
 
-    def __init__(self, member: Member, own: Seat, seat: Seat, link: Link | None, channel: bytes) -> None:
+    def __init__(
+        self, member: Member, own: Seat, seat: Seat, connection: RedisConnection | None, channel: bytes
+    ) -> None:
         """Make the one that ``member``, who has the seat ``own``, sees at ``seat``, reached by ``channel``."""
         self.id = seat.id
         self.user = seat.user
@@ -56,16 +58,16 @@ class Elsewhere:
         self.back = _route(seat, own)
         self._route = _route(own, seat)
         self._member = member
-        self._link = link
+        self._connection = connection
         self._channel = channel
 
     def deliver(self, payload: bytes) -> None:
         """Pass a message on to the other worker."""
-        link = self._link
-        if link is None or link.broken or link.congested:
+        connection = self._connection
+        if connection is None or connection.broken or connection.congested:
             self._member.refuse(errors.no_relay())
         else:
-            link.publish(self._channel, _pack_head(MESSAGE, self._route, len(payload)) + payload, self)
+            connection.publish(self._channel, _pack_head(MESSAGE, self._route, len(payload)) + payload, self)
 
     def undelivered(self) -> None:
         """Tell the member that a message was lost, unless it knows already that this peer is gone."""

@@ -29,7 +29,7 @@ class Seat(msgspec.Struct, frozen=True, array_like=True, gc=False):
         return User(self.key, self.json.encode())
 
 
-class State(msgspec.Struct, frozen=True, array_like=True, gc=False):
+class RoomState(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """How a room is after a change."""
 
     first: str
@@ -38,7 +38,7 @@ class State(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """In order of arrival."""
     lost: tuple[str, str] | bool
     """The connection that lost its seat, and why; False if none did."""
-    heard: bool = True
+    announced: bool = True
     """Whether another worker heard of it; known of an answer to ``restore`` alone."""
 
     @property
@@ -51,15 +51,15 @@ class State(msgspec.Struct, frozen=True, array_like=True, gc=False):
         return self.lost[1] if isinstance(self.lost, tuple) and self.lost[0] == id_ else None
 
 
-decode_state = msgspec.msgpack.Decoder(State).decode
+decode_room_state = msgspec.msgpack.Decoder(RoomState).decode
 
 encode_seat = msgspec.msgpack.Encoder().encode
 
 decode_place = msgspec.msgpack.Decoder(tuple[str, str, str]).decode
 """The pair of a connection's room, and its user's key."""
 
-_OF_ROOMS = ("enter", "leave", "restore")
-_OF_WORKERS = ("register", "beat", "bury")
+_OF_ROOMS = ("join", "leave", "restore")
+_OF_WORKERS = ("register", "heartbeat", "evict")
 
 
 class Scripts:

@@ -54,8 +54,8 @@ SEES_SCREEN = """(() => {
 })()"""
 MOST = {"video": 2, "audio": 2}  # that one sends at a time, beside the screen
 # Those of both, with a screen and its sound each.
-MOST_TRANSCEIVERS = 2 * (sum(MOST.values()) + 2)
-LONGEST_SDP = 40_000
+MAX_TRANSCEIVERS = 2 * (sum(MOST.values()) + 2)
+MAX_SDP_CHARACTERS = 40_000
 
 
 class Side:
@@ -178,8 +178,8 @@ def look(side, viewer):
     viewer.user.waits(SEES_SCREEN if side.sharing else "document.querySelector('#screen').srcObject === null")
     vitals = side.user.tells(VITALS)
     assert vitals["open"] == 1, vitals
-    assert vitals["transceivers"] <= MOST_TRANSCEIVERS, vitals
-    assert vitals["sdp"] <= LONGEST_SDP, vitals
+    assert vitals["transceivers"] <= MAX_TRANSCEIVERS, vitals
+    assert vitals["sdp"] <= MAX_SDP_CHARACTERS, vitals
     assert vitals["errors"] == side.errors, vitals
     assert side.user.tells("call.sharing") is side.sharing
 

@@ -34,7 +34,7 @@ VITALS = """({
     open: connections.filter(({ signalingState }) => signalingState !== 'closed').length,
 })"""
 LINES = "call.connection.localDescription.sdp.match(/^m=/gm).length"
-MOST_LINES = 4  # camera, microphone, text, and a screen that either of the two may share
+MAX_LINES = 4  # camera, microphone, text, and a screen that either of the two may share
 
 
 def test_shares_networks_and_restarts_leave_nothing_behind(alice, bob, names, certificate):
@@ -64,6 +64,6 @@ def test_shares_networks_and_restarts_leave_nothing_behind(alice, bob, names, ce
             vitals = [user.tells(VITALS) for user in (alice, bob)]
             before = before or vitals
             assert vitals == before
-            assert max(user.tells(LINES) for user in (alice, bob)) <= MOST_LINES
+            assert max(user.tells(LINES) for user in (alice, bob)) <= MAX_LINES
         for user in (alice, bob):
             assert user.told("error") == []

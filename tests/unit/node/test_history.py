@@ -23,8 +23,8 @@ def test_sampling_goes_on_after_an_error(error: Exception, monkeypatch: pytest.M
                 raise errors.pop()
             return 7
 
-    observer = SimpleNamespace(lag=Histogram((1.0,)), relayed={"message": 3})
-    taken = History((), Rooms(), observer)  # type: ignore[arg-type]
+    stats = SimpleNamespace(lag=Histogram((1.0,)), forwarded={"message": 3})
+    taken = History((), Rooms(), stats)  # type: ignore[arg-type]
     taken.start()
     until(lambda: len(taken.samples) > 2)
     assert taken.samples[-1][1:4] == (0, 7, 3)

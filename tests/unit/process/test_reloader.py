@@ -160,7 +160,7 @@ def test_files_that_never_keep_still_are_read_again(pair: Pair):
 def test_a_certificate_whose_file_goes_while_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Between the look and OpenSSL: what raised FileNotFoundError, and ended the watch for good."""
     old, new = make_certificate(tmp_path / "old.crt"), make_certificate(tmp_path / "new.crt", days=90)
-    certificate = tls.Certificate(str(old), str(old.with_suffix(".key")))
+    certificate = tls.ReloadingContext(str(old), str(old.with_suffix(".key")))
     before = certificate.status
     real = tls.read_file
 
@@ -178,7 +178,7 @@ def test_a_certificate_whose_file_goes_while_it_is_read(tmp_path: Path, monkeypa
     certificate.refresh()
     old.hardlink_to(new)
     certificate.refresh()
-    assert certificate.status == tls.Certificate(str(new), str(new.with_suffix(".key"))).status
+    assert certificate.status == tls.ReloadingContext(str(new), str(new.with_suffix(".key"))).status
 
 
 def test_renewals_by_unlink_and_link_are_all_taken_up(tmp_path: Path):
@@ -187,7 +187,7 @@ def test_renewals_by_unlink_and_link_are_all_taken_up(tmp_path: Path):
     cert = tmp_path / "live.crt"
     for suffix in (".crt", ".key"):
         cert.with_suffix(suffix).hardlink_to(pairs[0].with_suffix(suffix))
-    certificate = tls.Certificate(str(cert), str(cert.with_suffix(".key")))
+    certificate = tls.ReloadingContext(str(cert), str(cert.with_suffix(".key")))
     done = threading.Event()
 
     def replace() -> None:
@@ -203,7 +203,7 @@ def test_renewals_by_unlink_and_link_are_all_taken_up(tmp_path: Path):
         certificate.refresh()
     writer.join()
     certificate.refresh()
-    assert certificate.status == tls.Certificate(str(pairs[2]), str(pairs[2].with_suffix(".key"))).status
+    assert certificate.status == tls.ReloadingContext(str(pairs[2]), str(pairs[2].with_suffix(".key"))).status
 
 
 def test_keys_whose_file_goes_while_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

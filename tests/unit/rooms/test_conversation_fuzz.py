@@ -23,7 +23,7 @@ from websockets.protocol import OPEN
 from websockets.uri import parse_uri
 
 from signaling.config.settings import Settings
-from signaling.rooms.context import Service
+from signaling.rooms.context import SessionContext
 from signaling.rooms.memory import MemoryRegistry
 from signaling.rooms.session import Session
 from signaling.transport.connection import Connection
@@ -40,13 +40,13 @@ BY_THE_RULES = {None, 1000, 1002, 1005, 1006, 1007, 1008, 1009}
 class End:
     """A user: the server's ends of its connection, and what its client hears."""
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: SessionContext) -> None:
         ours, self.socket = gevent.socket.socketpair()
         self._ours = ours
         self.connection = Connection(ours, max_message_bytes=10_000, close_timeout=0.1)
         self.session = Session(service, self.connection)
-        self.connection.at_once = self.session.relay
-        self.connection.tell_extras = self.session.count
+        self.connection.on_message = self.session.forward
+        self.connection.on_slow_frames = self.session.charge_frames
         self.client = ClientProtocol(parse_uri("ws://localhost/"), state=OPEN)
         self.greenlet = gevent.spawn(self._converse)
 
@@ -58,8 +58,8 @@ class End:
         except ConnectionClosed:
             pass
         finally:
-            self.session.end(self.connection.close_code or 1006)
-            self.connection.release()
+            self.session.on_disconnect(self.connection.close_code or 1006)
+            self.connection.wait_closed()
             self._ours.close()
 
     def says(self, data: bytes) -> None:
@@ -90,7 +90,7 @@ class End:
 
 @contextmanager
 def call() -> Iterator[tuple[End, End]]:
-    service = Service.of(SETTINGS, MemoryRegistry())
+    service = SessionContext.of(SETTINGS, MemoryRegistry())
     with gevent.Timeout(60):
         alice, bob = End(service), End(service)
         for end, names in ((alice, ("alice", "bob")), (bob, ("bob", "alice"))):

@@ -49,7 +49,7 @@ class Client(Person):
         self.close_code = int(code)
 
 
-class Rooms(RuleBasedStateMachine):
+class PartitionRooms(RuleBasedStateMachine):
     clients = Bundle("clients")
 
     def __init__(self) -> None:
@@ -142,12 +142,12 @@ class Rooms(RuleBasedStateMachine):
 
 # One takes as long as five of other properties, and four times that with a Redis.
 EXAMPLES = settings.default.max_examples // 5
-Rooms.TestCase.settings = settings(max_examples=EXAMPLES, stateful_step_count=40)
-TestRooms = Rooms.TestCase
+PartitionRooms.TestCase.settings = settings(max_examples=EXAMPLES, stateful_step_count=40)
+TestRooms = PartitionRooms.TestCase
 
 
 def test_every_order_keeps_the_rules_where_several_workers_share_the_rooms(redis: Redis):
-    class Shared(Rooms):
+    class Shared(PartitionRooms):
         def made(self) -> Workers:
             redis.ask("FLUSHALL")
             return Workers(*(RedisRegistry(Settings(redis_url=redis.url)) for _ in range(2)))

@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from signaling.config.settings import Settings
-from signaling.rooms.context import Service
+from signaling.rooms.context import SessionContext
 from signaling.rooms.redis.registry import RedisRegistry
 from signaling.rooms.registry import Registry
 from signaling.rooms.session import Session
-from signaling.telemetry.call_record import Account, unite
+from signaling.telemetry.call_record import CallRecord, merge
 from tests.redis_server import Redis
 from tests.unit.people import Person, Workers
 
@@ -25,9 +25,9 @@ class Cluster:
     def __init__(self, redis: Redis, count: int) -> None:
         self._registries = [RedisRegistry(Settings(redis_url=redis.url)) for _ in range(count)]
         self.workers = Workers(*self._registries)
-        self._services = [Service.of(Settings(ops_token="ops"), registry) for registry in self._registries]
+        self._services = [SessionContext.of(Settings(ops_token="ops"), registry) for registry in self._registries]
 
-    def service(self, registry: Registry) -> Service:
+    def service(self, registry: Registry) -> SessionContext:
         return next(service for service in self._services if service.registry is registry)
 
     def joins(self, at: int, user: str, remote: str) -> Person:
@@ -37,25 +37,25 @@ class Cluster:
 
     def takes_out(self, at: int, session: Session) -> None:
         """A worker takes the connection of another one for gone."""
-        whose = session._service.registry
+        whose = session._context.registry
         assert session.pair is not None
         assert isinstance(whose, RedisRegistry)
-        self._registries[at].take_out(session.pair, session.id, session.user.key, whose.links.worker)
+        self._registries[at].evict(session.pair, session.id, session.user.key, whose.redis.worker)
 
     def states(self) -> list[str]:
         """How far the calls are that each worker counts, in order of the workers."""
         self.workers.settle()
-        counts = [service.observer.calls.states() for service in self._services]
+        counts = [service.stats.calls.states() for service in self._services]
         assert sum(sum(count.values()) for count in counts) == len(self.workers)
         return [" ".join(state for state, number in count.items() if number) for count in counts]
 
-    def tells(self, at: int) -> list[Account]:
-        calls = self._services[at].observer.calls
-        return [Account.of(call, str, f"w:{at}") for call in (*calls.open.values(), *calls.recent)]
+    def tells(self, at: int) -> list[CallRecord]:
+        calls = self._services[at].stats.calls
+        return [CallRecord.of(call, str, f"w:{at}") for call in (*calls.open.values(), *calls.recent)]
 
-    def united(self) -> list[Account]:
+    def united(self) -> list[CallRecord]:
         self.workers.settle()
-        open_, over = unite((account for at in range(len(self._services)) for account in self.tells(at)), 100)
+        open_, over = merge((account for at in range(len(self._services)) for account in self.tells(at)), 100)
         return open_ + over
 
 
@@ -63,13 +63,13 @@ class Cluster:
 def cluster(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int], Cluster]]:
     redis.ask("FLUSHALL")
     made: list[Cluster] = []
-    of = Service.of
+    of = SessionContext.of
 
     def make(count: int) -> Cluster:
-        monkeypatch.setattr(Service, "of", of)
+        monkeypatch.setattr(SessionContext, "of", of)
         made.append(Cluster(redis, count))
         # A person has that of the worker that it comes to.
-        monkeypatch.setattr(Service, "of", lambda _, registry: made[-1].service(registry))
+        monkeypatch.setattr(SessionContext, "of", lambda _, registry: made[-1].service(registry))
         return made[-1]
 
     yield make

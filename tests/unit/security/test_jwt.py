@@ -25,7 +25,7 @@ from signaling.protocol.codes import CloseCode, ErrorCode
 from signaling.protocol.errors import MessageError
 from signaling.rooms.memory import MemoryRegistry
 from signaling.security import keys
-from signaling.security.jwt import MAX_CHARACTERS, Tokens
+from signaling.security.jwt import MAX_CHARACTERS, JwtVerifier
 from tests.certificates import make_certificate
 from tests.unit.people import Person
 
@@ -80,11 +80,11 @@ def handmade(header: dict[str, Any], claims: dict[str, Any], signature: bytes = 
     return ".".join(base64.urlsafe_b64encode(part).decode().rstrip("=") for part in parts)
 
 
-def checks(key: str = SECRET, **more: Any) -> Tokens:
-    return Tokens(Settings.load({"SIGNALING_JWT_KEY": key, **more}))
+def checks(key: str = SECRET, **more: Any) -> JwtVerifier:
+    return JwtVerifier(Settings.load({"SIGNALING_JWT_KEY": key, **more}))
 
 
-def refused(words: str, given: str, tokens: Tokens | None = None) -> None:
+def refused(words: str, given: str, tokens: JwtVerifier | None = None) -> None:
     with pytest.raises(MessageError) as error:
         (tokens or checks()).verify(given)
     assert (error.value.code, error.value.close) == (ErrorCode.UNAUTHORIZED, CloseCode.UNAUTHORIZED)

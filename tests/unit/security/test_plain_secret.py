@@ -139,7 +139,7 @@ def is_secret(text: str) -> bool:
         return False
 
 
-def refusal(text: str) -> str:
+def check(text: str) -> str:
     with pytest.raises(UnusableKeyError) as error:
         keys.parse(text)
     told = str(error.value)
@@ -176,13 +176,13 @@ def test_nor_is_it_one_in_a_jwks(form: str):
     encodings = () if "point" in form else ENCODINGS.values()
     for secret in (data, *(encode(data).encode() for encode in encodings)):
         k = base64.urlsafe_b64encode(secret).decode().rstrip("=")
-        refusal(json.dumps({"keys": [{"kty": "oct", "k": k}]}))
+        check(json.dumps({"keys": [{"kty": "oct", "k": k}]}))
 
 
 @pytest.mark.parametrize("form", ["P-256 SPKI", "Ed25519 PKCS#8", "Ed25519 ssh wire", "P-256 JWK"])
 @pytest.mark.parametrize("encoding", ["base64", "hex", "quoted", "in words", "dashes lost"])
 def test_the_line_says_what_to_do_and_shows_nothing(form: str, encoding: str):
-    told = refusal(ENCODINGS[encoding](FORMS[form]))
+    told = check(ENCODINGS[encoding](FORMS[form]))
     assert "PEM" in told or "leave the quotes out" in told
 
 
@@ -190,7 +190,7 @@ def test_a_certificate_is_not_one(tmp_path: Path):
     text = make_certificate(tmp_path / "some.crt").read_text()
     body = "".join(text.split("-----")[2].split())
     for written in (text, body, text.replace("-----", ""), text.replace("\n", "\\n"), text.replace("\n", "")):
-        refusal(written)
+        check(written)
 
 
 @pytest.mark.parametrize(
@@ -227,7 +227,7 @@ def test_a_certificate_is_not_one(tmp_path: Path):
     ],
 )
 def test_what_names_a_key_is_not_one(name: str):
-    refusal(name)
+    check(name)
 
 
 def test_a_file_that_is_there_is_named_with_its_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -261,11 +261,11 @@ def test_a_file_that_is_there_is_named_with_its_path(tmp_path: Path, monkeypatch
     ],
 )
 def test_what_is_not_plainly_a_secret_is_not_one(text: str):
-    refusal(text)
+    check(text)
 
 
 def test_a_token_is_not_the_key_that_it_is_checked_with():
-    refusal(jwt.encode({"sub": "alice"}, SECRET))
+    check(jwt.encode({"sub": "alice"}, SECRET))
 
 
 def usable(text: str) -> None:

@@ -23,7 +23,7 @@ from signaling.config.settings import Settings
 from signaling.transport import connections as connections_module
 from signaling.transport.connection import Connection
 from signaling.transport.connections import Connections
-from signaling.transport.receiver import MAX_FRAMES_AFTER_CLOSE, MAX_FRAMES_PER_TURN, Inbound
+from signaling.transport.receiver import MAX_FRAMES_AFTER_CLOSE, MAX_FRAMES_PER_TURN, FrameReceiver
 from tests.unit.transport.test_receiver import frame
 
 
@@ -90,7 +90,7 @@ def test_what_is_dealt_with_at_once_never_comes_to_the_reader(connection, wires)
         taken.append(message)
         return not message.startswith("for the reader")
 
-    connection.at_once = take
+    connection.on_message = take
     wires[1].sendall(frame(0x81, b"1") + frame(0x81, b"2") + frame(0x81, b"for the reader") + frame(0x81, b"3"))
     # One that waits for the reader holds up all after it, which keeps the order.
     assert (connection.receive(), connection.receive()) == ("for the reader", "3")
@@ -104,7 +104,7 @@ def test_what_is_dealt_with_at_once_never_comes_to_the_reader(connection, wires)
 
 
 def test_a_fault_in_the_event_loop_is_the_readers(connection, wires):
-    connection.at_once = lambda message: 1 / 0
+    connection.on_message = lambda message: 1 / 0
     wires[1].sendall(frame(0x81, b"Hello"))
     with pytest.raises(ZeroDivisionError):
         connection.receive()
@@ -148,7 +148,7 @@ def test_a_reader_too_slow_is_dropped_and_the_sender_never_waits(connection):
     connection.send_text(b"nothing happens")
 
 
-@pytest.mark.parametrize("end", [lambda c: c.close(4001, "replaced"), lambda c: c.end("gone")])
+@pytest.mark.parametrize("end", [lambda c: c.close(4001, "replaced"), lambda c: c.abort("gone")])
 def test_closing_from_elsewhere_wakes_the_reader(connection, end):
     reader = gevent.spawn(connection.receive)
     gevent.idle()
@@ -163,7 +163,7 @@ def test_the_client_closes_and_is_answered(connection, wires):
     with pytest.raises(ConnectionClosed) as closed:
         connection.receive()
     assert (closed.value.reason, closed.value.message) == (1001, "bye")
-    connection.release()
+    connection.wait_closed()
     wires[0].close()
     assert read_all(wires[1]) == b"\x88\x05" + struct.pack("!H", 1001) + b"bye"
 
@@ -173,7 +173,7 @@ def test_an_end_without_a_close_frame_is_1006(connection, wires):
     with pytest.raises(ConnectionClosed) as closed:
         connection.receive()
     assert closed.value.reason == 1006
-    connection.release()
+    connection.wait_closed()
 
 
 def test_a_close_of_ours_waits_for_the_answer(connection, wires):
@@ -184,14 +184,14 @@ def test_a_close_of_ours_waits_for_the_answer(connection, wires):
 
     other = gevent.spawn(client)
     connection.close(1008, "a policy")
-    connection.release()
+    connection.wait_closed()
     assert other.get() == b"\x88\x0a" + struct.pack("!H", 1008) + b"a policy"
-    assert connection._inbound.answered
+    assert connection._receiver.answered
 
 
 def test_no_answer_to_a_close_ends_the_tcp_connection_in_time(connection, wires):
     connection.close(1012)
-    connection.release()
+    connection.wait_closed()
     wires[0].close()
     assert read_all(wires[1]) == b"\x88\x02" + struct.pack("!H", 1012)
 
@@ -201,7 +201,7 @@ def test_a_failed_connection_is_closed_for_writing_at_once(connection, wires):
     with pytest.raises(ConnectionClosed) as closed:
         connection.receive()
     assert closed.value.reason == 1002
-    release = gevent.spawn(connection.release)
+    release = gevent.spawn(connection.wait_closed)
     assert read_all(wires[1])[:2] == b"\x88" + bytes([len(closed.value.message) + 2])
     wires[1].close()
     release.join()
@@ -214,8 +214,8 @@ def test_a_long_reason_is_cut_to_what_a_control_frame_holds(connection, wires):
 
 def test_nothing_is_left_of_a_released_connection(connection, wires):
     connection.close()
-    connection.release()
-    for use in (lambda: connection._read(1), lambda: connection._outbound._write(b"")):
+    connection.wait_closed()
+    for use in (lambda: connection._read(1), lambda: connection._send_buffer._write(b"")):
         with pytest.raises(OSError, match="released"):
             use()
     with pytest.raises(ConnectionClosed):
@@ -224,10 +224,10 @@ def test_nothing_is_left_of_a_released_connection(connection, wires):
 
 def test_a_released_connection_is_gone_without_the_collector(wires):
     connection = Connection(wires[0], close_timeout=0.1)
-    connection.at_once = partial(isinstance, connection)
+    connection.on_message = partial(isinstance, connection)
     gone = weakref.ref(connection)
     connection.close()
-    connection.release()
+    connection.wait_closed()
     gevent.sleep(0)
     gc.disable()
     try:
@@ -306,7 +306,7 @@ def serve(connection: Connection, deal_with: Callable[[str | bytes], object]) ->
         with suppress(ConnectionClosed):
             while True:
                 deal_with(connection.receive())
-        connection.release()
+        connection.wait_closed()
         return connection.close_code
 
     return gevent.spawn(run)
@@ -318,17 +318,17 @@ def test_a_flood_is_dealt_with_in_turns_in_which_others_have_theirs(wires, unit)
     connection = Connection(wires[0], close_timeout=0.2)
     ours, theirs = gevent.socket.socketpair()
     other, answered = Connection(ours), []
-    other.at_once = lambda text: answered.append((text, counted)) is None
+    other.on_message = lambda text: answered.append((text, counted)) is None
     counted = 0
 
-    def count(extras: int) -> None:
+    def count(slow_frames: int) -> None:
         nonlocal counted
-        counted += extras
+        counted += slow_frames
         if counted < 3_000:
             theirs.send(frame(0x81, b"my turn"))
 
-    connection.tell_extras = count
-    connection.at_once = lambda _: count(1) is None
+    connection.on_slow_frames = count
+    connection.on_message = lambda _: count(1) is None
     readers = [gevent.spawn(other.receive), gevent.spawn(connection.receive)]
     gevent.idle()
     flooding, pongs = flood(wires[1], unit * 4_000), gevent.spawn(read_all, wires[1])
@@ -345,7 +345,7 @@ def test_a_flood_is_dealt_with_in_turns_in_which_others_have_theirs(wires, unit)
 
 def test_the_pong_that_was_asked_for_is_free_and_no_other_is(connection, wires):
     told: list[int] = []
-    connection.tell_extras = told.append
+    connection.on_slow_frames = told.append
     reader = gevent.spawn(connection.receive)
     gevent.idle()
     connection.ping()
@@ -354,12 +354,12 @@ def test_the_pong_that_was_asked_for_is_free_and_no_other_is(connection, wires):
     wires[1].sendall(frame(0x81, b"the end"))
     assert reader.get() == "the end"
     assert sum(told) == 2
-    assert connection.round_trip is not None
+    assert connection.latency is not None
 
 
 def test_nothing_follows_a_close_of_ours(connection, wires):
     """Neither the pongs to pings, nor the answer to a close, that came in the same read."""
-    connection.tell_extras = lambda _: connection.close(1008, "too many")
+    connection.on_slow_frames = lambda _: connection.close(1008, "too many")
     reader = serve(connection, lambda _: None)
     gevent.idle()
     wires[1].sendall(frame(0x89, b"?") * 10 + frame(0x81, b"a") + frame(0x88, b"\x03\xe8"))
@@ -371,13 +371,13 @@ def test_nothing_follows_a_close_of_ours(connection, wires):
 def test_what_follows_a_close_is_looked_through_so_far_and_no_further(connection, wires, monkeypatch):
     connection._close_timeout = 60
     fed: list[int] = []
-    feed = Inbound.feed
+    feed = FrameReceiver.feed
 
-    def noted(self: Inbound, data: bytes) -> None:
+    def noted(self: FrameReceiver, data: bytes) -> None:
         feed(self, data)
-        fed.append(len(self.messages) + self.extras)
+        fed.append(len(self.messages) + self.slow_frames)
 
-    monkeypatch.setattr(Inbound, "feed", noted)
+    monkeypatch.setattr(FrameReceiver, "feed", noted)
     connection.close(1008)
     reader = serve(connection, lambda _: None)
     everything = (frame(0x89, b"x" * 125) + frame(0x81, b"a")) * 5_000
@@ -386,7 +386,7 @@ def test_what_follows_a_close_is_looked_through_so_far_and_no_further(connection
     wires[1].close()
     assert reader.get() == 1008
     assert sum(fed) < MAX_FRAMES_AFTER_CLOSE + 2 * MAX_FRAMES_PER_TURN
-    assert connection._inbound.replies == []
+    assert connection._receiver.replies == []
 
 
 @pytest.mark.parametrize("size", [1, 100, 10_000])
@@ -429,7 +429,7 @@ FAULTS = {
     "a fault of ours": lambda out, monkeypatch: setattr(out, "_write", Failing(out._write, 1, ZeroDivisionError())),
     "the rest cannot be kept": lambda out, monkeypatch: setattr(out, "_kept", Kept()),
     "no greenlet": lambda out, monkeypatch: monkeypatch.setattr(
-        "signaling.transport.sender.gevent.spawn", Failing(None, 0, MemoryError())
+        "signaling.transport.send_buffer.gevent.spawn", Failing(None, 0, MemoryError())
     ),
 }
 
@@ -441,7 +441,7 @@ def test_a_flush_that_fails_ends_its_own_connection_and_no_other(connection, wir
     reader = gevent.spawn(connection.receive)
     gevent.idle()
     reading = gevent.spawn(read_until_the_end, wires[1])
-    fault(connection._outbound, monkeypatch)
+    fault(connection._send_buffer, monkeypatch)
     connection.send_text(b"x" * 30_000)
     connection.send_text(b"y" * 30_000)
     other.send_text(b"still here")
@@ -452,9 +452,9 @@ def test_a_flush_that_fails_ends_its_own_connection_and_no_other(connection, wir
     assert read(theirs, 12) == b"\x81\x0astill here"
     # Nothing more is sent behind what may be half a frame.
     monkeypatch.undo()
-    connection._outbound.transmit(b"z" * 100)
+    connection._send_buffer.write(b"z" * 100)
     gevent.sleep(0)
-    connection.release()
+    connection.wait_closed()
     wires[0].close()
     assert b"z" not in reading.get()
     assert other.close_code is None
@@ -469,14 +469,14 @@ def test_a_failure_of_who_empties_the_buffer_ends_the_connection(connection, wir
     gevent.idle()
     connection.send_text(b"x" * 60_000)
     gevent.idle()
-    assert connection._outbound._writer is not None
-    connection._outbound._write = Failing(None, 0, error)
+    assert connection._send_buffer._writer is not None
+    connection._send_buffer._write = Failing(None, 0, error)
     reading = gevent.spawn(read_all, wires[1])
     with pytest.raises(ConnectionClosed) as closed:
         reader.get()
     assert closed.value.reason == 1006
-    connection.release()
-    assert connection._outbound._writer is None
+    connection.wait_closed()
+    assert connection._send_buffer._writer is None
     assert len(caplog.records) == (not isinstance(error, OSError))
     reading.kill()
 
@@ -498,7 +498,7 @@ def test_a_failure_after_the_close_ends_the_connection_at_once(connection, wires
     connection.close(1012)
     reader = serve(connection, lambda _: None)
     gevent.idle()
-    monkeypatch.setattr(Inbound, "feed", Failing(None, 0, MemoryError()))
+    monkeypatch.setattr(FrameReceiver, "feed", Failing(None, 0, MemoryError()))
     wires[1].sendall(frame(0x81, b"a"))
     assert reader.get() == 1012
     assert len(caplog.records) == 1

@@ -13,7 +13,7 @@ from websockets.protocol import CLIENT, Protocol
 
 from signaling.transport import frames
 from signaling.transport import receiver as module
-from signaling.transport.receiver import Inbound
+from signaling.transport.receiver import FrameReceiver
 
 KEY = b"\x37\xfa\x21\x3d"
 MAX = 200
@@ -34,27 +34,31 @@ def frame(first: int, payload: bytes = b"", *, masked: bool = True, length: int 
     return head + KEY + bytes(byte ^ KEY[i % 4] for i, byte in enumerate(payload))
 
 
-class Drained(Inbound):
+class Drained(FrameReceiver):
     """One that goes on until nothing is pending, and keeps all that came of it."""
 
     def feed(self, data: bytes) -> None:
-        messages, replies, extras = self.messages, self.replies, self.extras
+        messages, replies, slow_frames = self.messages, self.replies, self.slow_frames
         while True:
-            self.messages, self.replies, self.extras = [], [], 0
+            self.messages, self.replies, self.slow_frames = [], [], 0
             super().feed(data)
-            assert len(self.messages) + self.extras < 2 * module.MAX_FRAMES_PER_TURN
-            messages, replies, extras = messages + self.messages, replies + self.replies, extras + self.extras
+            assert len(self.messages) + self.slow_frames < 2 * module.MAX_FRAMES_PER_TURN
+            messages, replies, slow_frames = (
+                messages + self.messages,
+                replies + self.replies,
+                slow_frames + self.slow_frames,
+            )
             data = b""
             if not self.pending:
                 break
-        self.messages, self.replies, self.extras = messages, replies, extras
+        self.messages, self.replies, self.slow_frames = messages, replies, slow_frames
 
 
-def read(data: bytes, *, max_bytes: int = MAX, step: int | None = None) -> Inbound:
-    inbound = Drained(max_bytes)
+def read(data: bytes, *, max_bytes: int = MAX, step: int | None = None) -> FrameReceiver:
+    receiver = Drained(max_bytes)
     for at in range(0, len(data), step or max(1, len(data))):
-        inbound.feed(data[at : at + (step or len(data))])
-    return inbound
+        receiver.feed(data[at : at + (step or len(data))])
+    return receiver
 
 
 def test_the_rfcs_own_example():
@@ -84,10 +88,10 @@ STEPS = pytest.mark.parametrize("step", [None, 1, 2, 3, 7])
     ],
 )
 def test_messages_however_the_bytes_arrive(data, messages, step):
-    inbound = read(data, step=step)
-    assert list(inbound.messages) == messages
-    assert inbound.close_code is None
-    assert inbound.replies == []
+    receiver = read(data, step=step)
+    assert list(receiver.messages) == messages
+    assert receiver.close_code is None
+    assert receiver.replies == []
 
 
 @STEPS
@@ -116,12 +120,12 @@ def test_messages_however_the_bytes_arrive(data, messages, step):
     ],
 )
 def test_a_fault_fails_the_connection_with_its_code(data, code, step):
-    inbound = read(data + frame(0x81, b"after"), step=step)
-    assert inbound.close_code == code
-    assert not inbound.answered
-    assert b"".join(inbound.replies)[:1] == b"\x88"
-    assert struct.unpack("!H", b"".join(inbound.replies)[2:4]) == (code,)
-    assert "after" not in inbound.messages
+    receiver = read(data + frame(0x81, b"after"), step=step)
+    assert receiver.close_code == code
+    assert not receiver.answered
+    assert b"".join(receiver.replies)[:1] == b"\x88"
+    assert struct.unpack("!H", b"".join(receiver.replies)[2:4]) == (code,)
+    assert "after" not in receiver.messages
 
 
 def test_what_came_before_a_fault_is_not_lost():
@@ -155,28 +159,28 @@ def test_a_piece_over_the_limit_is_refused_by_its_head_alone():
 
 @STEPS
 def test_a_pong_amid_a_text_in_pieces_need_not_be_text(step):
-    inbound = read(frame(0x01, b"a") + frame(0x8A, b"\xff\xff") + frame(0x80, b"b"), step=step)
-    assert (inbound.messages, inbound.close_code) == (["ab"], None)
+    receiver = read(frame(0x01, b"a") + frame(0x8A, b"\xff\xff") + frame(0x80, b"b"), step=step)
+    assert (receiver.messages, receiver.close_code) == (["ab"], None)
 
 
 @STEPS
 def test_a_close_ends_a_message_in_pieces(step):
-    inbound = read(frame(0x01, b"a") + frame(0x88, struct.pack("!H", 1000)) + frame(0x80, b"b"), step=step)
-    assert (inbound.close_code, inbound.answered) == (1000, True)
+    receiver = read(frame(0x01, b"a") + frame(0x88, struct.pack("!H", 1000)) + frame(0x80, b"b"), step=step)
+    assert (receiver.close_code, receiver.answered) == (1000, True)
 
 
 @STEPS
 @pytest.mark.parametrize("payload", [b"", b"x" * 125])
 def test_a_ping_is_answered_with_its_own_payload(payload, step):
-    inbound = read(frame(0x89, payload), step=step)
-    assert b"".join(inbound.replies) == bytes((0x8A, len(payload))) + payload
+    receiver = read(frame(0x89, payload), step=step)
+    assert b"".join(receiver.replies) == bytes((0x8A, len(payload))) + payload
 
 
 @STEPS
 def test_a_ping_amid_fragments_is_answered_before_the_message_is_whole(step):
-    inbound = read(frame(0x01, b"a") + frame(0x89, b"?"), step=step)
-    assert inbound.replies == [b"\x8a\x01?"]
-    assert not inbound.messages
+    receiver = read(frame(0x01, b"a") + frame(0x89, b"?"), step=step)
+    assert receiver.replies == [b"\x8a\x01?"]
+    assert not receiver.messages
 
 
 @STEPS
@@ -190,15 +194,15 @@ def test_a_ping_amid_fragments_is_answered_before_the_message_is_whole(step):
     ],
 )
 def test_a_close_is_answered_in_kind(payload, code, reason, step):
-    inbound = read(frame(0x88, payload) + frame(0x81, b"after"), step=step)
-    assert (inbound.close_code, inbound.close_reason, inbound.answered) == (code, reason, True)
-    assert b"".join(inbound.replies) == bytes((0x88, len(payload))) + payload
-    assert not inbound.messages
+    receiver = read(frame(0x88, payload) + frame(0x81, b"after"), step=step)
+    assert (receiver.close_code, receiver.close_reason, receiver.answered) == (code, reason, True)
+    assert b"".join(receiver.replies) == bytes((0x88, len(payload))) + payload
+    assert not receiver.messages
 
 
 def test_nothing_is_kept_of_the_library_once_it_is_not_needed():
-    inbound = read(frame(0x89) + frame(0x01, b"a") + frame(0x80, b"b"))
-    assert inbound._library is None
+    receiver = read(frame(0x89) + frame(0x01, b"a") + frame(0x80, b"b"))
+    assert receiver._library is None
 
 
 class Library:
@@ -307,49 +311,51 @@ UNITS = {
 @pytest.mark.parametrize("unit", UNITS.values(), ids=UNITS)
 def test_a_flood_in_one_read_is_taken_in_turns_and_nothing_of_it_is_lost(unit: bytes):
     flood, turns = unit * 1_000 + frame(0x81, b"the last"), 0
-    inbound = Inbound(MAX)
-    inbound.feed(flood)
-    while inbound.pending:
-        assert module.MAX_FRAMES_PER_TURN <= len(inbound.messages) + inbound.extras < 2 * module.MAX_FRAMES_PER_TURN
-        inbound.messages.clear()
-        inbound.extras = 0
-        inbound.feed(b"")
+    receiver = FrameReceiver(MAX)
+    receiver.feed(flood)
+    while receiver.pending:
+        assert (
+            module.MAX_FRAMES_PER_TURN <= len(receiver.messages) + receiver.slow_frames < 2 * module.MAX_FRAMES_PER_TURN
+        )
+        receiver.messages.clear()
+        receiver.slow_frames = 0
+        receiver.feed(b"")
         turns += 1
     assert turns >= 1_000 // (2 * module.MAX_FRAMES_PER_TURN)
-    assert inbound.messages[-1] == "the last"
+    assert receiver.messages[-1] == "the last"
     assert read(flood).messages == read(flood, step=50).messages
 
 
 def test_what_arrives_behind_what_is_pending_stays_behind_it():
-    inbound = Inbound(MAX)
-    inbound.feed(b"".join(frame(0x81, b"%d" % number) for number in range(100)))
-    assert inbound.pending
-    first = inbound.messages[:]
-    inbound.messages.clear()
-    inbound.feed(frame(0x81, b"100"))
-    assert first + inbound.messages == [str(number) for number in range(101)]
+    receiver = FrameReceiver(MAX)
+    receiver.feed(b"".join(frame(0x81, b"%d" % number) for number in range(100)))
+    assert receiver.pending
+    first = receiver.messages[:]
+    receiver.messages.clear()
+    receiver.feed(frame(0x81, b"100"))
+    assert first + receiver.messages == [str(number) for number in range(101)]
 
 
 def test_a_close_ends_what_is_pending():
-    inbound = Inbound(MAX)
-    inbound.feed(frame(0x89) * 100 + frame(0x88) + frame(0x89) * 1_000)
-    assert (inbound.pending, inbound.close_code) == (True, None)
-    inbound.extras = 0
-    inbound.feed(b"")
-    assert (inbound.pending, inbound.close_code) == (False, CloseCode.NO_STATUS_RCVD)
+    receiver = FrameReceiver(MAX)
+    receiver.feed(frame(0x89) * 100 + frame(0x88) + frame(0x89) * 1_000)
+    assert (receiver.pending, receiver.close_code) == (True, None)
+    receiver.slow_frames = 0
+    receiver.feed(b"")
+    assert (receiver.pending, receiver.close_code) == (False, CloseCode.NO_STATUS_RCVD)
 
 
 @pytest.mark.parametrize("unit", [frame(0x89), frame(0x8A), frame(0x8A, b"x" * 125), frame(0x01) + frame(0x80)])
 def test_frames_that_are_no_whole_message_are_counted(unit: bytes):
     count = 2 if len(unit) == 12 else 1
     for step in (None, 1, 5):
-        assert read(unit * 10, step=step).extras == 10 * count
+        assert read(unit * 10, step=step).slow_frames == 10 * count
 
 
 @STEPS
 def test_a_pong_is_seen_amid_fragments_as_well(step):
-    inbound = read(frame(0x01, b"a") + frame(0x8A), step=step)
-    assert (inbound.pong, inbound.extras) == (True, 2)
+    receiver = read(frame(0x01, b"a") + frame(0x8A), step=step)
+    assert (receiver.pong, receiver.slow_frames) == (True, 2)
 
 
 @STEPS
@@ -357,11 +363,11 @@ def test_a_pong_is_seen_amid_fragments_as_well(step):
     "stream", [frame(0x81, b"\xff" + b"a" * 100), frame(0x01, b"\xff") + frame(0x00), frame(0x01, b"a") + frame(0x81)]
 )
 def test_a_fault_is_told_once_and_holds_nothing(stream: bytes, step):
-    inbound = read(stream + frame(0x81, b"\xff" * 100) * 3, step=step)
-    assert inbound.close_code in (1002, 1007)
-    assert len(inbound.replies) == 1
-    assert not inbound._held
-    assert (inbound._fragments, inbound._library) == (None, None)
+    receiver = read(stream + frame(0x81, b"\xff" * 100) * 3, step=step)
+    assert receiver.close_code in (1002, 1007)
+    assert len(receiver.replies) == 1
+    assert not receiver._held
+    assert (receiver._fragments, receiver._library) == (None, None)
 
 
 @STEPS
@@ -384,6 +390,6 @@ def test_any_key_will_do(key: bytes):
     text = b"any key"
     masked = bytes(byte ^ key[at % 4] for at, byte in enumerate(text))
     for first in (0x81, 0x89):
-        inbound = read(bytes((first, 0x80 | len(text))) + key + masked)
-        assert inbound.messages == (["any key"] if first == 0x81 else [])
-        assert inbound.replies == ([] if first == 0x81 else [b"\x8a\x07any key"])
+        receiver = read(bytes((first, 0x80 | len(text))) + key + masked)
+        assert receiver.messages == (["any key"] if first == 0x81 else [])
+        assert receiver.replies == ([] if first == 0x81 else [b"\x8a\x07any key"])

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from signaling.transport.receiver import MAX_FRAMES_PER_TURN, Inbound
+from signaling.transport.receiver import MAX_FRAMES_PER_TURN, FrameReceiver
 from tests.unit.transport.test_receiver import frame
 
 LIMIT = 65_536
@@ -72,29 +72,29 @@ SHAPES = [pytest.param(shape, id=name) for name, shape in (ENDLESS | WHOLE).item
 
 
 class Reader:
-    """The reader of an `Inbound`: it forgets what it gets at once, and notes the most there was in one turn."""
+    """The reader of an `FrameReceiver`: it forgets what it gets at once, and notes the most there was in one turn."""
 
     def __init__(self) -> None:
-        self.inbound = Inbound(LIMIT)
+        self.receiver = FrameReceiver(LIMIT)
         self.frames = self.turns = self.most = 0
 
     def read(self, data: bytes) -> None:
-        inbound = self.inbound
-        inbound.feed(data)
+        receiver = self.receiver
+        receiver.feed(data)
         self._take()
-        while inbound.pending:
-            inbound.feed(b"")
+        while receiver.pending:
+            receiver.feed(b"")
             self._take()
 
     def _take(self) -> None:
-        inbound = self.inbound
-        frames = len(inbound.messages) + inbound.extras
+        receiver = self.receiver
+        frames = len(receiver.messages) + receiver.slow_frames
         self.turns += 1
         self.frames += frames
         self.most = max(self.most, frames)
-        inbound.messages.clear()
-        inbound.replies.clear()
-        inbound.extras = 0
+        receiver.messages.clear()
+        receiver.replies.clear()
+        receiver.slow_frames = 0
 
 
 def reads(stream: bytes, step: int) -> Iterator[bytes]:

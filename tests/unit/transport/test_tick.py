@@ -11,7 +11,7 @@ import pytest
 
 from signaling.transport import tick
 from signaling.transport.connection import Connection
-from signaling.transport.tick import Turn
+from signaling.transport.tick import LoopTick
 from tests.unit.transport.test_receiver import frame
 
 
@@ -21,30 +21,30 @@ class Note:
     def __init__(self, name: str, notes: list[str]) -> None:
         self.name, self.notes = name, notes
 
-    def take(self, data: bytes) -> None:
+    def data_received(self, data: bytes) -> None:
         self.notes.append(f"{self.name} takes {data.decode()}")
-        here().produced(self)
+        here().queue_flush(self)
 
     def flush(self) -> None:
         self.notes.append(f"{self.name} flushes")
 
-    def end(self, why: str) -> None:
+    def abort(self, why: str) -> None:
         self.notes.append(f"{self.name} ends: {why}")
 
 
 class Broken(Note):
     fault: type[BaseException] = ZeroDivisionError
 
-    def take(self, data: bytes) -> None:
-        super().take(data)
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
         raise self.fault
 
     def flush(self) -> None:
         raise self.fault
 
 
-def here() -> Turn:
-    return Turn.of(gevent.get_hub())
+def here() -> LoopTick:
+    return LoopTick.of(gevent.get_hub())
 
 
 @pytest.fixture
@@ -59,14 +59,14 @@ def users() -> Iterator[list[tuple[Connection, gevent.socket.socket]]]:
         gevent.killall(readers)
     for connection, (ours, theirs) in zip(connections, pairs, strict=True):
         theirs.close()
-        connection.release()
+        connection.wait_closed()
         ours.close()
 
 
 def test_all_is_dealt_with_before_anything_is_written():
     notes: list[str] = []
     for name in "ab":
-        here().arrived(Note(name, notes), b"it")
+        here().queue_read(Note(name, notes), b"it")
     assert notes == []
     gevent.sleep(0)
     assert notes == ["a takes it", "b takes it", "a flushes", "b flushes"]
@@ -78,7 +78,7 @@ def test_a_fault_of_one_is_not_the_others(caplog, monkeypatch, fault):
     monkeypatch.setattr(Broken, "fault", fault)
     notes: list[str] = []
     for reader in (Broken("a", notes), Note("b", notes)):
-        here().arrived(reader, b"it")
+        here().queue_read(reader, b"it")
     gevent.sleep(0)
     end = f"a ends: internal error: {fault.__name__}"
     assert notes == ["a takes it", end, "b takes it", end, "b flushes"]
@@ -88,12 +88,12 @@ def test_a_fault_of_one_is_not_the_others(caplog, monkeypatch, fault):
 def test_one_that_cannot_even_be_ended_is_not_the_others_affair(monkeypatch):
     notes: list[str] = []
     broken = Broken("a", notes)
-    monkeypatch.setattr(broken, "end", broken.flush)
+    monkeypatch.setattr(broken, "abort", broken.flush)
     for reader in (broken, Note("b", notes)):
-        here().arrived(reader, b"it")
+        here().queue_read(reader, b"it")
     gevent.sleep(0)
     assert notes == ["a takes it", "b takes it", "b flushes"]
-    here().arrived(Note("c", notes), b"it")
+    here().queue_read(Note("c", notes), b"it")
     gevent.sleep(0)
     assert notes[3:] == ["c takes it", "c flushes"]
 
@@ -103,10 +103,10 @@ def test_a_turn_that_is_broken_off_is_not_the_last(monkeypatch):
     notes: list[str] = []
     here()._arrivals.append((Broken("a", notes), b"it"))
     here()._scheduled = True
-    monkeypatch.setattr(Broken, "take", lambda *_: (_ for _ in ()).throw(SystemExit))
+    monkeypatch.setattr(Broken, "data_received", lambda *_: (_ for _ in ()).throw(SystemExit))
     with pytest.raises(SystemExit):
         here()._finish()
-    here().arrived(Note("b", notes), b"it")
+    here().queue_read(Note("b", notes), b"it")
     gevent.sleep(0)
     assert notes == ["b takes it", "b flushes"]
 
@@ -116,8 +116,8 @@ def test_what_is_postponed_waits_until_all_sockets_were_looked_at():
     one, other = gevent.socket.socketpair()
 
     class Again(Note):
-        def take(self, data: bytes) -> None:
-            super().take(data)
+        def data_received(self, data: bytes) -> None:
+            super().data_received(data)
             if len(notes) < 6:
                 here().postpone(self)
 
@@ -128,7 +128,7 @@ def test_what_is_postponed_waits_until_all_sockets_were_looked_at():
     watcher = gevent.get_hub().loop.io(one.fileno(), 1)
     watcher.start(read)
     other.send(b"it")
-    here().arrived(Again("a", notes), b"it")
+    here().queue_read(Again("a", notes), b"it")
     with gevent.Timeout(20):
         while len(notes) < 7:
             gevent.sleep(0.001)
@@ -140,10 +140,10 @@ def test_what_is_postponed_waits_until_all_sockets_were_looked_at():
 
 
 def test_so_many_are_enough_for_once(monkeypatch):
-    monkeypatch.setattr(tick, "MOST_ARRIVALS", 2)
+    monkeypatch.setattr(tick, "MAX_READS_PER_TICK", 2)
     notes: list[str] = []
     for name in "abc":
-        here().arrived(Note(name, notes), b"it")
+        here().queue_read(Note(name, notes), b"it")
     assert notes == ["a takes it", "b takes it", "a flushes", "b flushes"]
     gevent.sleep(0)
     assert notes[4:] == ["c takes it", "c flushes"]
@@ -153,7 +153,7 @@ def test_what_arrives_in_one_turn_is_read_before_any_of_it_is_dealt_with(users):
     known: list[int] = []
     for connection, _ in users:
         # Who was read from is to be read from no more until that is dealt with.
-        connection.at_once = lambda _: known.append(sum(other._arrived for other, _ in users)) is None
+        connection.on_message = lambda _: known.append(sum(other._arrived for other, _ in users)) is None
     for _, theirs in users:
         theirs.sendall(frame(0x81, b"all at once"))
     gevent.idle()
@@ -175,7 +175,7 @@ def test_what_a_client_sent_that_is_closed_in_the_same_turn_is_not_dealt_with(us
     taken: list[Connection] = []
 
     def replace(one: Connection, another: Connection) -> None:
-        one.at_once = lambda text: [taken.append(one), another.close(4001, "replaced")] != []
+        one.on_message = lambda text: [taken.append(one), another.close(4001, "replaced")] != []
 
     # Which of the two is read first is the loop's own business.
     replace(first, second)
@@ -187,13 +187,13 @@ def test_what_a_client_sent_that_is_closed_in_the_same_turn_is_not_dealt_with(us
     [replaced] = {first, second} - set(taken)
     assert (replaced.close_code, replaced.close_reason) == (4001, "replaced")
     # Its own close, read before, is the answer to ours.
-    assert replaced._inbound.answered
+    assert replaced._receiver.answered
 
 
 def test_an_end_does_not_overtake_what_came_before_it(users):
     (connection, theirs), *_ = users
     taken: list[str] = []
-    connection.at_once = lambda text: taken.append(text) is None
+    connection.on_message = lambda text: taken.append(text) is None
     theirs.sendall(frame(0x81, b"last words"))
     connection._readable()
     theirs.close()

@@ -15,8 +15,8 @@ from tests.certificates import make_certificate
 DAY = 86_400
 
 
-def pair(cert: Path) -> tls.Certificate:
-    return tls.Certificate(str(cert), str(cert.with_suffix(".key")))
+def pair(cert: Path) -> tls.ReloadingContext:
+    return tls.ReloadingContext(str(cert), str(cert.with_suffix(".key")))
 
 
 def test_it_knows_when_it_ends(tmp_path: Path):

@@ -47,7 +47,7 @@ def shared(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> Iterator[Node]:
     monkeypatch.setattr(tls, "status", lambda: tls.Status(1_800_000_000.0, refused=False))
     redis.ask("FLUSHALL")
     made = Node(Settings(redis_url=redis.url, **WEBHOOK))
-    made.shared.links.wait_for(0)
+    made.shared.redis.wait_for(0)
     yield made
     made.finish()
 
@@ -79,7 +79,7 @@ def test_every_reason_of_a_refusal_is_known():
 
 
 def test_a_client_cannot_make_labels(node: Node):
-    node.observer.closes.update({1000: 2, 3000: 1, 4999: 1})
+    node.stats.closes.update({1000: 2, 3000: 1, 4999: 1})
     closes = samples(node, "signaling_closes_total", "code")
     assert (closes["1000"], closes["other"]) == (2, 2)
     assert "4999" not in closes
@@ -87,7 +87,7 @@ def test_a_client_cannot_make_labels(node: Node):
 
 def test_a_histogram_as_prometheus_has_it(node: Node):
     for seconds in (0.2, 0.4, 60.0):
-        node.observer.answered.observe(seconds)
+        node.stats.answered.observe(seconds)
     buckets = samples(node, "signaling_call_answer_seconds_bucket", "le")
     assert (buckets["0.2"], buckets["0.5"], buckets["30.0"], buckets["+Inf"]) == (1, 2, 2, 3)
     assert {"signaling_call_answer_seconds_count", "signaling_call_answer_seconds_sum"} <= sample_names(node)
@@ -101,7 +101,7 @@ def test_without_tls_there_is_no_end_of_a_certificate(node: Node, monkeypatch: p
 
 
 def test_what_became_of_webhooks_is_counted_where_there_are_any(node: Node):
-    node.service.webhook.dropped = 3
+    node.context.webhook.dropped = 3
     assert samples(node, "signaling_webhooks_total", "result") == {"delivered": 0, "failed": 0, "dropped": 3}
     assert "signaling_webhooks_total" not in sample_names(Node(Settings(), MemoryRegistry()))
 

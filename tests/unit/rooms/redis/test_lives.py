@@ -14,10 +14,10 @@ import pytest
 
 from signaling.config.redis_url import CLUSTER_PARTITIONS, Address
 from signaling.config.settings import Settings
-from signaling.rooms.redis import links as redis_links
-from signaling.rooms.redis.link import LinkError
+from signaling.rooms.redis import client as redis_client
+from signaling.rooms.redis.connection import RedisConnectionError
+from signaling.rooms.redis.connector import Connector
 from signaling.rooms.redis.registry import RedisRegistry
-from signaling.rooms.redis.servers import Connector
 from tests.redis_server import Redis, redis_server
 from tests.unit.people import Host, until
 
@@ -41,7 +41,7 @@ def make(server: Redis) -> Iterator[Callable[..., Host]]:
 
     yield host
     for one in made:
-        one.registry.links.stop()
+        one.registry.redis.stop()
 
 
 def now(server: Redis) -> int:
@@ -110,16 +110,22 @@ class Failing:
         return self._ever(*arguments)
 
 
-ERRORS = [AttributeError("host"), LinkError("away"), OSError(24, "Too many open files"), gevent.Timeout(1), KeyError(0)]
+ERRORS = [
+    AttributeError("host"),
+    RedisConnectionError("away"),
+    OSError(24, "Too many open files"),
+    gevent.Timeout(1),
+    KeyError(0),
+]
 
 
 def test_reconnecting_goes_on_whatever_it_meets(
     make: Callable[..., Host], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ):
-    monkeypatch.setattr(redis_links, "RECONNECT_INTERVAL", 0.0)
+    monkeypatch.setattr(redis_client, "RECONNECT_INTERVAL", 0.0)
     host = make()
-    links = host.registry.links
-    for part, name in ((links._connector, "locate"), (links._connector, "open"), (links._rooms, "put_in_order")):
+    redis = host.registry.redis
+    for part, name in ((redis._connector, "locate"), (redis._connector, "open"), (redis._rooms, "resync")):
         failing = Failing(getattr(part, name), *(type(error)(*error.args) for error in ERRORS if error.args))
         monkeypatch.setattr(part, name, failing)
         caplog.clear()
@@ -133,13 +139,13 @@ def test_reconnecting_goes_on_whatever_it_meets(
 
 def test_the_heartbeat_goes_on_whatever_it_meets(make: Callable[..., Host], monkeypatch: pytest.MonkeyPatch):
     host = make(node_timeout=1.0)
-    links = host.registry.links
-    failing = Failing(links.ask, *ERRORS)
-    monkeypatch.setattr(links, "ask", failing)
+    redis = host.registry.redis
+    failing = Failing(redis.execute, *ERRORS)
+    monkeypatch.setattr(redis, "execute", failing)
     until(lambda: not failing.errors)
-    beats = Failing(links._tell)
+    beats = Failing(redis._tell)
     seen: list[int] = []
-    monkeypatch.setattr(links, "_tell", lambda *arguments: [seen.append(1), beats(*arguments)])
+    monkeypatch.setattr(redis, "_tell", lambda *arguments: [seen.append(1), beats(*arguments)])
     until(lambda: len(seen) > 2)
     assert host.up
 
@@ -149,20 +155,20 @@ def test_a_worker_that_cannot_describe_itself_is_alive_all_the_same(server: Redi
         raise RuntimeError("nobody knows")
 
     registry = RedisRegistry(Settings(redis_url=server.url, node_timeout=1.0), describe)
-    registry.links.wait_for(0)
-    until(lambda: registry.links.workers.get(registry.links.worker) == b"{}")
+    registry.redis.wait_for(0)
+    until(lambda: registry.redis.workers.get(registry.redis.worker) == b"{}")
     gevent.sleep(0.5)
     said = [record for record in caplog.records if record.levelno >= logging.ERROR]
     assert len(said) == 1
-    registry.links.stop()
+    registry.redis.stop()
 
 
 def test_a_worker_whose_seat_cannot_be_read_is_buried_once_it_can(make: Callable[..., Host], server: Redis):
     host = make(node_timeout=1.0)
     server.ask("HSET", "signaling:{0}:connections:ghost", "f" * 16, "no msgpack")
     server.ask("HSET", WORKERS, "ghost", "epoch 1 {}")
-    before = host.registry.links.broken
-    until(lambda: host.registry.links.broken > before + 1)
+    before = host.registry.redis.broken
+    until(lambda: host.registry.redis.broken > before + 1)
     ghost(server, "epoch 1 {}")
     until(lambda: b"ghost" not in server.ask("HKEYS", WORKERS))  # type: ignore[operator]
 
@@ -170,18 +176,18 @@ def test_a_worker_whose_seat_cannot_be_read_is_buried_once_it_can(make: Callable
 def test_a_link_that_breaks_each_time_is_not_opened_without_a_pause(make: Callable[..., Host]):
     host = make()
     opened: list[float] = []
-    links = host.registry.links
-    connect = links._connect
+    redis = host.registry.redis
+    connect = redis._connect
 
     def counted() -> None:
         opened.append(time.monotonic())
         connect()
         host.breaks()
 
-    links._connect = counted  # type: ignore[method-assign]
+    redis._connect = counted  # type: ignore[method-assign]
     host.breaks()
     until(lambda: len(opened) == 4)
-    assert all(later - earlier >= redis_links.RECONNECT_INTERVAL for earlier, later in itertools.pairwise(opened))
+    assert all(later - earlier >= redis_client.RECONNECT_INTERVAL for earlier, later in itertools.pairwise(opened))
 
 
 HOSTS = {
@@ -201,10 +207,10 @@ def connector(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Connect
         told = iter(answers)
 
         class Told:
-            def ask(self, *_: str, seconds: float) -> Any:
+            def execute(self, *_: str, seconds: float) -> Any:
                 return next(told)
 
-            def end(self, why: str) -> None: ...
+            def abort(self, why: str) -> None: ...
 
         monkeypatch.setattr(found, "open", lambda *_: Told())
         return found
@@ -227,12 +233,12 @@ def test_a_host_that_a_cluster_does_not_tell_is_that_of_the_one_who_was_asked(co
 def test_an_answer_that_cannot_be_used_is_that_of_one_server(connector, answer: Any):
     good = [[0, 16_383, [b"h", 7]]]
     assert connector(answer, good).locate() == {Address("h", 7): list(range(CLUSTER_PARTITIONS))}
-    with pytest.raises(LinkError, match=r"seed:1: .+; other:2: .+"):
+    with pytest.raises(RedisConnectionError, match=r"seed:1: .+; other:2: .+"):
         connector(answer, answer).locate()
 
 
 @pytest.mark.parametrize("host", ["a..b", "x" * 300])
 def test_a_host_that_cannot_be_is_one_that_is_not_reached(host: str):
     """A cluster may tell it."""
-    with pytest.raises(LinkError):
+    with pytest.raises(RedisConnectionError):
         Connector(Settings(redis_url="redis://localhost:1")).open(Address(host, 1))

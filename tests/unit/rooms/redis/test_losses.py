@@ -27,7 +27,7 @@ def hosts(server: Redis) -> Iterator[tuple[Host, Host]]:
     here, there = Host(server.url), Host(server.url)
     yield here, there
     for host in (here, there):
-        host.registry.links.stop()
+        host.registry.redis.stop()
 
 
 def meet(here: Host, there: Host, user: str = "alice", remote: str = "bob") -> tuple[Person, Person]:
@@ -70,7 +70,7 @@ def test_who_speaks_to_one_whose_departure_came_meanwhile_is_told_of_that_alone(
     bob.says(type="bye")
     there.workers.settle()
     alice.says(type="message", data=1)
-    there.registry.links.stop()
+    there.registry.redis.stop()
     here.hears_again()
     until(lambda: len(alice.inbox) >= 2)
     here.workers.settle()
@@ -158,13 +158,13 @@ def test_what_was_under_way_when_a_link_broke_does_not_come_after_what_was_said_
     with Cable(server.port) as cable:
         here, there = Host(cable.url), Host(server.url)
         alice, bob = meet(here, there)
-        [link] = here.registry.links.up
-        old = link.ask("CLIENT", "ID", seconds=PATIENCE)
+        [link] = here.registry.redis.up
+        old = link.execute("CLIENT", "ID", seconds=PATIENCE)
         cable.slow(2.0)
         for number in range(10):
             alice.says(type="message", data=number)
         link.flush()
-        link._outbound.flush()
+        link._send_buffer.flush()
         # Long enough for the cable to take it in, which no event tells of; too short a time would only test less.
         gevent.sleep(0.2)
         here.breaks()
@@ -177,7 +177,7 @@ def test_what_was_under_way_when_a_link_broke_does_not_come_after_what_was_said_
         there.workers.settle()
         assert bob.inbox[-1].get("data") == "new"
         for host in (here, there):
-            host.registry.links.stop()
+            host.registry.redis.stop()
 
 
 def test_a_subscriber_whom_redis_parts_with_for_being_slow_loses_nothing_in_silence(
@@ -187,7 +187,7 @@ def test_a_subscriber_whom_redis_parts_with_for_being_slow_loses_nothing_in_sile
     alice, bob = meet(here, there)
     server.ask("CONFIG", "SET", "client-output-buffer-limit", "pubsub 65536 0 0")
     there.deaf()
-    [old] = there.registry.links.up
+    [old] = there.registry.redis.up
     sent = 0
     while NO_RELAY not in alice.inbox:
         alice.says(type="message", data=[sent, "x" * 20_000])
@@ -210,7 +210,7 @@ def test_who_was_taken_for_dead_and_spoke_meanwhile_starts_over_as_well(hosts: t
     here, there = hosts
     alice, bob = meet(here, there)
     there.deaf()
-    here.registry.take_out(bob.session.pair, bob.session.id, "bob", there.registry.links.worker)
+    here.registry.evict(bob.session.pair, bob.session.id, "bob", there.registry.redis.worker)
     here.workers.settle()
     assert heard(alice) == ["bye", "roomInfo"]
     bob.says(type="message", data="to nobody")

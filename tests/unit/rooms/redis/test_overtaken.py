@@ -33,14 +33,14 @@ def slow(cable: Cable) -> Iterator[Host]:
     host = Host(cable.url, redis_timeout=10.0)
     yield host
     cable.slow(0.0)
-    host.registry.links.stop()
+    host.registry.redis.stop()
 
 
 @pytest.fixture
 def fast(server: Redis) -> Iterator[Host]:
     host = Host(server.url)
     yield host
-    host.registry.links.stop()
+    host.registry.redis.stop()
 
 
 def seats(server: Redis) -> list[str]:

@@ -11,8 +11,8 @@ import pytest
 from signaling.config.redis_url import CLUSTER_PARTITIONS, Address, Servers
 from signaling.config.settings import Settings
 from signaling.protocol.messages import Pair
+from signaling.rooms.redis.connector import key_slot
 from signaling.rooms.redis.registry import RedisRegistry
-from signaling.rooms.redis.servers import key_slot
 from tests.redis_server import Redis, redis_server
 from tests.unit.people import Person, Workers
 
@@ -53,8 +53,8 @@ def hosts(redis: Redis) -> Iterator[tuple[RedisRegistry, RedisRegistry]]:
     redis.ask("FLUSHALL")
     one, other = RedisRegistry(Settings(redis_url=redis.url)), RedisRegistry(Settings(redis_url=redis.url))
     yield one, other
-    one.links.stop()
-    other.links.stop()
+    one.redis.stop()
+    other.redis.stop()
 
 
 def test_a_message_of_somebody_who_is_not_the_peer_any_more_finds_nobody(hosts):
@@ -82,7 +82,7 @@ def test_a_late_word_that_a_replaced_connection_is_gone_takes_nobody_out(hosts):
     old, bob = Person(here).joins("alice", "bob"), Person(here).joins("bob", "alice")
     new = Person(there).joins("alice", "bob")
     bob.hears()
-    hosts[0].take_out(Pair("alice", "bob"), old.session.id, "alice", hosts[0].links.worker)
+    hosts[0].evict(Pair("alice", "bob"), old.session.id, "alice", hosts[0].redis.worker)
     here.settle()
     there.settle()
     assert bob.hears() == []
@@ -97,7 +97,7 @@ class Deaf:
     """While a worker does not hear what Redis says, which takes it for dead."""
 
     def __init__(self, registry: RedisRegistry) -> None:
-        [self._link] = registry.links.up
+        [self._link] = registry.redis.up
 
     def __enter__(self) -> None:
         self._link._watcher.stop()
@@ -113,7 +113,7 @@ def test_who_joins_again_before_its_worker_hears_that_it_was_taken_for_dead_stil
     assert len(alice.hears() + bob.hears()) == 6
     with Deaf(hosts[0]):
         for person, name in ((alice, "alice"), (bob, "bob")):
-            hosts[1].take_out(Pair("alice", "bob"), person.session.id, name, hosts[0].links.worker)
+            hosts[1].evict(Pair("alice", "bob"), person.session.id, name, hosts[0].redis.worker)
         there.settle()
         joining = gevent.spawn(alice.joins, "alice", "bob")
         gevent.sleep(0.1)
@@ -135,7 +135,7 @@ def test_who_joins_again_before_its_worker_hears_that_it_was_taken_for_dead_hear
     here.settle()
     assert len(alice.hears()) == 4
     with Deaf(hosts[0]):
-        hosts[1].take_out(Pair("alice", "bob"), alice.session.id, "alice", hosts[0].links.worker)
+        hosts[1].evict(Pair("alice", "bob"), alice.session.id, "alice", hosts[0].redis.worker)
         bob.drops()
         there.settle()
         joining = gevent.spawn(alice.joins, "alice", "bob")

@@ -16,28 +16,28 @@ from greenlet import getcurrent
 
 from . import tick
 from .socket_io import WOULD_BLOCK, WRITABLE, released, writer
-from .tick import Turn
+from .tick import LoopTick
 
 # What OpenSSL could not write it wants to be given again, as much or more of it. So a write is the front of what is
 # left, up to a length that is always the same.
 _WRITE_BYTES = 65_536
 
-_MOST_QUEUED = 64
+_MAX_QUEUED = 64
 """Messages that wait for the end of a turn; whoever sends more without ever waiting is not to fill the memory."""
 
 
-class Outbound:
+class SendBuffer:
     """The bytes on their way to one client."""
 
-    __slots__ = ("_broke", "_hub", "_kept", "_most", "_queue", "_sock", "_turn", "_write", "_writer")
+    __slots__ = ("_hub", "_kept", "_most", "_on_error", "_queue", "_sock", "_tick", "_write", "_writer")
 
-    def __init__(self, sock: gevent.socket.socket, most: int, broke: Callable[[str], None]) -> None:
-        """Keep up to ``most`` bytes; ``broke`` is called, with the reason, when no more can be sent."""
+    def __init__(self, sock: gevent.socket.socket, most: int, on_error: Callable[[str], None]) -> None:
+        """Keep up to ``most`` bytes; ``on_error`` is called, with the reason, when no more can be sent."""
         self._sock = sock
         self._hub = gevent.get_hub()
-        self._turn = Turn.of(self._hub)
+        self._tick = LoopTick.of(self._hub)
         self._most = most
-        self._broke = broke
+        self._on_error = on_error
         # What this turn of the loop is to send, and what the socket did not take.
         self._queue: list[bytes] = []
         self._kept = bytearray()
@@ -48,13 +48,13 @@ class Outbound:
         """The number of bytes that are not sent yet."""
         return len(self._kept) + sum(map(len, self._queue))
 
-    def transmit(self, data: bytes) -> None:
+    def write(self, data: bytes) -> None:
         """Send ``data`` at the end of this turn of the loop. Neither waits nor raises."""
         queue = self._queue
         if not queue:
-            self._turn.produced(self)
+            self._tick.queue_flush(self)
         queue.append(data)
-        if len(queue) >= _MOST_QUEUED:
+        if len(queue) >= _MAX_QUEUED:
             self.flush()
 
     def flush(self) -> None:
@@ -80,13 +80,13 @@ class Outbound:
                     pass
             self._kept += memoryview(data)[sent:]
             if len(self._kept) > self._most:
-                self._broke(f"it reads too slowly: {len(self._kept)} bytes were waiting for it")
+                self._on_error(f"it reads too slowly: {len(self._kept)} bytes were waiting for it")
             elif self._writer is None:
                 self._writer = gevent.spawn(self._empty)
         except OSError as error:
-            self._broke(str(error))
+            self._on_error(str(error))
         except Exception as error:
-            tick.end(self, error)
+            tick.abort(self, error)
 
     def _empty(self) -> None:
         try:
@@ -99,37 +99,37 @@ class Outbound:
                         continue
                     del self._kept[:sent]
         except OSError as error:
-            self._broke(str(error))
+            self._on_error(str(error))
         except Exception as error:
-            tick.end(self, error)
+            tick.abort(self, error)
         finally:
             self._writer = None
 
-    def end(self, why: str) -> None:
+    def abort(self, why: str) -> None:
         """Break off, since this server failed to send."""
-        self.drop()
-        self._broke(why)
+        self.discard()
+        self._on_error(why)
 
-    def drop(self) -> None:
+    def discard(self) -> None:
         """Forget what is not sent yet, and send no more."""
         self._queue.clear()
         self._kept.clear()
         self._write = released
 
-    def finish(self) -> None:
+    def drain(self) -> None:
         """Wait until all of it is sent."""
         self.flush()
         if self._writer is not None:
             self._writer.join()
 
-    def release(self) -> None:
+    def close(self) -> None:
         """Send no more, and let go of the socket. Waits for the greenlet that writes, but not in the event loop."""
         self._queue.clear()
         current = getcurrent()
         # That greenlet may be the one that found out that no more can be sent.
         if self._writer is not None and self._writer is not current:
             self._writer.kill(block=current is not self._hub)
-        self._write, self._broke = released, _ignore
+        self._write, self._on_error = released, _ignore
 
 
 def _ignore(_: str) -> None:

@@ -22,14 +22,14 @@ from ...config.redis_url import Address, Servers
 from ...config.settings import Settings
 from ...process.supervisor import ErrorLog, spawn_forever
 from ...protocol.messages import Pair
+from .connection import RedisConnection, RedisConnectionError, Then, checked
+from .connector import Connector
 from .evictions import Evictions
-from .link import Link, LinkError, Then, checked
 from .scripts import Scripts
-from .servers import Connector
 
 log = logging.getLogger(__name__)
 
-BEATS = 10
+HEARTBEATS = 10
 """How often a worker says within the node timeout that it is there."""
 
 LEASE = 0.7
@@ -39,24 +39,24 @@ RECONNECT_INTERVAL = 0.5
 """Seconds between two connects at the least: a link that breaks each time must not take all the CPU."""
 
 
-class Rooms(Protocol):
+class PartitionRooms(Protocol):
     """What a worker knows of the rooms."""
 
     def published(self, data: bytes) -> None:
         """Take in what was published to this worker. Does not wait."""
 
-    def put_in_order(self, link: Link, number: int) -> None:
+    def resync(self, connection: RedisConnection, partition: int) -> None:
         """Make a partition in Redis agree with what this worker knows. Waits.
 
         Raises:
-            LinkError: Redis does not answer.
+            RedisConnectionError: Redis does not answer.
         """
 
-    def take_out(self, pair: Pair, id_: str, key: str, worker: str) -> None:
+    def evict(self, pair: Pair, id_: str, key: str, worker: str) -> None:
         """Take a connection that is lost out of its room. Does not wait."""
 
 
-class Links:
+class RedisClient:
     """The links of one worker.
 
     Attributes:
@@ -66,11 +66,11 @@ class Links:
         broken: how many that were up broke.
     """
 
-    def __init__(self, settings: Settings, rooms: Rooms, describe: Callable[[], bytes]) -> None:
+    def __init__(self, settings: Settings, rooms: PartitionRooms, describe: Callable[[], bytes]) -> None:
         """Begin at :meth:`start`; ``describe`` is what this worker tells the others of itself, as JSON."""
         self.worker = secrets.token_hex(8)
         self.lease = str(int(settings.node_timeout * LEASE * 1000))
-        self._interval = settings.node_timeout / BEATS
+        self._interval = settings.node_timeout / HEARTBEATS
         self._describe = describe
         self._rooms = rooms
         servers = Servers.of(settings.redis_url)
@@ -78,12 +78,12 @@ class Links:
         self._scripts = Scripts(sharded=servers.kind == "cluster")
         self._prefix = settings.redis_prefix
         self._seconds = settings.redis_timeout
-        self._most_bytes = settings.redis_buffer_bytes
-        self.up: list[Link | None] = [None] * servers.partitions
+        self._max_bytes = settings.redis_buffer_bytes
+        self.up: list[RedisConnection | None] = [None] * servers.partitions
         self.broken = 0
-        self._opening: list[Link | None] = [None] * servers.partitions
+        self._opening: list[RedisConnection | None] = [None] * servers.partitions
         self._epochs = [""] * servers.partitions
-        self._evictions = Evictions(self.key, self._scripts.digests["bury"], rooms.take_out)
+        self._evictions = Evictions(self.key, self._scripts.digests["evict"], rooms.evict)
         self._workers: list[dict[str, bytes]] = [{}] * servers.partitions
         self._ready = [Event() for _ in self.up]
         self._news = Event()
@@ -103,48 +103,57 @@ class Links:
         """What each worker that is alive told of itself at its last beat, by its name."""
         return self._workers[0]
 
-    def key(self, number: int, name: str) -> str:
+    def key(self, partition: int, name: str) -> str:
         """Return the name of a key of a partition."""
-        return f"{self._prefix}:{{{number}}}:{name}"
+        return f"{self._prefix}:{{{partition}}}:{name}"
 
-    def channel(self, number: int, worker: str) -> bytes:
+    def channel(self, partition: int, worker: str) -> bytes:
         """Return the channel on which ``worker`` hears of a partition."""
-        return self.key(number, f"worker:{worker}").encode()
+        return self.key(partition, f"worker:{worker}").encode()
 
     # Asking.
 
-    def wait_for(self, number: int) -> Link:
+    def wait_for(self, partition: int) -> RedisConnection:
         """Return the link of a partition, once it has one.
 
         Raises:
-            LinkError: it has none in time.
+            RedisConnectionError: it has none in time.
         """
         self.start()
-        if self._ready[number].wait(self._seconds):
-            link = self.up[number]
-            if link is not None:
-                return link
-        raise LinkError("not connected")
+        if self._ready[partition].wait(self._seconds):
+            connection = self.up[partition]
+            if connection is not None:
+                return connection
+        raise RedisConnectionError("not connected")
 
-    def ask(self, link: Link, *command: str | bytes) -> Any:
+    def execute(self, connection: RedisConnection, *command: str | bytes) -> Any:
         """Return the answer to a command.
 
         Raises:
-            LinkError: there is none in time, or it is an error.
+            RedisConnectionError: there is none in time, or it is an error.
         """
-        return link.ask(*command, seconds=self._seconds)
+        return connection.execute(*command, seconds=self._seconds)
 
-    def any_of(self, number: int) -> Link | None:
+    def any_of(self, partition: int) -> RedisConnection | None:
         """Return the link of a partition, also while it is being put in order."""
-        return self.up[number] or self._opening[number]
+        return self.up[partition] or self._opening[partition]
 
-    def run(self, link: Link, then: Then, script: str, number: int, room: str, pair: Pair, *more: str | bytes) -> None:
+    def run(
+        self,
+        connection: RedisConnection,
+        then: Then,
+        script: str,
+        partition: int,
+        room: str,
+        pair: Pair,
+        *more: str | bytes,
+    ) -> None:
         """Have Redis run a script on a room. Does not wait; an answer that is an error breaks the link first."""
-        link.send(
-            partial(checked, link, then),
+        connection.send(
+            partial(checked, connection, then),
             *("EVALSHA", self._scripts.digests[script]),
-            *("2", self.key(number, f"room:{room}"), self.key(number, "workers")),
-            *(self.key(number, ""), self.worker, self._epochs[number], *pair, *more),
+            *("2", self.key(partition, f"room:{room}"), self.key(partition, "workers")),
+            *(self.key(partition, ""), self.worker, self._epochs[partition], *pair, *more),
         )
 
     # Being connected.
@@ -154,18 +163,18 @@ class Links:
         if not self._greenlets:
             self._greenlets = [
                 spawn_forever("the connection to Redis", self._stay_connected, report=self._report),
-                spawn_forever("the heartbeat to Redis", self._beat),
+                spawn_forever("the heartbeat to Redis", self._heartbeat),
             ]
 
     def stop(self) -> None:
         """Tell Redis what it was not told yet, and be known there no more. Waits."""
         gevent.killall(self._greenlets)
-        for number, link in enumerate(self.up):
-            if link is not None:
-                with suppress(LinkError):
-                    self.ask(link, "HDEL", self.key(number, "workers"), self.worker)
-        for link in {link for link in (*self.up, *self._opening) if link is not None}:
-            link.end("the worker stops")
+        for partition, connection in enumerate(self.up):
+            if connection is not None:
+                with suppress(RedisConnectionError):
+                    self.execute(connection, "HDEL", self.key(partition, "workers"), self.worker)
+        for connection in {connection for connection in (*self.up, *self._opening) if connection is not None}:
+            connection.abort("the worker stops")
 
     def _stay_connected(self) -> None:
         """Wait until a link is missing, and open it. It is called again and again."""
@@ -176,7 +185,7 @@ class Links:
         self._connect()
 
     def _report(self, error: BaseException) -> None:
-        if not isinstance(error, LinkError):
+        if not isinstance(error, RedisConnectionError):
             self._errors.add(error)
         if not self._complained:
             self._complained = True
@@ -186,82 +195,82 @@ class Links:
         """Open the links that are missing.
 
         Raises:
-            LinkError: for one of them it was not possible.
+            RedisConnectionError: for one of them it was not possible.
         """
         faults = []
-        for address, numbers in self._connector.locate().items():
-            missing = [number for number in numbers if self.up[number] is None]
+        for address, partitions in self._connector.locate().items():
+            missing = [partition for partition in partitions if self.up[partition] is None]
             if missing:
                 try:
                     self._open(address, missing)
                 except Exception as error:
                     # The other servers are not to wait for this one.
-                    if not isinstance(error, LinkError):
+                    if not isinstance(error, RedisConnectionError):
                         self._errors.add(error)
                     faults.append(f"{address}: {error}")
         if faults:
-            raise LinkError("; ".join(faults))
+            raise RedisConnectionError("; ".join(faults))
 
-    def _open(self, address: Address, numbers: list[int]) -> None:
-        link = self._connector.open(address, self._link)
+    def _open(self, address: Address, partitions: list[int]) -> None:
+        connection = self._connector.open(address, self._connection)
         try:
             for source in self._scripts.sources:
-                self.ask(link, "SCRIPT", "LOAD", source)
-            for number in numbers:
-                self._opening[number] = link
-                self._epochs[number] = secrets.token_hex(4)
-                link.push(self._scripts.subscribe, self.channel(number, self.worker))
-                register = ("EVALSHA", self._scripts.digests["register"], "1", self.key(number, "workers"))
-                self.ask(link, *register, self.worker, self._epochs[number], self.lease)
-                self._rooms.put_in_order(link, number)
-            if link.broken:
+                self.execute(connection, "SCRIPT", "LOAD", source)
+            for partition in partitions:
+                self._opening[partition] = connection
+                self._epochs[partition] = secrets.token_hex(4)
+                connection.push(self._scripts.subscribe, self.channel(partition, self.worker))
+                register = ("EVALSHA", self._scripts.digests["register"], "1", self.key(partition, "workers"))
+                self.execute(connection, *register, self.worker, self._epochs[partition], self.lease)
+                self._rooms.resync(connection, partition)
+            if connection.broken:
                 # It broke after its last answer, before this greenlet had its turn.
-                raise LinkError(link.broken)
-            for number in numbers:
-                self._opening[number], self.up[number] = None, link
-                self._ready[number].set()
+                raise RedisConnectionError(connection.broken)
+            for partition in partitions:
+                self._opening[partition], self.up[partition] = None, connection
+                self._ready[partition].set()
         except BaseException as error:
-            link.end(str(error) or repr(error))
+            connection.abort(str(error) or repr(error))
             raise
         self._connected_at = time.monotonic()
         log.info("Connected to Redis at %s", address)
         self._complained = False
 
-    def _link(self, sock: gevent.socket.socket) -> Link:
-        return Link(sock, self._pushed, self._broke, self._scripts.publish, self._most_bytes)
+    def _connection(self, sock: gevent.socket.socket) -> RedisConnection:
+        return RedisConnection(sock, self._on_push, self._on_close, self._scripts.publish, self._max_bytes)
 
-    def _broke(self, link: Link) -> None:
-        self.broken += link in self.up
-        for number in range(len(self.up)):
-            if self.up[number] is link:
-                self.up[number] = None
-                self._ready[number].clear()
-            if self._opening[number] is link:
-                self._opening[number] = None
+    def _on_close(self, connection: RedisConnection) -> None:
+        self.broken += connection in self.up
+        for partition in range(len(self.up)):
+            if self.up[partition] is connection:
+                self.up[partition] = None
+                self._ready[partition].clear()
+            if self._opening[partition] is connection:
+                self._opening[partition] = None
         # Another link begins again with the workers that are dead.
-        self._evictions.forget([number for number, link in enumerate(self.up) if link is None])
+        self._evictions.forget([partition for partition, connection in enumerate(self.up) if connection is None])
         self._news.set()
 
-    def _pushed(self, push: list[Any]) -> None:
+    def _on_push(self, push: list[Any]) -> None:
         if push[0] in (b"message", b"smessage"):
             self._rooms.published(push[2])
         elif push[0] == b"sunsubscribe":
-            for link in self.up:
-                if link is not None:
-                    link.end("parts of the cluster moved")
+            for connection in self.up:
+                if connection is not None:
+                    connection.abort("parts of the cluster moved")
 
     # Being alive.
 
-    def _beat(self) -> None:
+    def _heartbeat(self) -> None:
         """Extend the leases, check that each server answers, and wait. It is called again and again."""
         words = self._words()
-        for number, link in enumerate(self.up):
-            if link is not None:
-                self._tell(link, number, words)
-        for link in {link for link in self.up if link is not None}:
+        for partition, connection in enumerate(self.up):
+            if connection is not None:
+                self._tell(connection, partition, words)
+        for connection in {connection for connection in self.up if connection is not None}:
             # One that does not answer is of no use to anybody.
-            with suppress(LinkError):
-                self.ask(link, "PING")
+            with suppress(RedisConnectionError):
+                self.execute(connection, "PING")
         gevent.sleep(self._interval)
 
     def _words(self) -> bytes:
@@ -272,17 +281,17 @@ class Links:
             self._describing.add(error)
             return b"{}"
 
-    def _tell(self, link: Link, number: int, words: bytes) -> None:
+    def _tell(self, connection: RedisConnection, partition: int, words: bytes) -> None:
         def then(reply: Any) -> None:
             if isinstance(reply, Exception):
                 return
             told, over = reply
-            self._workers[number] = dict(zip(map(bytes.decode, told[::2]), told[1::2], strict=True))
+            self._workers[partition] = dict(zip(map(bytes.decode, told[::2]), told[1::2], strict=True))
             for worker in over:
-                self._evictions.begin(link, number, worker)
+                self._evictions.begin(connection, partition, worker)
 
-        link.send(
-            partial(checked, link, then),
-            *("EVALSHA", self._scripts.digests["beat"], "1", self.key(number, "workers")),
-            *(self.worker, self._epochs[number], self.lease, words),
+        connection.send(
+            partial(checked, connection, then),
+            *("EVALSHA", self._scripts.digests["heartbeat"], "1", self.key(partition, "workers")),
+            *(self.worker, self._epochs[partition], self.lease, words),
         )

@@ -10,23 +10,23 @@ import gevent
 import gevent.socket
 import pytest
 
-from signaling.rooms.redis.link import Link, LinkError
+from signaling.rooms.redis.connection import RedisConnection, RedisConnectionError
 
 PATIENCE = 0.2
 
 
 @pytest.fixture
-def ends() -> Iterator[tuple[Link, gevent.socket.socket]]:
+def ends() -> Iterator[tuple[RedisConnection, gevent.socket.socket]]:
     near, far = gevent.socket.socketpair()
-    link = Link(near)
+    link = RedisConnection(near)
     yield link, far
-    link.end("the test is over")
+    link.abort("the test is over")
     far.close()
 
 
 def test_an_answer_that_came_in_time_is_taken_after_this_process_stood_still(ends):
     link, redis = ends
-    asking = gevent.spawn(link.ask, "PING", seconds=PATIENCE)
+    asking = gevent.spawn(link.execute, "PING", seconds=PATIENCE)
     assert redis.recv(100)
     redis.send(b"+PONG\r\n")
     time.sleep(2 * PATIENCE)  # the event loop does not turn: now both are due, and the timer comes first
@@ -36,8 +36,8 @@ def test_an_answer_that_came_in_time_is_taken_after_this_process_stood_still(end
 
 def test_a_server_that_does_not_answer_breaks_the_link(ends):
     link, _ = ends
-    with pytest.raises(LinkError, match=r"^no answer within 0\.2 seconds$"):
-        link.ask("PING", seconds=PATIENCE)
+    with pytest.raises(RedisConnectionError, match=r"^no answer within 0\.2 seconds$"):
+        link.execute("PING", seconds=PATIENCE)
     assert link.broken
 
 
@@ -55,13 +55,13 @@ def test_a_link_that_breaks_while_much_waits_to_be_sent_tells_who_waits_for_it(f
     """Else nobody connects again, for good."""
     ours, theirs = gevent.socket.socketpair()
     told: list[str] = []
-    link = Link(ours, broke=lambda broken: told.append(broken.broken))
+    link = RedisConnection(ours, on_close=lambda broken: told.append(broken.broken))
     answers: list[object] = []
     link.send(answers.append, "SET", "key", "x" * 900_000)
     gevent.sleep(0)
-    assert link._outbound._writer is not None, "the socket took all of it: the test shows nothing"
+    assert link._send_buffer._writer is not None, "the socket took all of it: the test shows nothing"
     if found_by == "somebody who asks":
-        link.end("no answer")
+        link.abort("no answer")
     elif found_by == "the event loop":
         theirs.shutdown(socket.SHUT_WR)
     else:
@@ -83,8 +83,8 @@ def test_a_flush_that_fails_breaks_the_link(ends, error, monkeypatch, caplog):
 
     link, _ = ends
     told: list[object] = []
-    link._told = told.append
-    monkeypatch.setattr("signaling.rooms.redis.link._pack", fail)
+    link._on_close = told.append
+    monkeypatch.setattr("signaling.rooms.redis.connection._pack", fail)
     link.publish(b"channel", b"what is lost")
     gevent.sleep(0)
     assert link.broken.startswith("internal error")

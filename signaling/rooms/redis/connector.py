@@ -13,7 +13,7 @@ from gevent.ssl import SSLContext
 
 from ...config.redis_url import Address, Servers
 from ...config.settings import Settings
-from .link import Link, LinkError
+from .connection import RedisConnection, RedisConnectionError
 
 _SLOTS = 16_384
 
@@ -34,7 +34,7 @@ class Connector:
         """Return the servers to write to, and the numbers of the partitions that each has.
 
         Raises:
-            LinkError: no server of the URL gives an answer that can be used.
+            RedisConnectionError: no server of the URL gives an answer that can be used.
         """
         if not self._servers.kind:
             return {self._servers.addresses[0]: [0]}
@@ -43,67 +43,69 @@ class Connector:
         for address in self._servers.addresses:
             try:
                 return ask(address)
-            except LinkError as error:
+            except RedisConnectionError as error:
                 faults.append(f"{address}: {error}")
             except (ValueError, TypeError, AttributeError, LookupError) as error:
                 faults.append(f"{address}: its answer cannot be used: {error!r}")
-        raise LinkError("; ".join(faults))
+        raise RedisConnectionError("; ".join(faults))
 
-    def open(self, address: Address, make: Callable[[gevent.socket.socket], Link] = Link) -> Link:
+    def open(
+        self, address: Address, make: Callable[[gevent.socket.socket], RedisConnection] = RedisConnection
+    ) -> RedisConnection:
         """Return a link to the server at ``address`` that is ready for commands, in RESP3.
 
         Raises:
-            LinkError: it cannot be reached, does not take the password, or cannot be written to.
+            RedisConnectionError: it cannot be reached, does not take the password, or cannot be written to.
         """
         servers = self._servers
-        link = make(self._connect(address))
+        connection = make(self._connect(address))
         try:
             hello = ["HELLO", "3"]
             if servers.password:
                 hello += ["AUTH", servers.username or "default", servers.password]
-            self._ask(link, *hello, "SETNAME", "webrtc-signaling")
+            self._execute(connection, *hello, "SETNAME", "webrtc-signaling")
             if servers.database:
-                self._ask(link, "SELECT", str(servers.database))
+                self._execute(connection, "SELECT", str(servers.database))
             # One that was the master until now may not know yet that it is not any more.
-            if servers.kind == "sentinel" and self._ask(link, "ROLE")[0] != b"master":
-                raise LinkError("it is a replica, which cannot be written to")
+            if servers.kind == "sentinel" and self._execute(connection, "ROLE")[0] != b"master":
+                raise RedisConnectionError("it is a replica, which cannot be written to")
         except BaseException as error:
-            link.end(str(error) or repr(error))
+            connection.abort(str(error) or repr(error))
             raise
-        return link
+        return connection
 
-    def _ask(self, link: Link, *command: str) -> Any:
-        return link.ask(*command, seconds=self._seconds)
+    def _execute(self, connection: RedisConnection, *command: str) -> Any:
+        return connection.execute(*command, seconds=self._seconds)
 
     def _master(self, sentinel: Address) -> dict[Address, list[int]]:
-        link = Link(self._connect(sentinel))
+        connection = RedisConnection(self._connect(sentinel))
         try:
             if self._sentinel_password:
-                self._ask(link, "AUTH", self._sentinel_password)
-            found = self._ask(link, "SENTINEL", "GET-MASTER-ADDR-BY-NAME", self._servers.service)
+                self._execute(connection, "AUTH", self._sentinel_password)
+            found = self._execute(connection, "SENTINEL", "GET-MASTER-ADDR-BY-NAME", self._servers.service)
         finally:
-            link.end("done")
+            connection.abort("done")
         if not found:
-            raise LinkError(f"it knows no master {self._servers.service!r}")
+            raise RedisConnectionError(f"it knows no master {self._servers.service!r}")
         host, port = found
         return {Address(host.decode(), int(port)): [0]}
 
     def _shards(self, seed: Address) -> dict[Address, list[int]]:
-        link = self.open(seed)
+        connection = self.open(seed)
         try:
-            ranges = self._ask(link, "CLUSTER", "SLOTS")
+            ranges = self._execute(connection, "CLUSTER", "SLOTS")
         finally:
-            link.end("done")
+            connection.abort("done")
         shards: dict[Address, list[int]] = {}
-        for number in range(self._servers.partitions):
-            slot = key_slot(str(number))
+        for partition in range(self._servers.partitions):
+            slot = key_slot(str(partition))
             owners = [master for first, last, master, *_ in ranges if first <= slot <= last]
             if not owners:
-                raise LinkError(f"no shard has slot {slot}")
+                raise RedisConnectionError(f"no shard has slot {slot}")
             host, port, *_ = owners[0]
             # A server that does not know its own name, or is not to tell it, is where it was asked.
             known = host is not None and host not in _UNKNOWN_HOSTS
-            shards.setdefault(Address(host.decode() if known else seed.host, port or seed.port), []).append(number)
+            shards.setdefault(Address(host.decode() if known else seed.host, port or seed.port), []).append(partition)
         return shards
 
     def _connect(self, address: Address) -> gevent.socket.socket:
@@ -123,7 +125,7 @@ class Connector:
             if sock is not None:
                 sock.close()
             words = f"no connection within {self._seconds:g} seconds" if isinstance(error, gevent.Timeout) else error
-            raise LinkError(str(words)) from None
+            raise RedisConnectionError(str(words)) from None
         return sock
 
 

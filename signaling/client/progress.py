@@ -8,14 +8,14 @@ from collections.abc import Callable
 ENOUGH_PICTURES = 10
 
 
-class Figures:
+class CallProgress:
     """How the calls of one user went, and a way to wait until they went well.
 
     Attributes:
         asks: whether this user sends a question on the data channel, or only answers those of the other.
         state: the connection's, as RTCPeerConnection names it.
         pictures: how many came.
-        round_trip: the seconds that the question took to come back, or None.
+        latency: the seconds that the question took to come back, or None.
         echoed: how many messages of the other were sent back.
         over: whether a call was ended, by either side.
     """
@@ -24,7 +24,7 @@ class Figures:
         self.asks = asks
         self.state = "not begun"
         self.pictures = 0
-        self.round_trip: float | None = None
+        self.latency: float | None = None
         self.echoed = 0
         self.over = False
         self._news = asyncio.Event()
@@ -48,16 +48,16 @@ class Figures:
 
     def echo_came(self, seconds: float) -> None:
         """Note how long the echo took."""
-        self.round_trip = seconds
+        self.latency = seconds
         self._news.set()
 
     @property
     def good(self) -> bool:
         """Whether all that a call is for has come; a peer that is content sooner leaves, and sends no more pictures."""
         enough = 1 if self.over else ENOUGH_PICTURES
-        return self.round_trip is not None and self.pictures >= enough
+        return self.latency is not None and self.pictures >= enough
 
-    async def until(self, condition: Callable[[Figures], bool]) -> None:
+    async def until(self, condition: Callable[[CallProgress], bool]) -> None:
         """Wait for what is hoped for."""
         while not condition(self):
             self._news.clear()
@@ -66,5 +66,5 @@ class Figures:
     def __str__(self) -> str:
         if not self.asks:
             return f"{self.pictures} pictures, {self.echoed} echoed"
-        echo = "no echo" if self.round_trip is None else f"echo after {self.round_trip * 1000:.1f} ms"
+        echo = "no echo" if self.latency is None else f"echo after {self.latency * 1000:.1f} ms"
         return f"{self.state}, {self.pictures} pictures, {echo}"

@@ -8,14 +8,14 @@ import pytest
 
 from signaling.config.settings import Settings
 from signaling.node.node import Node
-from signaling.rooms.context import Service
+from signaling.rooms.context import SessionContext
 from signaling.rooms.memory import MemoryRegistry
-from signaling.telemetry import calls
-from signaling.telemetry.call import MOST_STEPS, Call, State
-from signaling.telemetry.call_record import Account
-from signaling.telemetry.calls import Calls
+from signaling.telemetry import call_log
+from signaling.telemetry.call import MAX_STEPS, Call, CallState
+from signaling.telemetry.call_log import CallLog
+from signaling.telemetry.call_record import CallRecord
 from signaling.telemetry.diagnosis import diagnose
-from signaling.telemetry.stats import Observer
+from signaling.telemetry.stats import Stats
 from signaling.web.ops import calls as shown
 from tests.unit.people import Person
 
@@ -27,12 +27,12 @@ class Town:
     """Users of one service that shares what it notes."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, **settings) -> None:
-        self.service = Service.of(Settings(ops_token="ops", **settings), MemoryRegistry())
-        monkeypatch.setattr(Service, "of", lambda *_: self.service)
+        self.context = SessionContext.of(Settings(ops_token="ops", **settings), MemoryRegistry())
+        monkeypatch.setattr(SessionContext, "of", lambda *_: self.context)
 
     @property
-    def calls(self) -> Calls:
-        return self.service.observer.calls
+    def calls(self) -> CallLog:
+        return self.context.stats.calls
 
     @property
     def call(self) -> Call:
@@ -41,7 +41,7 @@ class Town:
         return found
 
     def joins(self, user: str, remote: str) -> Person:
-        return Person(self.service.registry).joins(user, remote)
+        return Person(self.context.registry).joins(user, remote)
 
     def meet(self) -> tuple[Person, Person]:
         return self.joins("alice", "bob"), self.joins("bob", "alice")
@@ -51,7 +51,7 @@ class Town:
         return [f"{call.pair[step.user]} {step.what}" for step in call.steps]
 
     def says(self) -> str:
-        return diagnose(Account.of(self.call, self.service.observer.name))
+        return diagnose(CallRecord.of(self.call, self.context.stats.name))
 
 
 @pytest.fixture
@@ -70,11 +70,11 @@ def trickles(person: Person, *kinds: str) -> None:
 
 def test_a_call_that_goes_well_from_its_first_step_to_its_last(town: Town):
     alice = town.joins("alice", "bob")
-    assert town.call.state is State.WAITING
+    assert town.call.state is CallState.WAITING
     assert town.says() == "alice waits for bob."
 
     bob = town.joins("bob", "alice")
-    assert town.call.state is State.NEGOTIATING
+    assert town.call.state is CallState.NEGOTIATING
     assert town.says() == "Waits for the offer of alice."
 
     alice.says(type="message", data=OFFER)
@@ -84,12 +84,12 @@ def test_a_call_that_goes_well_from_its_first_step_to_its_last(town: Town):
     bob.says(type="message", data=ANSWER)
     trickles(bob, "host", "relay")
     bob.says(type="candidate", candidate={"candidate": ""})
-    assert town.call.state is State.SETTLED
+    assert town.call.state is CallState.SETTLED
     assert town.says().startswith("Answered after 0.0")
 
     alice.says(type="bye").drops(1000)
     bob.drops(1006)
-    assert town.call.state is State.OVER
+    assert town.call.state is CallState.OVER
     assert town.call.ended is not None
     assert town.steps() == [
         "alice created",
@@ -147,7 +147,7 @@ def test_a_newer_connection_is_a_step_and_no_error(town: Town):
     town.joins("alice", "bob")
     assert alice.close_code == 4001
     assert town.steps()[3:] == ["alice replaced", "alice joined", "bob ready"]
-    assert town.service.observer.errors == {"replaced": 1}
+    assert town.context.stats.errors == {"replaced": 1}
     alice.drops(4001)
     assert town.steps()[3:] == ["alice replaced", "alice joined", "bob ready"]
 
@@ -177,14 +177,14 @@ def test_the_same_again_and_again_is_one_step(town: Town):
 
 def test_of_a_long_call_the_beginning_and_the_end_are_kept(town: Town):
     alice, bob = town.meet()
-    for _ in range(MOST_STEPS):
+    for _ in range(MAX_STEPS):
         alice.says(type="message", data="ping")
         bob.says(type="message", data="pong")
     bob.drops()
-    assert len(town.call.steps) == MOST_STEPS
+    assert len(town.call.steps) == MAX_STEPS
     assert town.steps()[:3] == ["alice created", "bob joined", "alice ready"]
     assert town.steps()[-1] == "bob left"
-    assert town.call.skipped == MOST_STEPS + 4
+    assert town.call.skipped == MAX_STEPS + 4
 
 
 def test_so_many_calls_that_are_over_are_kept_the_latest_first(monkeypatch: pytest.MonkeyPatch):
@@ -197,7 +197,7 @@ def test_so_many_calls_that_are_over_are_kept_the_latest_first(monkeypatch: pyte
 
 def test_the_steps_of_all_calls_are_bounded(town: Town, monkeypatch: pytest.MonkeyPatch):
     """The call that is over for longest goes first; then those that go on keep no more."""
-    monkeypatch.setattr(calls, "MOST_STEPS_OF_ALL", 6)
+    monkeypatch.setattr(call_log, "MAX_STEPS_OF_ALL", 6)
     for number in range(3):
         town.joins(f"over{number}", "bob").drops(1000)
     assert (len(town.calls.recent), town.calls.steps) == (3, 6)
@@ -213,28 +213,28 @@ def test_the_steps_of_all_calls_are_bounded(town: Town, monkeypatch: pytest.Monk
 
 
 def test_without_the_page_no_step_is_kept(town: Town, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(town.service.observer, "calls", Calls())
+    monkeypatch.setattr(town.context.stats, "calls", CallLog())
     alice, bob = town.meet()
     alice.says(type="message", data=OFFER)
     bob.says(type="message", data=ANSWER)
     assert town.call.steps == []
-    assert town.call.state is State.SETTLED
+    assert town.call.state is CallState.SETTLED
     assert town.calls.states() == {"waiting": 0, "negotiating": 0, "settled": 1}
 
 
 def test_the_set_up_of_a_call_is_measured_once(town: Town):
     alice, bob = town.meet()
-    observer: Observer = town.service.observer
+    stats: Stats = town.context.stats
     now = 1_000_000_000.0
     alice.says(type="message", data=OFFER)
     bob.says(type="message", data=ANSWER)
     alice.says(type="message", data=OFFER)
     bob.says(type="message", data=ANSWER)
-    assert (observer.answered.count, observer.settled.count) == (1, 0)
+    assert (stats.answered.count, stats.settled.count) == (1, 0)
     town.calls.tick(now)
-    assert (observer.answered.count, observer.settled.count) == (1, 1)
+    assert (stats.answered.count, stats.settled.count) == (1, 1)
     town.calls.tick(now + 60)
-    assert observer.settled.count == 1
+    assert stats.settled.count == 1
     assert not town.calls.negotiating
 
 
@@ -286,11 +286,11 @@ class TestWhyDidMyCallNotConnect:
 
 def test_hashed_ids_are_hashed_everywhere(monkeypatch: pytest.MonkeyPatch):
     node = Node(Settings(ops_token="ops", hash_ids=True), MemoryRegistry())
-    monkeypatch.setattr(Service, "of", lambda *_: node.service)
+    monkeypatch.setattr(SessionContext, "of", lambda *_: node.context)
     Person(node.registry).joins("alice", "bob").says(type="message", data=OFFER)
     page = shown(node)
     assert "alice" not in str({**page, "open": [{**call, "steps": []} for call in page["open"]]})
-    hashed = node.observer.name("alice")
+    hashed = node.stats.name("alice")
     assert hashed in json.dumps(page["open"][0]["users"])
     for asked in ("alice", hashed, hashed[:6].upper()):
         assert len(shown(node, asked)["open"]) == 1

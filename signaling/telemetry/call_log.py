@@ -10,13 +10,13 @@ from collections import deque
 from collections.abc import Callable
 
 from ..protocol.messages import Pair
-from .call import Call, State
+from .call import Call, CallState
 
-MOST_STEPS_OF_ALL = 100_000
+MAX_STEPS_OF_ALL = 100_000
 """Steps that are kept of all calls: some 20 MiB. For a new one, the call that is over for longest is forgotten."""
 
 
-class Calls:
+class CallLog:
     """The calls of one worker.
 
     Attributes:
@@ -24,7 +24,7 @@ class Calls:
         recent: those that are over, the latest first.
         keeps: whether the steps and candidates of calls are kept.
         negotiating: those whose candidates may still be on their way.
-        relayed: messages passed on in all of them, by their type.
+        forwarded: messages passed on in all of them, by their type.
         count: how many there were.
         steps: how many are kept of all calls.
     """
@@ -48,7 +48,7 @@ class Calls:
         self.open: dict[Pair, Call] = {}
         self.recent: deque[Call] = deque(maxlen=keep)
         self.negotiating: dict[Call, None] = {}
-        self.relayed = {"message": 0, "candidate": 0}
+        self.forwarded = {"message": 0, "candidate": 0}
         self.count = 0
         self.steps = 0
 
@@ -62,15 +62,15 @@ class Calls:
 
     def states(self) -> dict[str, int]:
         """Return how many of the open ones are in which state; of all processes together, each call is counted once."""
-        numbers = dict.fromkeys((state.value for state in State if state is not State.OVER), 0)
+        numbers = dict.fromkeys((state.value for state in CallState if state is not CallState.OVER), 0)
         for call in self.open.values():
             if call.leads:
                 numbers[call.state] += 1
         return numbers
 
-    def make_room(self) -> bool:
+    def reserve_step(self) -> bool:
         """Count one step more, for which a call may have to be forgotten; False if there is none."""
-        if self.steps >= MOST_STEPS_OF_ALL and not self._forget():
+        if self.steps >= MAX_STEPS_OF_ALL and not self._forget():
             return False
         self.steps += 1
         return True
@@ -95,4 +95,4 @@ class Calls:
     def tick(self, now: float) -> None:
         """Look which negotiations are done, at ``now`` of the monotonic clock; about once a second."""
         for call in list(self.negotiating):
-            call.settle_if_quiet(now)
+            call.expire_negotiation(now)

@@ -18,13 +18,13 @@ from gevent.event import AsyncResult
 
 from ...process.supervisor import ErrorLog
 from ...transport import tick
-from ...transport.sender import Outbound
+from ...transport.send_buffer import SendBuffer
 from ...transport.socket_io import READABLE, WOULD_BLOCK, reader
-from ...transport.tick import Turn
+from ...transport.tick import LoopTick
 
 Then = Callable[[Any], None]
-Pushed = Callable[[list[Any]], None]
-Broke = Callable[["Link"], None]
+OnPush = Callable[[list[Any]], None]
+OnClose = Callable[["RedisConnection"], None]
 
 # The types of the package know commands of one word only.
 _pack: Callable[[tuple[str | bytes, ...]], bytes] = hiredis.pack_command  # type: ignore[assignment]
@@ -32,7 +32,7 @@ _pack: Callable[[tuple[str | bytes, ...]], bytes] = hiredis.pack_command  # type
 # At least a TLS record. With more than 128 KiB malloc may give memory back to the kernel at each read: 40 µs.
 _READ_BYTES = 65_536
 
-MOST_BATCH_BYTES = 65_536
+MAX_BATCH_BYTES = 65_536
 """What is published to one worker at once."""
 
 
@@ -40,18 +40,18 @@ def _ignore(_: object) -> None:
     pass
 
 
-class LinkError(Exception):
+class RedisConnectionError(Exception):
     """Redis cannot be reached, or does not do what it was asked; ``str()`` of it says why."""
 
 
-class Speaker(Protocol):
+class Publisher(Protocol):
     """The sender of a message that is published."""
 
     def undelivered(self) -> None:
         """Take in that nobody received the message, or that Redis did not say so. Neither waits nor raises."""
 
 
-class Link:
+class RedisConnection:
     """A connection that is open.
 
     Attributes:
@@ -61,35 +61,35 @@ class Link:
     def __init__(
         self,
         sock: gevent.socket.socket,
-        pushed: Pushed = _ignore,
-        broke: Broke = _ignore,
+        on_push: OnPush = _ignore,
+        on_close: OnClose = _ignore,
         publish: str = "PUBLISH",
-        most_bytes: int = 1_048_576,
+        max_bytes: int = 1_048_576,
     ) -> None:
         """Make one of a socket that is connected to the server.
 
         Args:
             sock: it.
-            pushed: is called with what the server pushes, in the event loop; it must not wait.
-            broke: is called once when the link breaks, in the event loop or not; it must not wait.
+            on_push: is called with what the server pushes, in the event loop; it must not wait.
+            on_close: is called once when the link breaks, in the event loop or not; it must not wait.
             publish: the command that publishes: ``SPUBLISH`` in a cluster.
-            most_bytes: what is kept for a server that reads slowly; over it the link breaks.
+            max_bytes: what is kept for a server that reads slowly; over it the link breaks.
         """
         self.broken = ""
         self._sock = sock
-        self._pushed = pushed
-        self._told = broke
+        self._on_push = on_push
+        self._on_close = on_close
         self._publish = publish
-        self._most = most_bytes
+        self._max_bytes = max_bytes
         hub = gevent.get_hub()
-        self._turn = Turn.of(hub)
+        self._tick = LoopTick.of(hub)
         self._replies = hiredis.Reader()
         # Whom each answer is for, in order. An answer to PUBLISH is for all the speakers of the batch.
-        self._waiting: deque[Then | list[Speaker | None] | None] = deque()
+        self._waiting: deque[Then | list[Publisher | None] | None] = deque()
         # What is to be published at the end of this turn of the loop, by channel: the records and their speakers.
-        self._batches: dict[bytes, tuple[list[bytes], list[Speaker | None]]] = {}
+        self._batches: dict[bytes, tuple[list[bytes], list[Publisher | None]]] = {}
         self._batched = 0
-        self._outbound = Outbound(sock, most_bytes, self.end)
+        self._send_buffer = SendBuffer(sock, max_bytes, self.abort)
         self._read: Any = reader(sock)
         self._watcher: Any = hub.loop.io(sock.fileno(), READABLE)
         self._watcher.start(self._readable)
@@ -97,36 +97,36 @@ class Link:
     @property
     def congested(self) -> bool:
         """Whether the server is so slow that nothing should be published that can be left out."""
-        return len(self._outbound) + self._batched > self._most // 2
+        return len(self._send_buffer) + self._batched > self._max_bytes // 2
 
     def send(self, then: Then | None, *command: str | bytes) -> None:
         """Send a command. Neither waits nor raises.
 
         Args:
-            then: is called with the answer, in the event loop; a :class:`LinkError` if there will be none. It must not
-                wait.
+            then: called with the answer in the event loop, or with a :class:`RedisConnectionError` if there will be
+                none. It must not wait.
             command: the command and its arguments.
         """
         if self.broken:
             if then is not None:
-                then(LinkError(self.broken))
+                then(RedisConnectionError(self.broken))
             return
         self.flush()
         packed = _pack(command)
         self._waiting.append(then)
-        self._outbound.transmit(packed)
+        self._send_buffer.write(packed)
 
     def push(self, *command: str | bytes) -> None:
         """Send a command that is answered by a push, such as ``SUBSCRIBE``. Neither waits nor raises."""
         if not self.broken:
             self.flush()
-            self._outbound.transmit(_pack(command))
+            self._send_buffer.write(_pack(command))
 
-    def ask(self, *command: str | bytes, seconds: float) -> Any:
+    def execute(self, *command: str | bytes, seconds: float) -> Any:
         """Send a command and wait for its answer.
 
         Raises:
-            LinkError: there is none within ``seconds``, which breaks the link; or it is an error.
+            RedisConnectionError: there is none within ``seconds``, which breaks the link; or it is an error.
         """
         answer: AsyncResult[Any] = AsyncResult()
         self.send(answer.set, *command)
@@ -137,27 +137,27 @@ class Link:
             if not self.broken:
                 self._readable()
             if not answer.ready():
-                self.end(f"no answer within {seconds:g} seconds")
+                self.abort(f"no answer within {seconds:g} seconds")
             reply = answer.get()
         if isinstance(reply, Exception):
-            raise reply if isinstance(reply, LinkError) else LinkError(str(reply))
+            raise reply if isinstance(reply, RedisConnectionError) else RedisConnectionError(str(reply))
         return reply
 
-    def publish(self, channel: bytes, record: bytes, speaker: Speaker | None = None) -> None:
+    def publish(self, channel: bytes, record: bytes, publisher: Publisher | None = None) -> None:
         """Publish ``record`` with all that goes to ``channel`` in this turn of the loop. Neither waits nor raises.
 
-        The link must not be broken. ``speaker`` is told if Redis does not confirm that somebody received the record.
+        The link must not be broken. ``publisher`` is told if Redis does not confirm that somebody received the record.
         """
         if not self._batches:
-            self._turn.produced(self)
+            self._tick.queue_flush(self)
         batch = self._batches.get(channel)
         if batch is None:
             batch = self._batches[channel] = ([], [])
-        records, speakers = batch
+        records, publishers = batch
         records.append(record)
-        speakers.append(speaker)
+        publishers.append(publisher)
         self._batched += len(record)
-        if self._batched > MOST_BATCH_BYTES:
+        if self._batched > MAX_BATCH_BYTES:
             self.flush()
 
     def flush(self) -> None:
@@ -170,26 +170,26 @@ class Link:
             ]
         except Exception as error:
             # All speakers are told.
-            tick.end(self, error)
+            tick.abort(self, error)
             return
-        self._waiting.extend(speakers for _, speakers in self._batches.values())
+        self._waiting.extend(publishers for _, publishers in self._batches.values())
         self._batches, self._batched = {}, 0
-        self._outbound.transmit(b"".join(commands))
+        self._send_buffer.write(b"".join(commands))
 
-    def end(self, why: str) -> None:
+    def abort(self, why: str) -> None:
         """Break the link, and tell all who wait for an answer. Harmless when it is broken. Does not wait."""
         if self.broken:
             return
         self.broken = why
         self._watcher.close()
-        self._outbound.drop()
-        self._outbound.release()
+        self._send_buffer.discard()
+        self._send_buffer.close()
         self._sock.close()
-        self._told(self)
+        self._on_close(self)
         waiting, self._waiting = self._waiting, deque()
-        waiting.extend(speakers for _, speakers in self._batches.values())
+        waiting.extend(publishers for _, publishers in self._batches.values())
         self._batches, self._batched = {}, 0
-        error = LinkError(why)
+        error = RedisConnectionError(why)
         for then in waiting:
             try:
                 self._answer(then, error)
@@ -197,13 +197,13 @@ class Link:
                 _errors.add(fault)
 
     @staticmethod
-    def _answer(then: Then | list[Speaker | None] | None, reply: Any) -> None:
+    def _answer(then: Then | list[Publisher | None] | None, reply: Any) -> None:
         if isinstance(then, list):
             # How many received it, as far as Redis knows.
             if not isinstance(reply, int) or reply == 0:
-                for speaker in then:
-                    if speaker is not None:
-                        speaker.undelivered()
+                for publisher in then:
+                    if publisher is not None:
+                        publisher.undelivered()
         elif then is not None:
             then(reply)
 
@@ -213,40 +213,40 @@ class Link:
         except WOULD_BLOCK:
             return
         except OSError as error:
-            self.end(str(error))
+            self.abort(str(error))
             return
         except Exception as error:
             _errors.add(error)
-            self.end(f"internal error: {error}")
+            self.abort(f"internal error: {error}")
             return
         if not data:
-            self.end("the server closed the connection")
+            self.abort("the server closed the connection")
             return
         try:
             self._replies.feed(data)
             while not self.broken and (reply := self._replies.gets()) is not False:
                 if isinstance(reply, hiredis.PushNotification):
-                    self._pushed(reply)
+                    self._on_push(reply)
                 elif not self._waiting:
                     # A command that is answered by a push was refused.
-                    self.end(str(reply))
+                    self.abort(str(reply))
                 else:
                     then = self._waiting.popleft()
                     self._answer(then, reply)
                     # Any other command's own answerer decides.
                     if isinstance(reply, hiredis.ReplyError) and not callable(then):
-                        self.end(str(reply))
+                        self.abort(str(reply))
         except Exception as error:
             _errors.add(error)
-            self.end(f"internal error: {error}")
+            self.abort(f"internal error: {error}")
 
 
 _errors = ErrorLog("a connection to Redis")
 
 
-def checked(link: Link, then: Then, reply: Any) -> None:
+def checked(connection: RedisConnection, then: Then, reply: Any) -> None:
     """Call ``then`` with an answer; one that is an error breaks the link first."""
     if isinstance(reply, Exception):
         # To begin anew puts in order whatever it is.
-        link.end(str(reply))
+        connection.abort(str(reply))
     then(reply)
