@@ -1,4 +1,4 @@
-"""The service as a Flask extension: inside an app of its own, or inside somebody else's."""
+"""The Flask extension: it adds the service to any Flask app."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ log = logging.getLogger(__name__)
 class Signaling:
     """WebRTC signaling for a Flask app.
 
-    ``Signaling(app)``, or ``init_app`` where there is an app factory. Its routes are ``/`` (the call page, and the
-    WebSocket), ``/ws`` (the WebSocket), ``/ice-servers``, ``/healthz`` and ``/static/``, and where the settings ask for
-    them ``/metrics`` and ``/ops``, all under ``url_prefix``.
+    Use ``Signaling(app)``, or ``init_app`` in an app factory. The routes are ``/`` (the call page and the WebSocket),
+    ``/ws`` (the WebSocket), ``/ice-servers``, ``/healthz`` and ``/static/``, all under ``url_prefix``. The settings can
+    add ``/metrics`` and ``/ops``.
 
-    The object is a recipe. Each app has a :class:`~signaling.node.node.Node` of its own, which is
-    ``app.extensions["signaling"]``: settings, rooms, connections and figures. Apps of one process never meet.
+    Each app gets its own :class:`~signaling.node.node.Node`, at ``app.extensions["signaling"]``, with its own settings,
+    rooms, connections and stats. Users of two apps in one process never meet.
     """
 
     def __init__(
         self, app: Flask | None = None, *, url_prefix: str | None = None, registry: Registry | None = None
     ) -> None:
-        """Keep what every app is to have.
+        """Keep the options for each app.
 
         Args:
-            app: the app to initialise at once.
-            url_prefix: the path that the routes are under.
-            registry: the rooms of one app, in place of its own; the object can initialise only that one then.
+            app: an app to initialize at once.
+            url_prefix: the path in front of all routes.
+            registry: the rooms of the app. With a registry, the object can initialize only one app.
         """
         self.url_prefix = url_prefix
         self._registry = registry
@@ -53,7 +53,7 @@ class Signaling:
 
         Raises:
             signaling.config.settings.SettingsError: a setting has a wrong value.
-            RuntimeError: the app has a node already, or another app has the registry that was given.
+            RuntimeError: the app has a node already, or another app uses the given registry.
         """
         if "signaling" in app.extensions:
             raise RuntimeError("This app has the signaling service already: initialise each app once.")
@@ -67,7 +67,7 @@ class Signaling:
         blueprint.before_request(refuse_disguised_path)
         add_headers(blueprint, node.settings)
         if self.url_prefix:
-            # No blueprint answers what is not there.
+            # The app answers unknown paths, not the blueprint.
             add_headers(app, node.settings, under=self.url_prefix.rstrip("/"))
         add_pages(blueprint, node)
         add_metrics(blueprint, node)

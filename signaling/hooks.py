@@ -1,7 +1,7 @@
-"""What gunicorn calls: the checks before the start, the watch over the certificate, and the drain at the end.
+"""gunicorn's hooks: the checks before the start, the watch over the certificate, and the drain at the end.
 
-``gunicorn.conf.py`` names them; the configuration of somebody's own app may import them as well. The master imports
-this where gevent has patched nothing, so nothing that makes a lock is imported at the top of this module.
+``gunicorn.conf.py`` names them, and so may the configuration of your own app. gunicorn's master imports this module
+before gevent has patched anything, so nothing here that makes a lock is imported at the top.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ import resource
 import socket
 import ssl
 import time
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 import gevent
 from gunicorn.workers.ggevent import GeventWorker
 
-from .config.env import SettingsError, shown, web_concurrency
+from .config.env import PREFIX, SettingsError, shown, web_concurrency
 from .config.settings import Settings
 from .process import output
 from .process.supervisor import spawn_forever
@@ -38,23 +38,30 @@ log = logging.getLogger(__name__)
 
 _DRAIN_WATCH_SECONDS = 0.1
 
-# Beside the drain: to notice the signal, for closing handshakes, for HTTP under way.
+# Besides the drain: to notice the signal, for closing handshakes, and for HTTP requests in progress.
 _GRACE_SECONDS = 5
 
-# The master gives a worker that it tells to be quick two seconds.
+# The master gives a worker two seconds for a quick end.
 _EXIT_SECONDS = 1.5
 
 
 def load_settings() -> Settings:
-    """Return the settings of the environment; a wrong one ends the process with one line and EX_CONFIG."""
+    """Return the settings of the environment. A wrong setting ends the process with one line and EX_CONFIG."""
+    # gunicorn applies its raw_env after it has read its configuration, so the environment may still change.
+    own = frozenset(item for item in os.environ.items() if item[0] == "PORT" or item[0].startswith(PREFIX))
     try:
-        return Settings.load(os.environ)
+        return _parse(own)
     except SettingsError as error:
         preflight.stop(str(error))
 
 
+@lru_cache(maxsize=1)
+def _parse(environ: frozenset[tuple[str, str]]) -> Settings:
+    return Settings.load(dict(environ))
+
+
 def address(settings: Settings) -> str:
-    """Return what gunicorn is to bind: the setting, or every address of both families the machine has."""
+    """Return the address that gunicorn binds: the setting, or every IPv4 and IPv6 address of the machine."""
     if settings.bind.startswith("unix:"):
         return settings.bind
     host = settings.bind or ("[::]" if _has_ipv6() else "0.0.0.0")  # noqa: S104 - the documented default
@@ -69,7 +76,7 @@ def address(settings: Settings) -> str:
 
 
 def workers(settings: Settings) -> int:
-    """Return how many workers there are unless gunicorn is told otherwise: a core each, where they can share.
+    """Return the number of workers: ``WEB_CONCURRENCY``, or one per core if they share a Redis, or one.
 
     A ``WEB_CONCURRENCY`` that is no number of workers ends the process with one line and EX_CONFIG.
     """
@@ -85,12 +92,12 @@ def workers(settings: Settings) -> int:
 
 
 def graceful_timeout(settings: Settings) -> int:
-    """Return the seconds that a worker may take for its end."""
+    """Return the seconds that a worker may take to stop."""
     return math.ceil(settings.drain_seconds) + _GRACE_SECONDS
 
 
 def on_starting(server: Arbiter) -> None:
-    """Refuse what the service cannot run with, in one line each, before anything listens."""
+    """Refuse to start with a wrong configuration, in one line, before anything listens."""
     settings = load_settings()
     preflight.workers(server, settings)
     if not issubclass(server.cfg.worker_class, GeventWorker):
@@ -107,36 +114,36 @@ def on_starting(server: Arbiter) -> None:
 
 
 def nworkers_changed(server: Arbiter, new: int, old: int | None) -> None:
-    """Stay at one worker when a signal or a reload asks for more, and there is no Redis."""
+    """Stay at one worker if a signal or a reload asks for more and there is no Redis."""
     if old is not None and new > 1 and not load_settings().redis_url:
         log.error("%d workers would each have rooms of their own: staying at one", new)
         server.num_workers = 1
 
 
 def post_fork(server: Arbiter, worker: Worker) -> None:
-    """Bound the TLS handshake where our worker class does not: gunicorn waits for it without a limit."""
+    """Bound the TLS handshake if the worker class is not ours: gunicorn waits for it without a limit."""
     from .worker import Worker as OurWorker
 
     if not isinstance(worker, OurWorker):
         socket.setdefaulttimeout(load_settings().handshake_timeout)
-    # It would keep, for each greenlet, where it was spawned.
+    # gevent would keep the place where each greenlet was spawned.
     gevent.config.track_greenlet_tree = False
 
 
 def ssl_context(config: Config, default_factory: Any) -> tls.ReloadingContext:
-    """Give the listening sockets a certificate that can change."""
+    """Return the certificate of the listening sockets, which can change while they listen."""
     settings = load_settings()
     return tls.use(settings.tls_cert, settings.tls_key)
 
 
 def post_worker_init(worker: Worker) -> None:
-    """Make the worker ready: the collector, and the greenlets that watch for its end and for a new certificate."""
+    """Prepare the worker: garbage collection, and the watches over its end and its certificate."""
     from .node import node
 
-    # A scan of the port would write a traceback for each probe that is no TLS.
+    # A port scan would write a traceback for each probe that is no TLS.
     hub = gevent.get_hub()
     hub.NOT_ERROR = (*hub.NOT_ERROR, ssl.SSLError, ConnectionError, TimeoutError)
-    # What is loaded now stays; the collector need not look at it again and again.
+    # Everything loaded now stays, so garbage collection need not look at it again.
     gc.collect()
     gc.freeze()
     node.start_all()
@@ -146,7 +153,7 @@ def post_worker_init(worker: Worker) -> None:
 
 
 def worker_exit(server: Arbiter, worker: Worker) -> None:
-    """Tell at once whom the drain did not tell yet, and wait for as long as a closing handshake may take."""
+    """Close the connections that the drain did not reach, and wait briefly for their closing handshakes."""
     from .node import node
     from .transport import connections
 
@@ -166,10 +173,10 @@ def _watch_end(worker: Worker) -> None:
         if isinstance(worker, Worker):
             worker.close_idle()
 
-    # gunicorn calls no hook between the signal and its wait for the requests to end.
+    # gunicorn calls no hook between the signal and its wait for requests to end.
     while worker.alive:
         gevent.sleep(_DRAIN_WATCH_SECONDS)
-    # Until the last step, a client that watches the health over an open connection can be told of the drain.
+    # Idle connections close last: until then, a health check on an open connection can learn of the drain.
     for step in (node.stop_metrics, connections.drain_all, close_idle):
         try:
             step()

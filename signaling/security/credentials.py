@@ -1,6 +1,6 @@
-"""What a client shows of itself in ``Authorization``. Pure.
+"""The credentials in an ``Authorization`` header. Pure.
 
-Not by werkzeug's parser: it raises where a password is not ASCII, and takes a token with "=" in it for parameters.
+werkzeug's parser does not fit: it raises if a password is not ASCII, and it takes a token with "=" for parameters.
 """
 
 from __future__ import annotations
@@ -9,13 +9,13 @@ from base64 import b64decode
 
 
 def bearer_token(authorization: str) -> str | None:
-    """Return the token of a header's value (RFC 6750, section 2.1); None if it has none."""
+    """Return the bearer token of a header (RFC 6750, section 2.1), or None."""
     scheme, _, token = authorization.partition(" ")
     return token.strip() if scheme.lower() == "bearer" else None
 
 
 def basic_password(authorization: str) -> bytes | None:
-    """Return the password of a header's value (RFC 7617, section 2); None if it has none."""
+    """Return the password of a header (RFC 7617, section 2), or None."""
     scheme, _, value = authorization.partition(" ")
     if scheme.lower() != "basic":
         return None

@@ -1,7 +1,7 @@
-"""Who may join: the JSON Web Tokens (RFC 7519) of users.
+"""The JSON Web Tokens (RFC 7519) that let users join.
 
-``sub`` is who one is, ``peer`` whom one may call, and ``exp`` until when; they are looked at when a room is entered,
-and never after that. Whoever was in a room may come back a little later than that: see :mod:`.resume`.
+``sub`` is the user, ``peer`` the user they may call, and ``exp`` the end. A token is checked at each join and at no
+other time. A user may come back to their room for a while after the end: see :mod:`.resume`.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from .keys import Keys, UnusableKeyError
 from .resume import ResumeTickets
 
 MAX_CHARACTERS = 8_192
-"""Of a token. To look at a longer one costs more than a stranger should cause."""
+"""The longest token. To parse a longer one costs more than a stranger should cause."""
 
 _LATEST = 2**53
-"""The latest end of a token that is told from others, in seconds since 1970: JSON may hold any number."""
+"""The latest end of a token, in seconds since 1970. JSON may hold any number, and later ones count as this."""
 
 _WHY: dict[type[jwt.PyJWTError], str] = {
     jwt.ExpiredSignatureError: "the token has expired",
@@ -39,17 +39,17 @@ _decode_text = msgspec.json.Decoder(str | None).decode
 
 
 class JwtVerifier:
-    """What checks tokens.
+    """The check of users' tokens.
 
     Attributes:
-        tickets: those with which one may come back when a token has expired.
+        tickets: the resume tickets for users whose token has expired.
     """
 
     def __init__(self, settings: Settings) -> None:
-        """Read the keys.
+        """Read the keys of ``SIGNALING_JWT_KEY``.
 
         Raises:
-            SettingsError: no token can be checked with them.
+            SettingsError: a key is not usable.
         """
         try:
             self._keys = Keys(settings.jwt_key)
@@ -62,19 +62,21 @@ class JwtVerifier:
         self._options: Any = {"require": ["exp", "sub"], "verify_aud": self._audience is not None}
 
     def check(self, join: Message, user: User, remote: User) -> float:
-        """Check that the token of ``join``, or else its resume ticket, lets ``user`` call ``remote``.
+        """Check that ``join`` lets ``user`` call ``remote``.
+
+        If its token has expired, a resume ticket beside it counts.
 
         Returns:
-            When the token ends, in seconds since 1970.
+            The end of the token, in seconds since 1970.
 
         Raises:
-            MessageError: ``unauthorized``, or ``invalid-message`` if the ticket is none at all.
+            MessageError: ``unauthorized``, or ``invalid-message`` if the ticket has the wrong type.
         """
         ticket = resume_of(join)
         try:
             claims = self._decode(_token_of(join))
         except jwt.ExpiredSignatureError as error:
-            # Its signature is that of a key of now, so that a ticket does not outlive the key.
+            # The signature is verified first, so a ticket does not outlive its key.
             if isinstance(ticket, str):
                 return self.tickets.check(ticket, user, remote)
             raise _refusal(error) from None
@@ -87,10 +89,10 @@ class JwtVerifier:
         return min(int(claims["exp"]), _LATEST) + self._leeway
 
     def verify(self, token: str) -> dict[str, Any]:
-        """Return what a token claims, once it is sure that it is good.
+        """Return the claims of a valid token.
 
         Raises:
-            MessageError: ``unauthorized``, with nothing of the token in its words.
+            MessageError: ``unauthorized``. Its text holds nothing of the token.
         """
         try:
             return self._decode(token)

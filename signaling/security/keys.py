@@ -1,7 +1,7 @@
-"""What tokens are checked with: a secret, a public key in PEM, or a JWKS (RFC 7517); as it is, or in a file.
+"""The keys that verify tokens: a secret, a public key in PEM, or a JWKS (RFC 7517), given directly or in a file.
 
-Which algorithms a token may be signed with follows from the kind of its key, never from the token (RFC 8725, section
-3.1): so nobody can have a public key taken for a secret.
+The kind of a key decides which algorithms its tokens may use; the token does not (RFC 8725, section 3.1). So nobody
+can pass off a public key as a secret.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from . import plain_secret
 log = logging.getLogger(__name__)
 
 PATHS = ("/", "./", "../")
-"""What the path of a file begins with."""
+"""How the path of a file begins."""
 
 KINDS = "it must be a key of RSA, P-256, P-384, P-521, Ed25519 or Ed448"
 
 LOOK_SECONDS = 1.0
-"""How long a file is taken to be as it was."""
+"""Seconds between two looks at the file."""
 
-# How long a secret must be (RFC 7518, section 3.2).
+# The shortest secret of each algorithm, in bytes (RFC 7518, section 3.2).
 _SECRETS = {"HS256": 32, "HS384": 48, "HS512": 64}
 _RSA = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512")
 _RSA_BITS = 2_048
@@ -41,55 +41,55 @@ _CURVES = {"secp256r1": "ES256", "secp384r1": "ES384", "secp521r1": "ES512"}
 
 
 class UnusableKeyError(ValueError):
-    """A key that no token can be checked with; ``str()`` of it says why, and shows nothing of the key."""
+    """A key is not usable. ``str()`` of it says why, and shows nothing of the key."""
 
 
 class UnreadableKeyError(UnusableKeyError):
-    """There is no text in the place of a file of keys."""
+    """A file of keys cannot be read as text."""
 
 
 class Key(NamedTuple):
-    """A key, and what a token of it may be signed with."""
+    """A key, and the algorithms of its tokens."""
 
     material: Any
     """The bytes of a secret, or a public key of ``cryptography``."""
     algorithms: tuple[str, ...]
-    """The first is what to sign with."""
+    """The first one is used to sign."""
     kid: str | None = None
 
 
 class KeySet(NamedTuple):
-    """The keys there are at one time."""
+    """The keys at one time."""
 
     keys: tuple[Key, ...]
     named: bool = False
-    """Whether a token's ``kid`` says which of them it is."""
+    """Whether a token's ``kid`` selects the key."""
 
     def find(self, kid: str | None) -> Key | None:
-        """Return the key of a token with this ``kid``; None if it is not known, or not clear which it is."""
+        """Return the key of a token with this ``kid``, or None if there is none or more than one."""
         found = self.keys if kid is None or not self.named else [key for key in self.keys if key.kid == kid]
         return found[0] if len(found) == 1 else None
 
 
 class Keys:
-    """The keys of ``SIGNALING_JWT_KEY``: when it names a file and that changes, it is read anew.
+    """The keys of ``SIGNALING_JWT_KEY``. If it names a file, changes of the file are noticed.
 
-    A broken new file is logged, once, and the old keys stay.
+    A broken new file is logged once, and the old keys stay.
     """
 
     def __init__(self, given: str) -> None:
-        """Read them.
+        """Read the keys.
 
         Raises:
-            UnusableKeyError: there are none that can be used.
+            UnusableKeyError: no key is usable.
         """
         self._path = given if given.startswith(PATHS) else ""
         self._looked = time.monotonic()
-        # What is no file does not change.
+        # Only a file can change.
         self._loaded = Reloader((self._path,) if self._path else (), lambda: read(given))
 
     def find(self, kid: str | None) -> Key | None:
-        """As :meth:`KeySet.find`, among the keys of now."""
+        """Return the key of a token with this ``kid``, as :meth:`KeySet.find` does."""
         now = time.monotonic()
         if self._path and now - self._looked >= LOOK_SECONDS:
             self._looked = now
@@ -98,7 +98,7 @@ class Keys:
 
     @property
     def secret(self) -> bytes | None:
-        """The first one that is a secret, as it was read last; None where all are public keys."""
+        """The first secret among the keys, or None if all are public keys."""
         return next((key.material for key in self._loaded.value.keys if isinstance(key.material, bytes)), None)
 
     def _refresh(self) -> None:
@@ -112,10 +112,10 @@ class Keys:
 
 
 def read(given: str) -> KeySet:
-    """Return the keys in ``given``, or in the file that it is the path of.
+    """Return the keys in ``given``, or in the file that it names.
 
     Raises:
-        UnusableKeyError: there are none that can be used.
+        UnusableKeyError: no key is usable.
     """
     if not given.startswith(PATHS):
         if os.path.exists(given):
@@ -124,15 +124,15 @@ def read(given: str) -> KeySet:
     try:
         return parse(text_of(given))
     except UnreadableKeyError as error:
-        # The path is not named: it may be a secret that begins like one.
+        # The error does not show the path: it may be a secret that begins like a path.
         raise UnusableKeyError(f"it begins like the path of a file, and {error}") from None
 
 
 def text_of(path: str) -> str:
-    """Return what is in a file of keys, without the end of its last line.
+    """Return the text of a file of keys, without its last line break.
 
     Raises:
-        UnreadableKeyError: there is none.
+        UnreadableKeyError: the file cannot be read, or is no text.
     """
     try:
         return read_file(path).decode("utf-8-sig").rstrip("\r\n")
@@ -146,7 +146,7 @@ def parse(text: str) -> KeySet:
     """Return the keys in ``text``.
 
     Raises:
-        UnusableKeyError: there are none that can be used.
+        UnusableKeyError: no key is usable.
     """
     start = text.lstrip("\ufeff \t\r\n")
     if start.startswith("-----BEGIN"):
@@ -216,11 +216,11 @@ def _of_jwks(text: str) -> tuple[Key, ...]:
 
 
 def _of_jwk(jwk: dict[str, Any]) -> Key | None:
-    """Return the key, None if it is of a kind that is not known here (RFC 7517, section 5)."""
+    """Return the key, or None if its kind is unknown here (RFC 7517, section 5)."""
     name, kid = jwk.get("alg"), jwk.get("kid")
     if jwk.get("kty") != "oct" and "d" in jwk:
         raise UnusableKeyError("the JWKS has a private key: give the public ones")
-    # What a key is for that does not say it is seen when it is read.
+    # A key without "alg" is loaded with any algorithm of its kind; its own properties decide afterwards.
     first = name or {"RSA": "RS256", "oct": "HS256", "OKP": "EdDSA"}.get(jwk.get("kty", ""))
     try:
         material = jwt.PyJWK(jwk, first).key

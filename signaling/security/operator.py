@@ -1,4 +1,4 @@
-"""Lets in whoever has the token, and makes those wait who guess at it."""
+"""The token of the operator's pages, and the limit on wrong guesses."""
 
 from __future__ import annotations
 
@@ -11,42 +11,46 @@ from flask import Response, request
 from ..config.logging import quoted
 from .client_ip import rate_limit_key
 from .credentials import basic_password, bearer_token
-from .rate_limit import Rate, TokenBucket
+from .rate_limit import Rate, TokenBuckets
 
 log = logging.getLogger(__name__)
 
-_WRONG = Rate.of(10, "wrong tokens", 10, 60.0)
+_GUESSES = Rate.of(10, "wrong tokens", 10, 60.0)
 
 _MAX_ADDRESSES = 10_000
-"""Addresses that are known for wrong tokens at the most; those that came first are forgotten first."""
+"""The number of addresses whose wrong tokens are remembered."""
 
 
 class OperatorAuth:
-    """The door of one page."""
+    """The authentication of one page."""
 
     def __init__(self, token: str, *, passwords: bool = False) -> None:
-        """Ask for ``token`` as a bearer token (RFC 6750); with ``passwords`` as the password of any user, too."""
+        """Ask for ``token`` as a bearer token (RFC 6750).
+
+        With ``passwords``, the token is also accepted as the password of any user (RFC 7617).
+        """
         self._token = token.encode()
         self._passwords = passwords
         self._challenge = 'Basic realm="operator", charset="UTF-8"' if passwords else "Bearer"
-        self._wrong: dict[str, TokenBucket] = {}
+        self._guesses = TokenBuckets(_GUESSES, _MAX_ADDRESSES)
 
     def check(self, address: str) -> Response | None:
-        """Return the response for a request from ``address`` that is not let in, None if it is."""
+        """Return the response that refuses the request from ``address``, or None if its token is right."""
         given = self._given()
         if given is None:
-            # A browser sends the password when it is asked for it.
-            return self._refuse(401, "A token is needed.", {"WWW-Authenticate": self._challenge})
+            # Browsers send a password only after this challenge.
+            return self._unauthorized()
         if hmac.compare_digest(given, self._token):
-            # Before all else: who guesses behind the same proxy must not lock out the operator.
+            # Before the limit: guesses from behind the same proxy must not lock out the operator.
             return None
         now = time.monotonic()
         key = rate_limit_key(address)
-        if key in self._wrong and self._wrong[key].exhausted(now):
-            return self._refuse(429, f"Too many wrong tokens: {_WRONG.words}.", {"Retry-After": f"{_WRONG.interval:g}"})
+        if self._guesses.exhausted(key, now):
+            words = f"Too many wrong tokens: {_GUESSES.words}."
+            return _refuse(429, words, {"Retry-After": f"{_GUESSES.interval:g}"})
         log.warning("A wrong token for %s from %s", quoted(request.path), address or "a Unix socket")
-        self._count(key, now)
-        return self._refuse(401, "A token is needed.", {"WWW-Authenticate": self._challenge})
+        self._guesses.try_acquire(key, now)
+        return self._unauthorized()
 
     def _given(self) -> bytes | None:
         header = request.headers.get("Authorization", "")
@@ -55,14 +59,9 @@ class OperatorAuth:
             return token.encode("latin-1", "replace")
         return basic_password(header) if self._passwords else None
 
-    def _count(self, key: str, now: float) -> None:
-        bucket = self._wrong.pop(key, None) or TokenBucket(_WRONG)
-        # In the order of the last try, so that the first ones are the first to be full again.
-        while self._wrong and (len(self._wrong) >= _MAX_ADDRESSES or next(iter(self._wrong.values())).idle(now)):
-            del self._wrong[next(iter(self._wrong))]
-        self._wrong[key] = bucket
-        bucket.try_acquire(now)
+    def _unauthorized(self) -> Response:
+        return _refuse(401, "A token is needed.", {"WWW-Authenticate": self._challenge})
 
-    @staticmethod
-    def _refuse(status: int, words: str, headers: dict[str, str]) -> Response:
-        return Response(words + "\n", status, {"Cache-Control": "no-store", **headers}, mimetype="text/plain")
+
+def _refuse(status: int, words: str, headers: dict[str, str]) -> Response:
+    return Response(words + "\n", status, {"Cache-Control": "no-store", **headers}, mimetype="text/plain")

@@ -1,4 +1,4 @@
-"""Which pages may connect: a browser says in ``Origin`` whose page it is (RFC 6454; RFC 6455, section 10.2). Pure."""
+"""The pages that may connect: a browser names its page's origin (RFC 6454; RFC 6455, section 10.2). Pure."""
 
 from __future__ import annotations
 
@@ -6,23 +6,23 @@ from collections.abc import Iterable
 from urllib.parse import urlsplit
 
 MAX_ORIGIN_CHARACTERS = 300
-"""Longer ones are nobody's: a name has 253 at the most (RFC 1035). A comparison grows with the square of the length."""
+"""The longest origin. A host name has at most 253 characters (RFC 1035), and a comparison takes quadratic time."""
 
 _DEFAULT_PORTS = {"http": 80, "ws": 80, "https": 443, "wss": 443}
 
 
 class Origins:
-    """The origins that are allowed, the server's own among them."""
+    """The allowed origins. The server's own origin is always among them."""
 
     def __init__(self, allowed: Iterable[str], *, allow_missing: bool) -> None:
-        """Take exact origins, and such as ``https://*.example.org``, which stands for each subdomain but not itself."""
+        """Allow these origins. ``https://*.example.org`` stands for each subdomain, but not for example.org."""
         parts = [_parts(origin) for origin in allowed]
         self._exact = {origin for origin in parts if not origin[1].startswith("*.")}
         self._below = {origin for origin in parts if origin[1].startswith("*.")}
         self._allow_missing = allow_missing
 
     def allow(self, origin: str | None, host: str) -> bool:
-        """Tell if a page of ``origin`` may connect to the server that it calls ``host`` (RFC 9110, section 7.2)."""
+        """Return whether a page of ``origin`` may connect to the server at ``host`` (RFC 9110, section 7.2)."""
         if origin is None:
             return self._allow_missing
         if not self._exact and not self._below:
@@ -31,11 +31,11 @@ class Origins:
             return False
         try:
             scheme, name, port = _parts(origin)
-            # Whether TLS ended at a proxy before this server is not known here: the own origin is one of either.
+            # A proxy may have ended TLS, so the own origin counts with either scheme.
             own = _parts(f"{scheme}://{host}")
         except ValueError:
             return False
-        # As with `null`, which is nobody's.
+        # `null` has no host, and belongs to nobody.
         if not name:
             return False
         if (scheme, name, port) == own or (scheme, name, port) in self._exact:

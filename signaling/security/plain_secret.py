@@ -1,8 +1,8 @@
-"""Whether a text is plainly a secret. Pure.
+"""The check that a text is plainly a secret. Pure.
 
-A public key that is taken for a secret lets everybody who knows it make tokens. So nothing becomes a secret because it
-is nothing else: what holds, encodes or names a key of another kind is refused, and so is what may have been meant
-otherwise. Only bytes without any structure, such as the 32 of a bare Ed25519 key, look like a secret and are one.
+If a public key were taken for a secret, everybody who knows it could make tokens. So a text is a secret only if it
+looks like nothing else. A text that holds, encodes or names another kind of key is refused. Bytes without structure,
+such as the 32 bytes of a bare Ed25519 key, cannot be told from a secret.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from urllib.parse import unquote
 from cryptography.hazmat.primitives.asymmetric import ec
 
 MIN_BYTES = 32
-"""A secret is as long as its hash, or longer (RFC 7518, section 3.2)."""
+"""The shortest secret: as long as its hash (RFC 7518, section 3.2)."""
 
 MAX_BYTES = 256
-"""HMAC gains nothing over 128 bytes (RFC 2104); the modulus of an RSA key is longer, in each way to write it."""
+"""The longest secret. HMAC gains nothing over 128 bytes (RFC 2104), and every RSA key is longer than this."""
 
 TOO_SHORT = f"a secret must have {MIN_BYTES} bytes or more (RFC 7518, section 3.2)"
 
@@ -46,7 +46,7 @@ _NAMES = re.compile(
 )
 _QUOTES = "\"'`\u201c\u201d\u2018\u2019"
 
-# What stands in the bytes of keys, in DER and in SSH's format, and hardly ever in random ones.
+# Bytes that occur in keys, in DER and in SSH's format, and hardly ever in random data.
 _MARKS = (
     *(b"ssh-rsa", b"ssh-dss", b"ssh-ed25519", b"ecdsa-sha2", b"openssh-key"),
     b"\x2a\x86\x48\x86\xf7\x0d\x01",  # RSA
@@ -60,11 +60,11 @@ _MARKS = (
 _CURVES: tuple[ec.EllipticCurve, ...] = (ec.SECP256R1(), ec.SECP256K1(), ec.SECP384R1(), ec.SECP521R1())
 
 _MAX_LAYERS = 3
-"""How many encodings inside each other are taken off."""
+"""How many nested encodings are decoded."""
 
 
 def why_not(text: str) -> str | None:
-    """Return why ``text`` is not plainly a secret, in words that show nothing of it, or None if it is."""
+    """Return why ``text`` is not plainly a secret, or None if it is. The reason shows nothing of the text."""
     if not text.isprintable():
         return "it holds a line break or an invisible character: a secret is one line of printable characters"
     if _NAMES.fullmatch(text):
@@ -84,7 +84,7 @@ def why_not(text: str) -> str | None:
 
 
 def why_not_bytes(secret: bytes) -> str | None:
-    """Return the same of a secret that need not be text, such as that of a JWK."""
+    """Return the same for a secret that need not be text, such as the one in a JWK."""
     try:
         text = secret.decode()
     except UnicodeDecodeError:
@@ -107,24 +107,24 @@ def _has_key(data: bytes, layers: int) -> bool:
     if any(mark in data for mark in _MARKS) or _is_der(data) or _is_point(data):
         return True
     if _has_label(data):
-        # Among other bytes as well, such as a byte order mark.
+        # Other bytes may stand before it, such as a byte order mark.
         return True
-    # Random bytes are no text, so that this ends soon.
+    # Random bytes are not ASCII text, so the recursion ends soon.
     is_text = data.isascii() and all(character.isprintable() or character.isspace() for character in data.decode())
     return is_text and layers > 0 and _is_key(data.decode(), layers - 1)
 
 
 def _is_der(data: bytes) -> bool:
-    """Tell if it is a sequence of as many bytes as there are, or of some more: the end may be cut off."""
+    """Return whether it is a DER sequence. Up to 8 bytes may be missing at its end."""
     if data[:1] != b"\x30" or len(data) < MIN_BYTES:
         return False
     return data[1] == len(data) - 2 or (data[1] == 0x81 and 0 <= data[2] + 3 - len(data) <= 8)
 
 
 def _is_point(data: bytes) -> bool:
-    """Tell if it is an uncompressed point on a curve of ours (SEC 1, section 2.3.3), with its first byte or without it.
+    """Return whether it is an uncompressed point on a curve (SEC 1, section 2.3.3), with or without its first byte.
 
-    A compressed one is as good as random: one in four hundred random secrets of that length would be taken for it.
+    Compressed points look random: one in four hundred random secrets of that length would count as one.
     """
     for curve in _CURVES:
         size = (curve.key_size + 7) // 8
@@ -139,17 +139,17 @@ def _is_point(data: bytes) -> bool:
 
 
 def _decoded(text: str) -> Iterator[bytes]:
-    """Yield what ``text``, or a word of it, may be an encoding of: base64 of both alphabets, base32, and hex."""
-    # The end of a line may be written as in JSON, and anything may stand between lines or bytes.
+    """Yield the bytes that ``text``, or a word of it, may encode: in base64 of both alphabets, base32, and hex."""
+    # Line breaks may be escaped as in JSON, and anything may stand between lines or bytes.
     packed = re.sub(r"\\+[rnt]|[^A-Za-z0-9+/_-]", "", text)
     for word in {packed, *re.findall(r"[A-Za-z0-9+/_-]{16,}", text)}:
         plain = word.replace("-", "+").replace("_", "/")
-        # Something else may stand before it.
+        # Other characters may stand before the encoded text.
         for start in range(4):
             piece = plain[start:]
             piece = piece[:-1] if len(piece) % 4 == 1 else piece
             yield base64.b64decode(piece + "=" * (-len(piece) % 4))
-        # The second one is of a word such as x30x59, from \\x30\\x59.
+        # The second pattern matches x30x59, which is left of \\x30\\x59.
         for run in (*re.findall(r"[0-9a-fA-F]{32,}", word), *re.findall(r"(?:x[0-9a-fA-F]{2}){16,}", word)):
             run = run.replace("x", "")
             yield bytes.fromhex(run[: len(run) // 2 * 2])

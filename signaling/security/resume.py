@@ -1,7 +1,7 @@
-"""Resume tickets: whoever was in a room may come back to it, for a minute after the end of its token.
+"""Resume tickets: they let a user back into their room for a minute after the end of their token.
 
-A restart of the server ends no call that media flows in, but a token of five minutes may be over by then. So the
-reply to a join has a ticket, which holds for that user in that room alone.
+A restart of the server does not end a call in which media flow. But a token of five minutes may have expired by then.
+So the reply to a join holds a ticket, which is valid for that user in that room only.
 """
 
 from __future__ import annotations
@@ -21,22 +21,22 @@ GRACE_SECONDS = 60.0
 """Seconds after the end of a token in which its user may come back."""
 
 MAX_CHARACTERS = 2_048
-"""Of a ticket; one with the longest ids is shorter."""
+"""The longest ticket. A ticket with the longest ids is shorter."""
 
 _ALGORITHM = "HS256"
 _CLAIMS = ["sub", "peer", "exp"]
 
 
 class ResumeTickets:
-    """What makes and checks them, as JSON Web Tokens (RFC 7519) that only this service can sign."""
+    """The issuer of the tickets, which are JSON Web Tokens (RFC 7519) that only this service can sign."""
 
     def __init__(self, settings: Settings, secret: bytes | None) -> None:
-        """Derive the key, from ``SIGNALING_RESUME_SECRET`` or else from ``secret``, that of users' tokens.
+        """Derive the key from ``SIGNALING_RESUME_SECRET``, or from ``secret``, the key of users' tokens.
 
-        Where there is neither, tickets are good until the service ends.
+        If there is neither, tickets are valid until the service ends.
         """
         material = settings.resume_secret.encode() or secret or START_SECRET
-        # Another service, or another app of this process, has other rooms and other rules.
+        # A ticket of another service or app must not count here: it has other rooms and other rules.
         instance = [settings.jwt_key, settings.jwt_audience, settings.jwt_issuer, settings.redis_prefix]
         words = json.dumps(["signaling resume ticket", *instance]).encode()
         self._key = hmac.digest(material, words, hashlib.sha256)
@@ -45,15 +45,15 @@ class ResumeTickets:
         """Return a ticket for ``user`` in the room with ``remote``.
 
         Args:
-            user: who was let in.
-            remote: its peer.
-            token_end: when its token ends, in seconds since 1970.
+            user: the user whose token was valid.
+            remote: their peer.
+            token_end: the end of their token, in seconds since 1970.
         """
         claims = {"sub": user.key, "peer": remote.key, "exp": token_end + GRACE_SECONDS}
         return jwt.encode(claims, self._key, _ALGORITHM)
 
     def check(self, ticket: str, user: User, remote: User) -> float:
-        """Check that a ticket lets ``user`` come back to the room with ``remote``, and return when its token ended.
+        """Check that a ticket lets ``user`` back into the room with ``remote``, and return the end of its token.
 
         Raises:
             MessageError: ``unauthorized``.

@@ -22,6 +22,9 @@ FILES = [
     "docs/flask.md",
     "docs/logs.md",
     "docs/tests.md",
+    "signaling/extension.py",
+    "signaling/hooks.py",
+    *sorted(str(path.relative_to(ROOT)) for path in (ROOT / "signaling/security").glob("*.py")),
 ]
 MAX_WORDS = 30
 
