@@ -1,178 +1,188 @@
 /**
- * A call with one peer, from joining the room to its end. One object is one call; the next call is a new one.
+ * A call with one peer, from the join to the end. The next call needs a new object. docs/client.md is its contract.
  *
- * @typedef {import('./signaling.js').UserId} UserId
+ * @typedef {import('./signaling-events.js').UserId} UserId
  * @typedef {import('./errors.js').CallError} CallError
+ * @typedef {import('./status.js').EndReason} EndReason
  * @typedef {import('./status.js').Status} Status
- * @typedef {import('./quality.js').Quality} Quality
+ * @typedef {import('./quality-meter.js').Quality} Quality
  *
  * @typedef {object} Events
  * @property {Readonly<Status>} status whenever anything in it changes
  * @property {MediaStream | null} media the peer's camera and microphone; null when they are gone
- * @property {MediaStream | null} screen the peer's screen
- * @property {boolean} sharing whether one's own screen is shared
+ * @property {MediaStream | null} screen the peer's shared screen; null when it is gone
+ * @property {boolean} sharing whether the user's own screen is shared
  * @property {boolean} channel whether `send` reaches the peer
- * @property {string} message the peer's `send`
+ * @property {string} message the text of the peer's `send`
  * @property {CallError} error what went wrong without ending the call
  */
 import { Emitter } from './emitter.js';
-import { OperationError } from './errors.js';
-import { IceSource } from './ice-source.js';
-import { Link } from './link.js';
+import { CLOSE_CODES, OperationError, errorMessage } from './errors.js';
+import { IceServerSource } from './ice-server-source.js';
 import { network } from './network.js';
-import { Outgoing } from './outgoing.js';
-import { QualityMeter, currentPath } from './quality.js';
-import { stateOf } from './status.js';
+import { OutgoingMedia } from './outgoing-media.js';
+import { PeerSession } from './peer-session.js';
+import { QualityMeter } from './quality-meter.js';
+import { describeStatus } from './status.js';
 
-/** Errors that say nothing about the join, or after which the signaling connection does what is to be done. */
-const PASSING = new Set(['buffer-full', 'message-too-long', 'rate-limited', 'replaced', 'token-failed', 'unavailable']);
+/** Errors that are no answer to a join, or that the signaling connection handles by itself. */
+const NON_FATAL = new Set(['buffer-full', 'message-too-long', 'rate-limited', 'replaced', 'token-failed', 'unavailable']);
 
-const REPLACED = 4001;
+/** @type {[code: string, message: string]} */
+const CALL_ENDED = ['call-ended', 'This call has ended; make a new Call'];
 
 /** @extends {Emitter<Events>} */
 export class Call extends Emitter {
   #signaling;
+  #iceServers;
   #outgoing;
-  #link;
+  #session;
   /** @type {UserId} */
   #peer = '';
+  /** Whether `join` was called. */
   #joined = false;
+  /** Whether the server ever accepted the join. */
   #entered = false;
-  /**
-   * Why the call ended; null until it did.
-   * @type {{ code?: number, error?: CallError } | null}
-   */
-  #end = null;
-  /**
-   * Why the server is gone for good, while what flows goes on without it.
-   * @type {{ code?: number, error?: CallError } | null}
-   */
-  #loss = null;
-  /** @type {QualityMeter | undefined} */
-  #meter;
-  /** @type {'direct' | 'relay' | undefined} */
-  #path;
+  /** @type {EndReason | null} why the call ended; null until it has */
+  #endReason = null;
+  /** @type {EndReason | null} why the server is gone for good, while the connection to the peer goes on */
+  #serverLoss = null;
+  #meter = new QualityMeter();
   /** @type {Readonly<Status>} */
   #status;
-  #unwatch = () => {};
-  #ice;
+  #unsubscribe = () => {};
 
   /**
-   * @param {import('./signaling.js').SignalingClient} signaling this call's own
+   * @param {import('./signaling.js').SignalingClient} signaling for this call only
    * @param {object} [options]
-   * @param {MediaStream} [options.media] sent to the peer; it stays the caller's to stop
-   * @param {RTCIceServer[] | (() => RTCIceServer[] | Promise<RTCIceServer[]>)} [options.iceServers] a function is asked
-   *   each time they are needed, since credentials expire; without either, the signaling server is asked for them
-   * @param {RTCIceTransportPolicy} [options.iceTransportPolicy]
-   * @param {typeof globalThis.RTCPeerConnection} [options.RTCPeerConnection]
+   * @param {MediaStream} [options.media] what is sent to the peer; the caller stops its tracks
+   * @param {RTCIceServer[] | (() => RTCIceServer[] | Promise<RTCIceServer[]>)} [options.iceServers] a function is called
+   *   each time they are needed, since credentials expire; by default the signaling server lists them
+   * @param {RTCIceTransportPolicy} [options.iceTransportPolicy] `relay` for a call through TURN only
+   * @param {typeof globalThis.RTCPeerConnection} [options.RTCPeerConnection] another implementation
    */
   constructor(signaling, options = {}) {
     super();
     const { media, iceServers, iceTransportPolicy, RTCPeerConnection = globalThis.RTCPeerConnection } = options;
     this.#signaling = signaling;
-    this.#ice = new IceSource(signaling, iceServers, (error) => this.emit('error', error));
-    this.#outgoing = new Outgoing(media);
-    this.#outgoing.on('fault', (error) => this.#fail(error));
-    this.#outgoing.on('ended', ({ kind }) => {
-      this.#fail(new OperationError('track-ended', `The ${kind} has ended, and is sent no more`));
+    this.#iceServers = new IceServerSource(signaling, iceServers, (error) => this.emit('error', error));
+    this.#outgoing = new OutgoingMedia(media);
+    this.#outgoing.on('error', (error) => this.#reportError(error));
+    this.#outgoing.on('trackEnded', ({ kind }) => {
+      this.#reportError(new OperationError('track-ended', `The ${kind} track has ended and is no longer sent`));
     });
-    this.#outgoing.on('unshared', () => this.emit('sharing', false));
+    this.#outgoing.on('screenEnded', () => this.emit('sharing', false));
     const configure = async () => ({
-      iceServers: await this.#ice.servers(),
+      iceServers: await this.#iceServers.current(),
       ...(iceTransportPolicy && { iceTransportPolicy }),
     });
+    // Before the session listens, so that the status it causes has the new value.
     signaling.on('created', () => (this.#entered = true));
     signaling.on('joined', () => (this.#entered = true));
-    this.#link = new Link(signaling, { outgoing: this.#outgoing, configure, RTCPeerConnection });
-    this.#link.on('change', () => this.#changed());
+    this.#session = new PeerSession(signaling, { outgoing: this.#outgoing, configure, RTCPeerConnection });
+    this.#session.on('change', () => this.#handleSessionChange());
     for (const type of /** @type {const} */ (['media', 'screen', 'channel', 'message', 'error'])) {
-      this.#link.on(type, (detail) => this.emit(type, detail));
+      this.#session.on(type, (/** @type {any} */ detail) => this.emit(type, detail));
     }
-    signaling.on('open', () => this.#tell());
-    signaling.on('error', (error) => this.#refused(error));
-    signaling.on('closed', (why) => this.#closed(why));
-    this.#status = this.#describe();
+    signaling.on('open', () => this.#updateStatus());
+    signaling.on('error', (error) => this.#handleServerError(error));
+    signaling.on('closed', (reason) => this.#handleServerLoss(reason));
+    this.#status = this.#describeStatus();
   }
 
+  /** The latest status; an object that does not change. */
   get status() {
     return this.#status;
   }
 
-  /** The present RTCPeerConnection, for whatever the call has no word for. */
+  /** @returns {RTCPeerConnection | null} the present one, for whatever this class does not offer */
   get connection() {
-    return this.#link.negotiation?.connection ?? null;
+    return this.#session.negotiation?.connection ?? null;
   }
 
+  /** Whether the user's own screen is shared. */
   get sharing() {
     return this.#outgoing.screen !== null;
   }
 
   /**
+   * Enter the room of the two. The call begins as soon as both are there.
+   *
+   * An `error` event reports `call-ended` or `already-joined` if this object cannot join.
    * @param {UserId} me
    * @param {UserId} peer
-   * @param {{ token?: import('./signaling.js').Token }} [options] the token is needed where the server asks for one
+   * @param {object} [options]
+   * @param {import('./join-credentials.js').Token} [options.token] needed if the server asks for one
    */
   join(me, peer, { token } = {}) {
-    if (this.#end) return this.#fail(new OperationError('call-ended', 'This call has ended: make a new Call'));
-    if (this.#joined) return this.#fail(new OperationError('already-joined', 'This call was joined before'));
+    if (this.#endReason || this.#joined) {
+      const [code, message] = this.#endReason ? CALL_ENDED : ['already-joined', 'This call was joined before'];
+      this.#reportError(new OperationError(code, message));
+      return;
+    }
     this.#peer = peer;
-    this.#ice.token = token;
+    this.#iceServers.token = token;
     this.#joined = true;
-    this.#unwatch();
-    this.#unwatch = network.on('change', () => this.#link.negotiation?.restart());
-    this.#signaling.join(me, peer, { token, iceServers: this.#ice.asks });
-    this.#tell();
+    this.#unsubscribe = network.on('change', () => this.#session.negotiation?.restart());
+    this.#signaling.join(me, peer, { token, iceServers: this.#iceServers.usesServer });
+    this.#updateStatus();
   }
 
+  /** Leave the room and close everything. Further calls change nothing. */
   hangUp() {
     this.#signaling.leave();
-    this.#finish();
+    this.#end();
     this.#close();
   }
 
   /**
+   * Send a text to the peer, over the data channel.
    * @param {string} text
-   * @returns {boolean} whether it was sent; not while the `channel` is closed
+   * @returns {boolean} false if it was not sent, since the `channel` is closed or its buffer is full
    */
   send(text) {
-    return this.#link.negotiation?.say(text) ?? false;
+    return this.#session.negotiation?.sendText(text) ?? false;
   }
 
   /**
-   * Another camera or microphone in mid-call, without a new negotiation.
-   * @param {MediaStreamTrack} old sent at present, or before in the same place
+   * Send another camera or microphone, without a new negotiation.
+   * @param {MediaStreamTrack} old the one that is sent, or was sent before in the same place
    * @param {MediaStreamTrack | null} track null sends nothing in its place
-   * @returns {Promise<boolean>} whether it is sent; an `error` says why not
+   * @returns {Promise<boolean>} false if it is not sent; an `error` event says why: `call-ended`, `unknown-track`,
+   *   `wrong-kind`, `track-ended`, `already-sent`, `replace-failed`
    */
   async replaceTrack(old, track) {
     try {
-      this.#assertOpen();
+      this.#assertNotEnded();
       await this.#outgoing.replace(old, track);
       return true;
     } catch (error) {
-      return this.#fail(error);
+      return this.#reportError(error);
     }
   }
 
   /**
-   * @param {MediaStreamTrack} track sent from now on, beside the others
-   * @returns {boolean} whether it is; an `error` says why not
+   * Send one more track.
+   * @param {MediaStreamTrack} track
+   * @returns {boolean} false if it is not sent; an `error` event says why: `call-ended`, `track-ended`, `already-sent`
    */
   addTrack(track) {
     return this.#attempt(() => this.#outgoing.add(track));
   }
 
   /**
-   * @param {MediaStreamTrack} track sent no more
-   * @returns {boolean} whether it was sent; an `error` says why not
+   * Stop sending a track.
+   * @param {MediaStreamTrack} track the one that is sent, or was sent before in the same place
+   * @returns {boolean} false if it was not sent; an `error` event says why: `call-ended`, `unknown-track`
    */
   removeTrack(track) {
     return this.#attempt(() => this.#outgoing.remove(track));
   }
 
   /**
-   * @param {MediaStream} stream of `getDisplayMedia`; it is taken out by itself when the browser ends it
-   * @returns {boolean} whether it is shared; an `error` says why not
+   * Send the screen beside the camera, until {@link stopSharing} or until the browser ends the capture.
+   * @param {MediaStream} stream what `getDisplayMedia` returned
+   * @returns {boolean} false if it is not shared; an `error` event says why: `call-ended`, `track-ended`
    */
   shareScreen(stream) {
     const shared = this.#attempt(() => this.#outgoing.share(stream));
@@ -180,112 +190,108 @@ export class Call extends Emitter {
     return shared;
   }
 
-  /** The stream stays the caller's to stop. */
+  /** Stop sending the screen. The caller stops the tracks of its stream. */
   stopSharing() {
     if (!this.sharing) return;
     this.#outgoing.share(null);
     this.emit('sharing', false);
   }
 
-  /** @returns {Promise<Quality | null>} the figures since this was last asked; null while nothing is connected */
+  /** @returns {Promise<Quality | null>} the figures since the last call of this method; null while nothing is connected */
   async quality() {
     const { connection } = this;
-    if (!connection) return null;
-    if (this.#meter?.connection !== connection) this.#meter = new QualityMeter(connection);
-    return /** @type {QualityMeter} */ (this.#meter).measure();
+    return connection ? this.#meter.measure(connection) : null;
   }
 
-  #changed() {
-    const { negotiation } = this.#link;
-    if (!negotiation?.connected) this.#path = undefined;
-    if (this.#loss && !negotiation) this.#finish(this.#loss);
-    this.#tell();
-    if (negotiation?.connected) this.#findPath(negotiation);
+  #handleSessionChange() {
+    if (this.#serverLoss && !this.#session.negotiation) this.#end(this.#serverLoss);
+    this.#updateStatus();
   }
 
-  async #findPath(negotiation) {
-    const path = await currentPath(negotiation.connection).catch(() => undefined);
-    if (negotiation !== this.#link.negotiation || !negotiation.connected) return;
-    this.#path = path;
-    this.#tell();
-  }
-
-  #refused(error) {
-    // What was still on its way when the peer left; its `bye` has said so already.
+  /** @param {CallError} error */
+  #handleServerError(error) {
+    // It answers messages that were on their way when the peer left. The `bye` before it has said so.
     if (error.code === 'peer-absent') return;
     this.emit('error', error);
-    // Before the server let us in, it is its answer to the join; later ones are about a single message.
-    // What ended after we had been in, the signaling connection knows what to do about.
+    // Outside of the room it answers the join; inside, it is about a single message. If a token expires after the room was
+    // entered, the signaling connection asks for another one.
     const expired = this.#entered && error.code === 'unauthorized';
-    if (this.#link.present === 'nobody' && !PASSING.has(error.code) && !expired) this.#finish({ error });
+    if (this.#session.presence === 'nobody' && !NON_FATAL.has(error.code) && !expired) this.#end({ error });
   }
 
-  /** @param {{ code: number, error?: CallError }} why */
-  #closed(why) {
-    // Replaced by another tab, the call goes on there.
-    if (why.code === REPLACED || !this.#link.negotiation?.connected) return this.#finish(why);
-    this.#loss = why;
-    this.#link.detach();
-    this.#tell();
+  /** @param {EndReason} reason */
+  #handleServerLoss(reason) {
+    // If another tab replaced this one, the call goes on there.
+    if (reason.code === CLOSE_CODES.REPLACED || !this.#session.negotiation?.connected) {
+      this.#end(reason);
+      return;
+    }
+    this.#serverLoss = reason;
+    this.#session.detach();
+    this.#updateStatus();
   }
 
-  #finish(why = {}) {
-    if (this.#end) return;
-    this.#end = why;
+  /** @param {EndReason} [reason] */
+  #end(reason = {}) {
+    if (this.#endReason) return;
+    this.#endReason = reason;
     this.#close();
-    this.#tell();
+    this.#updateStatus();
   }
 
   #close() {
-    this.#unwatch();
-    this.#unwatch = () => {};
+    this.#unsubscribe();
+    this.#unsubscribe = () => {};
     this.#signaling.close();
-    this.#link.end();
+    this.#session.close();
     this.#outgoing.close();
   }
 
-  #assertOpen() {
-    if (this.#end) throw new OperationError('call-ended', 'This call has ended');
+  /** @throws {OperationError} `call-ended` */
+  #assertNotEnded() {
+    if (this.#endReason) throw new OperationError(...CALL_ENDED);
   }
 
+  /**
+   * @param {() => void} action
+   * @returns {boolean} whether it succeeded; an `error` event says why not
+   */
   #attempt(action) {
     try {
-      this.#assertOpen();
+      this.#assertNotEnded();
       action();
       return true;
     } catch (error) {
-      return this.#fail(error);
+      return this.#reportError(error);
     }
   }
 
-  /** @returns {false} */
-  #fail({ code = 'failed', message }) {
-    this.emit('error', { code, message });
+  /**
+   * @param {unknown} thrown
+   * @returns {false}
+   */
+  #reportError(thrown) {
+    const code = thrown instanceof OperationError ? thrown.code : 'failed';
+    this.emit('error', { code, message: errorMessage(thrown) });
     return false;
   }
 
-  #tell() {
-    const status = this.#describe();
+  #updateStatus() {
+    const status = this.#describeStatus();
     if (JSON.stringify(status) === JSON.stringify(this.#status)) return;
     this.#status = status;
     this.emit('status', status);
   }
 
-  #describe() {
-    const { present, negotiation, reason, problem } = this.#link;
-    const [joined, entered, ended] = [this.#joined, this.#entered, this.#end !== null];
-    const state = stateOf({ joined, entered, ended, present, negotiation });
-    const { state: signaling, retry } = this.#signaling;
-    return Object.freeze({
-      state,
+  #describeStatus() {
+    return describeStatus({
       peer: this.#peer,
-      signaling,
-      ...(retry && { retry }),
-      ...(state === 'connected' && this.#path && { path: this.#path }),
-      ...(state === 'waiting' && reason && { reason }),
-      ...(state === 'connecting' && problem && { problem }),
-      ...(state === 'connected' && this.#loss?.error && { error: this.#loss.error }),
-      ...this.#end,
+      joined: this.#joined,
+      entered: this.#entered,
+      endReason: this.#endReason,
+      serverLoss: this.#serverLoss,
+      session: this.#session,
+      signaling: this.#signaling,
     });
   }
 }

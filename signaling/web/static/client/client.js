@@ -1,4 +1,4 @@
-/** The browser client: everything there is to import. */
+/** The browser client: everything that a page imports. */
 export { Call } from './call.js';
-export { askForIceServers, fetchIceServers } from './ice.js';
+export { askForIceServers, fetchIceServers } from './ice-servers.js';
 export { SignalingClient } from './signaling.js';

@@ -1,20 +1,20 @@
 /**
- * An EventTarget whose events all are CustomEvents: what happened is their `detail`.
+ * An EventTarget whose events are CustomEvents. The `detail` of each says what happened.
  *
  * @template {object} Events the type of each event's detail, by the event's name
  */
 export class Emitter extends EventTarget {
   /**
-   * Listen, and be given the detail itself.
+   * Call `listener` with the detail of each event of this type.
    * @template {keyof Events & string} Type
    * @param {Type} type
    * @param {(detail: Events[Type]) => void} listener
-   * @returns {() => void} stops listening
+   * @returns {() => void} a function that removes the listener
    */
   on(type, listener) {
-    const unwrap = (/** @type {any} */ event) => listener(event.detail);
-    this.addEventListener(type, unwrap);
-    return () => this.removeEventListener(type, unwrap);
+    const handle = (/** @type {any} */ event) => listener(event.detail);
+    this.addEventListener(type, handle);
+    return () => this.removeEventListener(type, handle);
   }
 
   /**

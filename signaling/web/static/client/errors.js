@@ -1,48 +1,75 @@
 /**
- * Errors are values, and each has a code of the protocol's catalogue, with a server that sends no codes as well.
+ * The errors of a call, as values. Each has a code of the protocol's catalogue, even if the server sends no codes.
  *
- * @typedef {{ code: string, message: string }} CallError
+ * @typedef {object} CallError
+ * @property {string} code one of the error codes in docs/protocol.md or docs/client.md
+ * @property {string} message a sentence in English, for a log
  */
 
-/** The sentences of the Node.js server, which has no codes. */
-const SENTENCES = [
+/** The WebSocket close codes that this client acts on: RFC 6455, section 7.4, and from 4000 on docs/protocol.md. */
+export const CLOSE_CODES = Object.freeze({
+  NORMAL: 1000,
+  ABNORMAL: 1006,
+  POLICY_VIOLATION: 1008,
+  MESSAGE_TOO_LONG: 1009,
+  REPLACED: 4001,
+  UNAUTHORIZED: 4003,
+  /** The other end missed its heartbeats. */
+  HEARTBEAT_MISSED: 4008,
+});
+
+/** How the messages of the Node.js server begin, which sends no codes. */
+const NODE_MESSAGES = [
   { start: 'Missing required parameters', code: 'missing-parameters' },
   { start: 'User cannot connect to themselves', code: 'self-connection' },
   { start: 'You have been disconnected due to a new connection', code: 'replaced' },
 ];
 
-/** The errors after which the server closes the connection for good, and the close code that says the same. */
-const FINAL = new Map([['self-connection', 1008], ['replaced', 4001], ['unauthorized', 4003]]);
+/** @type {Map<string, number>} the errors after which the server closes the connection for good, with their close codes */
+const FINAL_CLOSE_CODES = new Map([
+  ['self-connection', CLOSE_CODES.POLICY_VIOLATION],
+  ['replaced', CLOSE_CODES.REPLACED],
+  ['unauthorized', CLOSE_CODES.UNAUTHORIZED],
+]);
 
 /**
+ * Return an error of the server with a code; `unknown` if the server sent none and the message tells none.
  * @param {{ code?: string, message?: string }} error
  * @returns {CallError}
  */
-export function coded({ code, message = '' }) {
-  return { code: code ?? SENTENCES.find(({ start }) => message.startsWith(start))?.code ?? 'unknown', message };
+export function normalizeError({ code, message = '' }) {
+  const known = NODE_MESSAGES.find(({ start }) => message.startsWith(start));
+  return { code: code ?? known?.code ?? 'unknown', message };
 }
 
 /**
- * The close code after which there is no coming back, which would be refused again, or would throw out the very
- * connection that replaced this one. A server without codes closes with any.
+ * Return the close code that forbids a reconnect, or undefined. A reconnect would be refused again, or would replace the
+ * connection that has just replaced this one. A server without codes closes with any close code; its error decides.
  * @param {number} closeCode
- * @param {CallError | undefined} error the server's last one
+ * @param {CallError | undefined} error the last error of the server on this connection
  * @returns {number | undefined}
  */
-export function finalCode(closeCode, error) {
-  return [...FINAL.values()].includes(closeCode) ? closeCode : FINAL.get(error?.code ?? '');
+export function finalCloseCode(closeCode, error) {
+  return [...FINAL_CLOSE_CODES.values()].includes(closeCode) ? closeCode : FINAL_CLOSE_CODES.get(error?.code ?? '');
 }
 
-/** What was asked for and cannot be done, with a code. Callers get it as an `error` event: no method throws. */
+/** An operation that cannot be done. Callers get it as an `error` event, since no public method throws. */
 export class OperationError extends Error {
-  /** @param {string} code @param {string} message */
+  /**
+   * @param {string} code one of the error codes in docs/client.md
+   * @param {string} message
+   */
   constructor(code, message) {
     super(message);
     this.code = code;
   }
 }
 
-/** @param {unknown} thrown whatever it was: a program may throw or reject with nothing */
-export function messageOf(thrown) {
-  return String(/** @type {any} */ (thrown)?.message || thrown || 'No reason was given');
+/**
+ * Return the message of anything that was thrown. JavaScript allows to throw any value, even undefined.
+ * @param {any} thrown
+ * @returns {string}
+ */
+export function errorMessage(thrown) {
+  return String(thrown?.message || thrown || 'No reason was given');
 }

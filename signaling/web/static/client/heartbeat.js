@@ -1,64 +1,70 @@
 /**
- * Finds out that a connection is dead. A half-open TCP connection looks healthy to a browser for many minutes; silence
- * after a ping gives it away. A server that never answered a ping cannot be told from a dead one, and is left in peace.
+ * Detects a dead connection. A half-open TCP connection looks healthy to a browser for many minutes, but nothing answers a
+ * ping on it. If a server never answered a ping, its silence proves nothing, and the connection is kept.
  */
 import { Timer } from './timer.js';
 
-const INTERVAL = 20_000;
-const PATIENCE = 8_000;
-/** For an answer where the machine says that it is on no network: it may be mistaken. */
-const OFFLINE_PATIENCE = 2_000;
+const PING_INTERVAL = 20_000;
+const PONG_TIMEOUT = 8_000;
+/** The timeout if the machine reports that it is offline. It may be mistaken, so the server is asked all the same. */
+const OFFLINE_PONG_TIMEOUT = 2_000;
 
 export class Heartbeat {
-  #ping;
-  #dead;
-  #answers = false;
+  #sendPing;
+  #onDead;
+  #serverAnswers = false;
   /** @type {ReturnType<typeof setInterval> | undefined} */
   #interval;
-  #silence = new Timer();
+  #pongTimer = new Timer();
 
   /**
-   * @param {() => void} ping sends a ping
-   * @param {() => void} dead is told of a silence
+   * @param {() => void} sendPing
+   * @param {() => void} onDead called if a ping was not answered in time
    */
-  constructor(ping, dead) {
-    this.#ping = ping;
-    this.#dead = dead;
+  constructor(sendPing, onDead) {
+    this.#sendPing = sendPing;
+    this.#onDead = onDead;
   }
 
-  /** Whether the server is known to answer. */
-  get answers() {
-    return this.#answers;
+  /** Whether the server has ever answered a ping. */
+  get serverAnswers() {
+    return this.#serverAnswers;
   }
 
   start() {
     this.stop();
-    this.#interval = setInterval(() => this.beat(), INTERVAL);
-    this.beat();
+    this.#interval = setInterval(() => this.ping(), PING_INTERVAL);
+    this.ping();
   }
 
-  /** Ask now, out of turn. */
-  beat(patience = PATIENCE) {
+  /**
+   * Send a ping now; do nothing unless started.
+   * @param {number} [timeout] milliseconds
+   */
+  ping(timeout = PONG_TIMEOUT) {
     if (this.#interval === undefined) return;
-    this.#ping();
-    if (this.#answers) this.#silence.start(patience, this.#dead);
+    this.#sendPing();
+    if (this.#serverAnswers) this.#pongTimer.start(timeout, this.#onDead);
   }
 
-  /** Ask now, where an answer is not likely. */
-  doubt() {
-    this.#silence.stop();
-    this.beat(OFFLINE_PATIENCE);
+  /** Send a ping now, with a short timeout: an answer is not likely. */
+  pingWhileOffline() {
+    this.#pongTimer.stop();
+    this.ping(OFFLINE_PONG_TIMEOUT);
   }
 
-  /** @param {boolean} pong whether it was an answer to a ping; any other message is as good a sign of life */
-  heard(pong) {
-    this.#answers ||= pong;
-    this.#silence.stop();
+  /**
+   * Note a message of the server. Any message proves that the connection lives.
+   * @param {boolean} isPong
+   */
+  messageReceived(isPong) {
+    this.#serverAnswers ||= isPong;
+    this.#pongTimer.stop();
   }
 
   stop() {
     clearInterval(this.#interval);
     this.#interval = undefined;
-    this.#silence.stop();
+    this.#pongTimer.stop();
   }
 }

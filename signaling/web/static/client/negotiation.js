@@ -1,17 +1,25 @@
 /**
- * One RTCPeerConnection with the peer, from its first description to its end.
+ * One RTCPeerConnection with the peer, from its first session description to its end.
  *
- * The roles come from the server and hold for the whole of it. The side that `offers` makes the first offer, since two
- * first offers that cross can hang for good. Later either side may offer; when offers cross, the side that made the
- * first one ignores the other's, and the other side rolls back its own: the perfect negotiation of the specification.
+ * The server assigns the roles, and they last as long as the connection. The `offerer` makes the first offer, since two
+ * first offers that cross can hang for good. Later either side may offer. If offers cross, the offerer ignores the other
+ * one, and the answerer rolls back its own: W3C WebRTC, section 10.7, "Perfect Negotiation Example".
  *
- * The side that offers gives it a name, the `session`, which goes with every description. By this name both sides can
- * tell, after one of them was away, whether they still hold the two ends of the same thing.
+ * The offerer makes up a `session` id, which goes with each description. After one side was away, the id tells both sides
+ * whether they still hold the two ends of the same connection.
+ *
+ * @typedef {'offerer' | 'answerer'} Role
+ *
+ * @typedef {object} Description
+ * @property {'offer' | 'answer'} type
+ * @property {string} sdp
+ * @property {string} [session] missing from a client that does not know sessions
+ * @property {string | null} [screen] the id of the stream that is the sender's screen
  *
  * @typedef {object} Events
  * @property {undefined} state the `connectionState` changed
- * @property {undefined} untold a description is too long for the server
- * @property {undefined} deaf media arrives, and the browser does not hand it on
+ * @property {undefined} descriptionRefused the server does not take a description of this length
+ * @property {undefined} mediaStuck media arrives, and the browser does not play it
  * @property {MediaStream | null} media
  * @property {MediaStream | null} screen
  * @property {boolean} channel
@@ -19,19 +27,18 @@
  * @property {import('./errors.js').CallError} error
  */
 import { Emitter } from './emitter.js';
-import { messageOf } from './errors.js';
-import { Incoming } from './incoming.js';
+import { errorMessage } from './errors.js';
+import { IncomingMedia } from './incoming-media.js';
+import { MutedTrackDetector } from './muted-tracks.js';
 import { Timer } from './timer.js';
 
-/** How long a stalled connection may take to recover by itself. The two differ, so that not both restart at once. */
-const STALLED = { offers: 2_000, answers: 4_000 };
-const FAILED = { offers: 0, answers: 2_000 };
-/** How long what is received may stay muted after a description. */
-const DEAF_DELAY = 2_000;
+/** How long a connection may recover by itself before an ICE restart. The two differ, lest both restart at once. */
+const DISCONNECTED_TIMEOUT = { offerer: 2_000, answerer: 4_000 };
+const FAILED_TIMEOUT = { offerer: 0, answerer: 2_000 };
 
 /**
- * All on one transport from the start. Otherwise Firefox opens another one for what is added in mid-call, and is
- * `connecting` again until the answer says that the one there is will do.
+ * Everything uses one transport from the start. Otherwise Firefox opens another one for a track that is added later, and
+ * is `connecting` again until the answer says that the first one is enough (RFC 9143).
  * @type {RTCConfiguration}
  */
 const BUNDLED = { bundlePolicy: 'max-bundle' };
@@ -43,56 +50,57 @@ export class Negotiation extends Emitter {
   #connection;
   #signaling;
   #outgoing;
-  #incoming = new Incoming();
+  #incoming = new IncomingMedia();
   #configure;
-  #offers;
+  #role;
   /** @type {RTCDataChannel | null} */
   #channel = null;
-  #shared = false;
+  #peerKnowsSession = false;
   #wasConnected = false;
   #paused = false;
-  #wanted = false;
+  #offerPending = false;
   #closed = false;
-  /** @type {string | null | undefined} which of the peer's streams is its screen */
+  /** @type {string | null | undefined} the id of the peer's stream that is its screen */
   #screenId;
-  #recovery = new Timer();
-  #hearing = new Timer();
-  /** Candidates that came before the description they belong to. */
-  #early = [];
+  #restartTimer = new Timer();
+  #mutedTracks;
+  /** @type {RTCIceCandidateInit[]} those that came before the description they belong to */
+  #earlyCandidates = [];
   /**
-   * Descriptions and candidates are taken one at a time, in the order in which they came. The chain lives and dies with
-   * its connection: what waits on a closed RTCPeerConnection waits for ever.
+   * Descriptions and candidates are applied one at a time, in the order of their arrival. The queue ends with its
+   * connection, since a promise of a closed RTCPeerConnection never settles.
    */
-  #steps = Promise.resolve();
+  #queue = Promise.resolve();
 
   /**
    * @param {import('./signaling.js').SignalingClient} signaling
    * @param {object} options
-   * @param {boolean} options.offers
-   * @param {import('./outgoing.js').Outgoing} options.outgoing
-   * @param {() => Promise<RTCConfiguration>} options.configure asked before the first description and each ICE restart
+   * @param {Role} options.role
+   * @param {import('./outgoing-media.js').OutgoingMedia} options.outgoing
+   * @param {() => Promise<RTCConfiguration>} options.configure called before the first description and each ICE restart
    * @param {typeof globalThis.RTCPeerConnection} options.RTCPeerConnection
    */
-  constructor(signaling, { offers, outgoing, configure, RTCPeerConnection }) {
+  constructor(signaling, { role, outgoing, configure, RTCPeerConnection }) {
     super();
     this.#signaling = signaling;
-    this.#offers = offers;
+    this.#role = role;
     this.#outgoing = outgoing;
     this.#configure = configure;
     const connection = new RTCPeerConnection(BUNDLED);
     this.#connection = connection;
-    this.#step(() => this.#setUp());
+    this.#mutedTracks = new MutedTrackDetector(connection, () => this.emit('mediaStuck', undefined));
+    this.#enqueue(() => this.#applyConfiguration());
     connection.onnegotiationneeded = () => this.#negotiate();
     connection.onicecandidate = ({ candidate }) => candidate && !this.#paused && signaling.candidate(candidate);
-    connection.onconnectionstatechange = () => this.#changed();
+    connection.onconnectionstatechange = () => this.#handleStateChange();
     connection.ontrack = ({ track, streams }) => this.#incoming.add(track, streams[0], this.#screenId);
-    connection.ondatachannel = ({ channel }) => this.#channel || this.#talk(channel);
+    connection.ondatachannel = ({ channel }) => this.#channel || this.#useChannel(channel);
     this.#incoming.on('media', (stream) => this.emit('media', stream));
     this.#incoming.on('screen', (stream) => this.emit('screen', stream));
     outgoing.attach(connection);
-    if (offers) {
-      this.session = newName();
-      this.#talk(connection.createDataChannel('chat'));
+    if (role === 'offerer') {
+      this.session = createSessionId();
+      this.#useChannel(connection.createDataChannel('chat'));
       for (const kind of ['audio', 'video']) {
         if (!outgoing.has(kind)) connection.addTransceiver(kind, { direction: 'recvonly' });
       }
@@ -107,60 +115,63 @@ export class Negotiation extends Emitter {
     return this.#connection.connectionState === 'connected';
   }
 
-  /** Whether it ever was connected, so that it may be again. */
+  /** Whether it was ever connected, so that it may recover. */
   get wasConnected() {
     return this.#wasConnected;
   }
 
-  /** Whether the peer named this session too. A client that knows nothing of names cannot be asked for one. */
-  get shared() {
-    return this.#shared;
+  /** Whether the peer named this session too. If it did not, it cannot be asked to resume it. */
+  get peerKnowsSession() {
+    return this.#peerKnowsSession;
   }
 
-  /** @param {any} data what the peer sent; anything that is not about the connection is somebody else's */
+  /** @param {any} data any JSON value of the peer; what is no description or candidate belongs to the app */
   receive(data) {
-    if (data?.type === 'offer' || data?.type === 'answer') this.#step(() => this.#accept(data));
-    else if (data?.type === 'candidate') this.#step(() => this.#add(data.candidate));
+    if (data?.type === 'offer' || data?.type === 'answer') this.#enqueue(() => this.#acceptDescription(data));
+    else if (data?.type === 'candidate') this.#enqueue(() => this.#addCandidate(data.candidate));
   }
 
-  /** @returns {boolean} whether it was sent */
-  say(text) {
+  /**
+   * @param {string} text
+   * @returns {boolean} whether it was sent; false if the channel is closed, or the text does not fit into its buffer
+   */
+  sendText(text) {
     if (this.#channel?.readyState !== 'open') return false;
     try {
       this.#channel.send(text);
       return true;
     } catch {
-      return false; // too long, or more than the browser keeps for a slow network
+      return false;
     }
   }
 
-  /** Nobody hears what is negotiated, so nothing is. */
+  /** Send no descriptions: the peer cannot receive them now. */
   pause() {
     this.#paused = true;
   }
 
-  /** The peer is back, and has not heard whatever was said meanwhile. */
+  /** Send again what the peer missed while it was away. */
   resume() {
     this.#paused = false;
-    this.#step(async () => {
-      if (this.#connection.signalingState === 'have-local-offer') return this.#tell();
-      const wanted = this.#wanted || !this.connected;
+    this.#enqueue(async () => {
+      if (this.#connection.signalingState === 'have-local-offer') return this.#sendDescription();
+      const offerPending = this.#offerPending || !this.connected;
       if (!this.connected) await this.#restart();
-      // Said here, since a browser that has asked for it once does not ask again.
-      if (wanted) await this.#offer();
+      // The browser asks for an offer once only, and may have asked during the pause.
+      if (offerPending) await this.#offer();
     });
   }
 
-  /** Look for new ways to the peer, keeping all else. */
+  /** Restart ICE: look for new paths to the peer (RFC 8445, section 9). */
   restart() {
-    this.#recovery.stop();
-    this.#step(() => this.#restart());
+    this.#restartTimer.stop();
+    this.#enqueue(() => this.#restart());
   }
 
   close() {
     this.#closed = true;
-    this.#recovery.stop();
-    this.#hearing.stop();
+    this.#restartTimer.stop();
+    this.#mutedTracks.stop();
     const connection = this.#connection;
     connection.onnegotiationneeded = connection.onicecandidate = connection.ondatachannel = null;
     connection.onconnectionstatechange = connection.ontrack = null;
@@ -171,105 +182,91 @@ export class Negotiation extends Emitter {
     connection.close();
   }
 
-  /** A step that fails costs itself only; whether the call still connects is for the call's watchdog to see. */
-  #step(take) {
-    this.#steps = this.#steps.then(() => this.#closed || take()).catch((error) => {
-      if (!this.#closed) this.emit('error', { code: 'negotiation-failed', message: messageOf(error) });
-    });
+  /**
+   * Run a step after those before it. If one fails, the next ones still run; a timer of the PeerSession notices a call
+   * that does not connect.
+   * @param {() => unknown} step
+   */
+  #enqueue(step) {
+    const run = async () => {
+      try {
+        if (!this.#closed) await step();
+      } catch (error) {
+        if (!this.#closed) this.emit('error', { code: 'negotiation-failed', message: errorMessage(error) });
+      }
+    };
+    this.#queue = this.#queue.then(run);
   }
 
-  async #setUp() {
+  async #applyConfiguration() {
     this.#connection.setConfiguration({ ...BUNDLED, ...(await this.#configure()) });
   }
 
   async #restart() {
-    await this.#setUp();
+    await this.#applyConfiguration();
     this.#connection.restartIce();
   }
 
-  #changed() {
-    const role = this.#offers ? 'offers' : 'answers';
-    this.#recovery.stop();
+  #handleStateChange() {
+    const { connectionState } = this.#connection;
+    this.#restartTimer.stop();
     this.#wasConnected ||= this.connected;
-    if (this.#connection.connectionState === 'disconnected') this.#recovery.start(STALLED[role], () => this.restart());
-    if (this.#connection.connectionState === 'failed') this.#recovery.start(FAILED[role], () => this.restart());
+    if (connectionState === 'disconnected') {
+      this.#restartTimer.start(DISCONNECTED_TIMEOUT[this.#role], () => this.restart());
+    }
+    if (connectionState === 'failed') this.#restartTimer.start(FAILED_TIMEOUT[this.#role], () => this.restart());
     this.emit('state', undefined);
   }
 
   #negotiate() {
-    // The one that waits brings its own tracks into the answer; what does not fit there, the browser asks for again.
-    if (this.#offers || this.#connection.remoteDescription) this.#step(() => this.#offer());
+    // The answerer puts its tracks into its first answer. For those that do not fit there, the browser asks again.
+    if (this.#role === 'offerer' || this.#connection.remoteDescription) this.#enqueue(() => this.#offer());
   }
 
   async #offer() {
-    this.#wanted = this.#paused;
+    this.#offerPending = this.#paused;
     if (this.#paused) return;
-    // In any other state it is too early, and the browser asks again when it is time.
+    // In any other state it is too early. The browser asks again as soon as the state is stable.
     if (this.#connection.signalingState === 'stable') await this.#describe();
   }
 
   async #describe() {
     await this.#connection.setLocalDescription();
-    if (!this.#closed) this.#tell();
+    if (!this.#closed) this.#sendDescription();
   }
 
-  #tell() {
+  #sendDescription() {
     const { type, sdp } = /** @type {RTCSessionDescription} */ (this.#connection.localDescription);
-    const told = this.#signaling.send({ type, sdp, session: this.session, screen: this.#outgoing.screenId });
-    if (!told) this.emit('untold', undefined);
+    const sent = this.#signaling.send({ type, sdp, session: this.session, screen: this.#outgoing.screenId });
+    if (!sent) this.emit('descriptionRefused', undefined);
   }
 
-  async #accept({ type, sdp, session, screen }) {
+  /** @param {Description} description */
+  async #acceptDescription({ type, sdp, session, screen }) {
     const offering = this.#connection.signalingState === 'have-local-offer';
-    const expected = type === 'offer' ? !(offering && this.#offers) : offering;
+    const expected = type === 'offer' ? !(offering && this.#role === 'offerer') : offering;
     if (!expected) return;
     this.session ??= session;
-    this.#shared ||= session !== undefined && session === this.session;
+    this.#peerKnowsSession ||= session !== undefined && session === this.session;
     this.#screenId = screen;
     await this.#connection.setRemoteDescription({ type, sdp });
-    for (const candidate of this.#early.splice(0)) await this.#add(candidate);
+    for (const candidate of this.#earlyCandidates.splice(0)) await this.#addCandidate(candidate);
     if (type === 'offer') await this.#describe();
-    this.#listen();
+    this.#mutedTracks.watch();
   }
 
-  /**
-   * Chromium leaves a track muted for good when it comes back in a place where two offers have crossed, although media
-   * arrives. Nothing but a new connection helps.
-   */
-  async #listen() {
-    const before = await this.#arrivedMuted();
-    this.#hearing.stop();
-    if (this.#closed || !before.size) return;
-    this.#hearing.start(DEAF_DELAY, async () => {
-      const now = await this.#arrivedMuted();
-      const deaf = [...now].some(([track, packets]) => packets > (before.get(track) ?? packets));
-      if (deaf && !this.#closed) this.emit('deaf', undefined);
-    });
-  }
-
-  /** @returns {Promise<Map<string, number>>} packets that arrived, by the id of each track that is muted all the same */
-  async #arrivedMuted() {
-    const muted = this.#connection.getReceivers().flatMap(({ track }) => (track.muted ? [track.id] : []));
-    const arrived = new Map(muted.map((id) => [id, 0]));
-    const reports = await this.#connection.getStats().catch(() => new Map());
-    for (const report of reports.values()) {
-      if (report.type !== 'inbound-rtp' || !arrived.has(report.trackIdentifier)) continue;
-      arrived.set(report.trackIdentifier, report.packetsReceived ?? 0);
-    }
-    return arrived;
-  }
-
-  async #add(candidate) {
+  /** @param {RTCIceCandidateInit} candidate */
+  async #addCandidate(candidate) {
     if (!this.#connection.remoteDescription) {
-      this.#early.push(candidate);
+      this.#earlyCandidates.push(candidate);
       return;
     }
-    // A candidate of an offer that was ignored, or of an earlier attempt, is refused here, and is not missed.
+    // The browser refuses a candidate of an ignored offer or of an earlier attempt. Nothing is lost by that.
     await this.#connection.addIceCandidate(candidate).catch(() => {});
   }
 
   /** @param {RTCDataChannel} channel */
-  #talk(channel) {
+  #useChannel(channel) {
     this.#channel = channel;
     channel.onopen = () => this.emit('channel', true);
     channel.onclose = () => this.emit('channel', false);
@@ -277,7 +274,7 @@ export class Negotiation extends Emitter {
   }
 }
 
-/** Unlike `crypto.randomUUID`, this is there without a secure context too. */
-function newName() {
+/** Return 16 random hexadecimal digits. `crypto.randomUUID` exists in secure contexts only. */
+function createSessionId() {
   return Array.from(crypto.getRandomValues(new Uint8Array(8)), (byte) => byte.toString(16).padStart(2, '0')).join('');
 }

@@ -1,11 +1,17 @@
 /**
- * What the machine notices of its network and the page: `change` when it is on another network, or on one again;
- * `offline` when it is on none; `wake` when the page is looked at again, since a phone may have frozen it, its sockets
- * included; `leave` when the page goes, though it may come back out of the browser's memory.
+ * What the browser reports of the machine's network and of the page.
+ *
+ * @typedef {object} Events
+ * @property {undefined} change the machine is on another network, or on one again
+ * @property {undefined} offline the machine is on no network
+ * @property {undefined} wake the page is visible again; a phone may have frozen it together with its sockets
+ * @property {undefined} leave the user leaves the page; it may return from the browser's cache
+ *
+ * @typedef {EventTarget & { type?: string }} NetworkInformation the W3C's Network Information API; not in all browsers
  */
 import { Emitter } from './emitter.js';
 
-/** @extends {Emitter<{ change: undefined, offline: undefined, wake: undefined, leave: undefined }>} */
+/** @extends {Emitter<Events>} */
 class Network extends Emitter {
   watch() {
     globalThis.addEventListener?.('online', () => this.emit('change', undefined));
@@ -15,12 +21,12 @@ class Network extends Emitter {
     globalThis.document?.addEventListener('visibilitychange', () => {
       if (document.visibilityState === 'visible') this.emit('wake', undefined);
     });
-    // Browsers fire this for each new estimate of the bandwidth too.
-    const link = /** @type {any} */ (globalThis.navigator)?.connection;
-    let type = link?.type;
-    link?.addEventListener?.('change', () => {
-      if (link.type === type) return;
-      type = link.type;
+    const { connection } = /** @type {{ connection?: NetworkInformation }} */ (globalThis.navigator ?? {});
+    let type = connection?.type;
+    connection?.addEventListener('change', () => {
+      // Browsers also fire this event for each new estimate of the bandwidth.
+      if (connection.type === type) return;
+      type = connection.type;
       this.emit('change', undefined);
     });
     return this;

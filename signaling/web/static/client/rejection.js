@@ -1,33 +1,37 @@
 /**
- * Why the server refused a WebSocket. A browser shows a page no status of a handshake that failed: a refusal looks like a
- * network that is down. So the page asks with a POST to the same address, which has an `Origin` as the handshake has.
+ * Why the server refused a WebSocket. Browsers do not show a page the status of a failed handshake, so a refusal looks
+ * like a broken network. A POST to the same address asks for the reason; it carries an `Origin` as the handshake does.
  *
  * @typedef {import('./errors.js').CallError} CallError
  */
-const TIMEOUT = 5_000;
+const RESPONSE_TIMEOUT = 5_000;
 
-/** The refusals that no later attempt will change. */
+/** The refusals that will be repeated at each later attempt. */
 const FINAL = new Set(['origin-refused']);
-const PASSING = new Set(['server-full', 'address-limited', 'restarting']);
+const NON_FATAL = new Set(['server-full', 'address-limited', 'restarting']);
 
 /**
- * @param {string | URL} url that of the WebSocket
- * @returns {Promise<CallError | undefined>} undefined when it is no refusal, or when nobody says so
+ * @param {string | URL} url the URL of the WebSocket
+ * @returns {Promise<CallError | undefined>} undefined if the server did not refuse, or cannot be reached
  */
 export async function fetchRejection(url) {
   try {
     const address = new URL(url, globalThis.location?.href);
     address.protocol = address.protocol.replace('ws', 'http');
-    const response = await fetch(address, { method: 'POST', cache: 'no-store', signal: AbortSignal.timeout(TIMEOUT) });
+    const signal = AbortSignal.timeout(RESPONSE_TIMEOUT);
+    const response = await fetch(address, { method: 'POST', cache: 'no-store', signal });
     if (response.ok) return undefined;
     const { code, message = '' } = await response.json();
-    return FINAL.has(code) || PASSING.has(code) ? { code, message } : undefined;
+    return FINAL.has(code) || NON_FATAL.has(code) ? { code, message } : undefined;
   } catch {
     return undefined;
   }
 }
 
-/** @param {CallError} rejection @returns {boolean} whether to try again is of no use */
+/**
+ * @param {CallError} rejection
+ * @returns {boolean} whether a retry is useless
+ */
 export function isFinal({ code }) {
   return FINAL.has(code);
 }

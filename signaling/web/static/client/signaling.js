@@ -1,97 +1,70 @@
 /**
- * The signaling connection: one WebSocket to the server, which comes back by itself when it drops.
+ * The signaling connection: one WebSocket to the server, which opens again by itself after a drop.
  *
- * Whatever the server says becomes an event named after the message's `type`, with the message as its `detail`:
- * `created`, `joined`, `ready`, `roomInfo`, `message`, `bye`, `error`. Three events are this client's own: `open` when
- * the socket opened, `reconnecting` when it dropped and will be opened again, and `closed` when it will not.
+ * Each message of the server is an event named after its `type`, with the message as the `detail`: `created`, `joined`,
+ * `ready`, `roomInfo`, `message`, `bye`, `error`. Three events are this client's own: `open`, the socket opened;
+ * `reconnecting`, it dropped and will be opened again; `closed`, it dropped and will not.
  *
- * @typedef {string | number} UserId
- * @typedef {string | undefined | (() => string | undefined | Promise<string | undefined>)} Token a function is asked for
- *   each join, also that of a reconnect, since tokens expire
  * @typedef {import('./errors.js').CallError} CallError
+ * @typedef {import('./join-credentials.js').Token} Token
+ * @typedef {import('./signaling-events.js').Events} Events
+ * @typedef {import('./signaling-events.js').Retry} Retry
+ * @typedef {import('./signaling-events.js').UserId} UserId
  * @typedef {'idle' | 'connecting' | 'open' | 'reconnecting' | 'closed'} SocketState
- * @typedef {{ code: number, delay: number, error?: CallError }} Retry the close code, the milliseconds until the next
- *   attempt, and why the server refused the last one, if it did
- * @typedef {{ code: number, error?: CallError }} Closed the close code, and the server's reason if it gave one
- * @typedef {{ room: string, iceServers?: RTCIceServer[], resume?: string }} Welcome `resume` is the ticket with which one
- *   may come back to the room for a minute after the end of the token; this client uses it by itself
- * @typedef {object} Events
- * @property {undefined} open
- * @property {Retry} reconnecting
- * @property {Closed} closed
- * @property {Welcome} created
- * @property {Welcome} joined
- * @property {{ room: string }} ready
- * @property {{ room: string, users: { id: string, userId: UserId }[], userCount: number }} roomInfo
- * @property {{ data?: any, from: UserId }} message
- * @property {{ id: string, userId: UserId, reason?: 'left' | 'lost' }} bye
- * @property {CallError} error
  */
-import { Admission } from './admission.js';
 import { Emitter } from './emitter.js';
-import { coded, finalCode } from './errors.js';
+import { CLOSE_CODES, finalCloseCode, normalizeError } from './errors.js';
 import { Heartbeat } from './heartbeat.js';
+import { JoinCredentials } from './join-credentials.js';
+import { MessageSocket } from './message-socket.js';
 import { network } from './network.js';
 import { Outbox } from './outbox.js';
-import { fetchRejection, isFinal } from './rejection.js';
+import { Reconnector } from './reconnector.js';
 import { Timer } from './timer.js';
 
-/** What a socket that never opened, or died without a word, is closed with. */
-const ABNORMAL = 1006;
-const TOO_LONG = 1009;
-const UNAUTHORIZED = 4003;
-/** Missed heartbeats. Should it still arrive, the peer is told that this side was lost, not that it left. */
-const SILENT = 4008;
-
-const FIRST_DELAY = 500;
-const LONGEST_DELAY = 30_000;
-/** At least this long, half of it at random, before the next attempt at a server that is full. */
-const REJECTED_DELAY = 20_000;
-/** After how long in the room the next drop counts as the first one. */
-const STABLE_TIME = 10_000;
-/** From opening a socket until the server lets us in. */
-const WELCOME_PATIENCE = 15_000;
+/** From opening a socket until the server accepts the join. */
+const JOIN_TIMEOUT = 15_000;
 
 /** @extends {Emitter<Events>} */
 export class SignalingClient extends Emitter {
   #url;
   #WebSocket;
-  /** @type {WebSocket | null} */
+  /** @type {MessageSocket | null} */
   #socket = null;
   /** @type {SocketState} */
   #state = 'idle';
   /**
-   * The `join` to send each time a socket opens; null while there is no room to come back to.
+   * The `join` to send each time a socket opens; null without a room to come back to.
    * @type {{ type: 'join', userId: UserId, remoteId: UserId, iceServers?: boolean } | null}
    */
   #join = null;
-  #admission = new Admission();
-  #outbox = new Outbox();
-  /** The id of the peer's present connection, which is another one each time the peer comes back. */
-  #peerConnection;
+  #credentials = new JoinCredentials();
+  #outbox = new Outbox((message) => this.#socket?.send(message), (error) => this.emit('error', error));
+  /** @type {string | undefined} the id of the peer's present connection; each reconnect of the peer has a new one */
+  #peerConnectionId;
   /** @type {CallError | undefined} */
   #lastError;
-  #failures = 0;
-  /** The longest message on this socket, and the shortest that is known to be too long, in characters. */
-  #longest = 0;
-  #tooLong = Infinity;
-  /** @type {Retry | null} */
-  #next = null;
-  #retry = new Timer();
-  #welcome = new Timer();
-  #stable = new Timer();
-  #heartbeat = new Heartbeat(() => this.#write({ type: 'ping' }), () => this.#drop());
-  /** @type {(() => void)[]} */
-  #watches = [];
+  #reconnector;
+  #joinTimer = new Timer();
+  #heartbeat = new Heartbeat(() => this.#socket?.send({ type: 'ping' }), () => this.#drop());
+  /** @type {(() => void)[]} functions that remove the listeners of `network` */
+  #unsubscribe = [];
 
   /**
-   * @param {string | URL} url
-   * @param {{ WebSocket?: typeof globalThis.WebSocket }} [options]
+   * @param {string | URL} url the URL of the WebSocket, `wss:` or `ws:`
+   * @param {object} [options]
+   * @param {typeof globalThis.WebSocket} [options.WebSocket] another implementation
    */
   constructor(url, { WebSocket = globalThis.WebSocket } = {}) {
     super();
     this.#url = url;
     this.#WebSocket = WebSocket;
+    this.#reconnector = new Reconnector(url, {
+      open: () => this.#open(),
+      mayJoin: () => !this.#credentials.isExpired || this.#credentials.isRenewed(),
+      scheduled: (retry) => this.emit('reconnecting', retry),
+      giveUp: (code, error) => this.#end(code, error),
+    });
   }
 
   get url() {
@@ -102,236 +75,198 @@ export class SignalingClient extends Emitter {
     return this.#state;
   }
 
-  /** @returns {Retry | null} while it is `reconnecting` */
+  /** @returns {Retry | null} the next attempt while the state is `reconnecting` */
   get retry() {
-    return this.#next;
+    return this.#reconnector.retry;
   }
 
-  /** @returns {UserId | undefined} the peer of the room that it is in, or means to be in */
+  /** @returns {UserId | undefined} the peer of the room that this client is in, or tries to enter */
   get remoteId() {
     return this.#join?.remoteId;
   }
 
-  /** Open the socket, and keep it open until {@link close}. Joining does so by itself. */
+  /** Open the socket, and keep it open until {@link close}. `join` does so by itself. */
   connect() {
     if (this.#socket) return;
-    this.#retry.stop();
-    if (!this.#watches.length) {
-      const look = () => (this.#socket ? this.#heartbeat.beat() : this.connect());
-      this.#watches = [
-        network.on('change', look),
-        network.on('wake', look),
-        network.on('offline', () => this.#heartbeat.doubt()),
-        // The close code of a page that goes is that of one that was frozen: only this says that it is meant.
-        network.on('leave', () => this.#join && this.#write({ type: 'bye' })),
+    this.#reconnector.attempting();
+    if (!this.#unsubscribe.length) {
+      const verify = () => (this.#socket ? this.#heartbeat.ping() : this.connect());
+      this.#unsubscribe = [
+        network.on('change', verify),
+        network.on('wake', verify),
+        network.on('offline', () => this.#heartbeat.pingWhileOffline()),
+        // A closed page has the same close code as a frozen one. Only `bye` tells the server that the user left.
+        network.on('leave', () => this.#join && this.#socket?.send({ type: 'bye' })),
       ];
     }
     this.#open();
   }
 
   /**
-   * Enter the room of this pair now, and again after every reconnect.
+   * Enter the room of this pair now, and again after each reconnect.
    * @param {UserId} userId
-   * @param {UserId} remoteId
+   * @param {UserId} remoteId the peer
    * @param {object} [options]
-   * @param {Token} [options.token] needed where the server asks for one
-   * @param {boolean} [options.iceServers] whether the reply shall list them
+   * @param {Token} [options.token] needed if the server asks for one
+   * @param {boolean} [options.iceServers] whether the reply has to list the server's ICE servers
    */
   join(userId, remoteId, { token, iceServers } = {}) {
     this.#join = { type: 'join', userId, remoteId, ...(iceServers && { iceServers }) };
-    this.#admission = new Admission(token);
+    this.#credentials = new JoinCredentials(token);
     this.#outbox.hold();
     if (this.#socket) this.#enter();
     else this.connect();
   }
 
-  /** Have the server tell both sides to begin anew, whatever they are stuck in. */
+  /** Have the server tell both sides to begin again, with a new `joined` and `ready`. */
   restart() {
     if (!this.#join) return;
-    // The Node.js server takes a second join for another tab of ours, and closes this one.
-    if (!this.#heartbeat.answers) this.#write({ type: 'bye' });
+    // The Node.js server takes a second join for another tab of this user, and closes this socket.
+    if (!this.#heartbeat.serverAnswers) this.#socket?.send({ type: 'bye' });
     this.#enter();
   }
 
   /**
-   * Waits while either side is reconnecting. After the peer has left, the answer is the error `peer-absent`.
-   * @param {unknown} data any JSON value, for the peer
-   * @returns {boolean} whether it was sent or waits; an `error` says why not
+   * Send a message to the peer. It waits while either side is away. After the peer left, the server answers with the error
+   * `peer-absent`.
+   * @param {unknown} data any JSON value
+   * @returns {boolean} whether it was sent or waits; if not, an `error` event says why: `buffer-full`, `message-too-long`
    */
   send(data) {
     return this.#post({ type: 'message', data });
   }
 
   /**
-   * @param {RTCIceCandidate | RTCIceCandidateInit} candidate for the peer, like {@link send}
+   * Send an ICE candidate to the peer, as {@link send} does.
+   * @param {RTCIceCandidate | RTCIceCandidateInit} candidate
    * @returns {boolean}
    */
   candidate(candidate) {
     return this.#post({ type: 'candidate', candidate });
   }
 
-  /** Leave the room; the socket stays open for another `join`. */
+  /** Leave the room. The socket stays open for another `join`. */
   leave() {
     this.#join = null;
     this.#outbox.clear();
-    this.#write({ type: 'bye' });
+    this.#socket?.send({ type: 'bye' });
   }
 
-  /** Close for good, without an event: the caller knows. */
+  /** Close the socket for good. No event is emitted, since the caller knows. */
   close() {
-    this.#stop()?.close(1000);
+    this.#stop()?.close(CLOSE_CODES.NORMAL);
   }
 
   #open() {
-    const socket = new this.#WebSocket(this.#url);
-    socket.onopen = () => {
-      this.#state = 'open';
-      this.#next = null;
-      if (this.#join) {
-        this.#enter();
-      } else {
-        this.#welcome.stop();
-        this.#heartbeat.start();
-      }
-      this.emit('open', undefined);
-    };
-    socket.onmessage = ({ data }) => this.#receive(JSON.parse(data));
-    socket.onclose = ({ code }) => this.#closed(code);
-    // It says no more than `close`, but outside of browsers an error that nobody hears ends the process.
-    socket.onerror = () => {};
-    this.#socket = socket;
-    this.#longest = 0;
-    this.#state = this.#next ? 'reconnecting' : 'connecting';
-    this.#welcome.start(WELCOME_PATIENCE, () => this.#drop());
+    this.#socket = new MessageSocket(this.#url, this.#WebSocket, {
+      onOpen: () => this.#handleOpen(),
+      onMessage: (message) => this.#receive(message),
+      onClose: (code) => this.#handleClose(code),
+    });
+    this.#outbox.socketOpens();
+    this.#state = this.#reconnector.retry ? 'reconnecting' : 'connecting';
+    this.#joinTimer.start(JOIN_TIMEOUT, () => this.#drop());
+  }
+
+  #handleOpen() {
+    this.#state = 'open';
+    this.#reconnector.opened();
+    if (this.#join) {
+      this.#enter();
+    } else {
+      this.#joinTimer.stop();
+      this.#heartbeat.start();
+    }
+    this.emit('open', undefined);
   }
 
   async #enter() {
-    const [join, socket, admission] = [this.#join, this.#socket, this.#admission];
-    // It is said as soon as the socket opens.
-    if (socket?.readyState !== 1) return;
-    if (!admission.asks) return this.#write({ ...join, ...admission.show(admission.given) });
-    const { token, fault } = await admission.ask();
-    // Left, joined elsewhere or dropped meanwhile.
-    if (join !== this.#join || socket !== this.#socket) return;
-    if (fault) {
-      this.#drop();
-      this.emit('error', fault);
+    const [join, socket, credentials] = [this.#join, this.#socket, this.#credentials];
+    // Until the socket is open, there is nothing to do: its `onOpen` calls this again.
+    if (!socket?.isOpen) return;
+    if (!credentials.isRenewable) {
+      this.#socket?.send({ ...join, ...credentials.joinFields(credentials.fixedToken) });
       return;
     }
-    this.#write({ ...join, ...admission.show(token) });
-  }
-
-  #post(message) {
-    if (!this.#join || !this.#outbox.holds) return this.#pass(message);
-    if (this.#outbox.push(message)) return true;
-    this.emit('error', { code: 'buffer-full', message: 'Too many messages wait for the peer' });
-    return false;
-  }
-
-  /** @returns {boolean} whether the server may take it */
-  #pass(message) {
-    const { length } = JSON.stringify(message);
-    if (length >= this.#tooLong) {
-      this.emit('error', { code: 'message-too-long', message: `The server takes no message of ${length} characters` });
-      return false;
+    const { token, error } = await credentials.request();
+    // Meanwhile the app left or joined another room, or the socket dropped.
+    if (join !== this.#join || socket !== this.#socket) return;
+    if (error) {
+      this.#drop();
+      this.emit('error', error);
+      return;
     }
-    this.#longest = Math.max(this.#longest, length);
-    this.#write(message);
-    return true;
+    this.#socket?.send({ ...join, ...credentials.joinFields(token) });
   }
 
-  #write(message) {
-    if (this.#socket?.readyState === 1) this.#socket.send(JSON.stringify(message));
+  /** @param {object} message for the peer; without a room the server answers it with `not-in-room` */
+  #post(message) {
+    return this.#join ? this.#outbox.post(message) : this.#outbox.send(message);
   }
 
+  /** @param {import('./message-socket.js').Message} message */
   #receive(message) {
-    this.#heartbeat.heard(message.type === 'pong');
+    this.#heartbeat.messageReceived(message.type === 'pong');
     switch (message.type) {
       case 'pong':
         return;
       case 'error':
-        // Refused for the moment only: the same join, later, may do.
-        if (message.code !== 'rate-limited') this.#welcome.stop();
-        this.emit('error', (this.#lastError = coded(message)));
+        // After `rate-limited` the same join may be accepted later, so the timer goes on.
+        if (message.code !== 'rate-limited') this.#joinTimer.stop();
+        this.emit('error', (this.#lastError = normalizeError(message)));
         return;
       case 'roomInfo':
-        this.#peerConnection = message.users.find(({ userId }) => String(userId) === String(this.#join?.remoteId))?.id;
+        this.#peerConnectionId = message.users.find(
+          (/** @type {{ userId: UserId }} */ { userId }) => String(userId) === String(this.#join?.remoteId),
+        )?.id;
         break;
       case 'bye':
-        // The Node.js server says goodbye for a connection that was replaced, when the new one is long there.
-        if (this.#peerConnection !== undefined && message.id !== this.#peerConnection) return;
+        // The Node.js server sends a late `bye` for a connection that a newer one has replaced.
+        if (this.#peerConnectionId !== undefined && message.id !== this.#peerConnectionId) return;
         if (message.reason === 'lost') this.#outbox.hold();
         break;
       case 'created':
       case 'joined':
-        this.#admission.admitted(message);
-        this.#stable.start(STABLE_TIME, () => (this.#failures = 0));
+        this.#credentials.accept(message);
+        this.#reconnector.joined();
         this.#lastError = undefined;
-        this.#welcome.stop();
+        this.#joinTimer.stop();
         this.#heartbeat.start();
     }
-    if (message.type === 'joined' || message.type === 'ready') this.#outbox.release((waiting) => this.#pass(waiting));
-    this.emit(message.type, message);
+    if (message.type === 'joined' || message.type === 'ready') this.#outbox.release();
+    this.emit(/** @type {keyof Events} */ (message.type), /** @type {any} */ (message));
   }
 
-  /** Give up a socket that seems dead; closing it alone could take minutes. */
+  /**
+   * Give up a socket that seems dead, without waiting: its `close` event could take minutes. If the close code still
+   * arrives, the server tells the peer that this side was lost, not that it left.
+   */
   #drop() {
-    this.#socket?.close(SILENT);
-    this.#closed(ABNORMAL);
+    this.#socket?.close(CLOSE_CODES.HEARTBEAT_MISSED);
+    this.#handleClose(CLOSE_CODES.ABNORMAL);
   }
 
-  #closed(code) {
-    const final = finalCode(code, this.#lastError);
-    const expired = final === UNAUTHORIZED && this.#admission.refused();
-    if (final && !expired) {
-      this.#end(final, this.#lastError);
+  /** @param {number} code the WebSocket close code */
+  #handleClose(code) {
+    const error = this.#lastError;
+    const finalCode = finalCloseCode(code, error);
+    const expired = finalCode === CLOSE_CODES.UNAUTHORIZED && this.#credentials.refuse();
+    if (finalCode && !expired) {
+      this.#end(finalCode, error);
       return;
     }
-    const error = expired ? this.#lastError : undefined;
-    // What the server has refused is not sent again, or it would be refused again, for ever.
-    if (code === TOO_LONG) this.#tooLong = Math.min(this.#tooLong, this.#longest);
-    const opened = this.#state === 'open';
+    if (code === CLOSE_CODES.MESSAGE_TOO_LONG) this.#outbox.tooLong();
+    const wasOpen = this.#state === 'open';
     this.#detach();
     this.#outbox.hold();
     this.#state = 'reconnecting';
-    this.#next = { code, delay: this.#nextDelay(), ...(error && { error }) };
-    if (opened) this.#retry.start(this.#next.delay, () => this.#reopen());
-    else this.#explain(this.#next);
-    this.emit('reconnecting', this.#next);
+    this.#reconnector.schedule(code, wasOpen, expired ? error : undefined);
   }
 
-  #nextDelay() {
-    return jittered(Math.min(LONGEST_DELAY, FIRST_DELAY * 2 ** this.#failures++));
-  }
-
-  /** With a token that has expired there is no coming back: wait until there is another one. */
-  async #reopen() {
-    const next = this.#next;
-    if (this.#admission.fresh) return this.#open();
-    const renewed = await this.#admission.isRenewed();
-    if (next !== this.#next || this.#socket) return;
-    if (renewed) this.#open();
-    else this.#retry.start(this.#nextDelay(), () => this.#reopen());
-  }
-
-  /** The server may have refused the socket, which is no network failure: ask before the next attempt. @param {Retry} next */
-  async #explain(next) {
-    const error = await fetchRejection(this.#url);
-    // Closed, or another attempt was made at once, since the network changed.
-    if (next !== this.#next || this.#socket) return;
-    if (error && isFinal(error)) {
-      this.#end(next.code, error);
-      return;
-    }
-    if (error) {
-      const delay = error.code === 'restarting' ? next.delay : jittered(REJECTED_DELAY);
-      this.#next = { ...next, delay: Math.max(delay, next.delay), error };
-      this.emit('reconnecting', this.#next);
-    }
-    this.#retry.start(this.#next.delay, () => this.#reopen());
-  }
-
-  /** @param {number} code @param {CallError | undefined} error */
+  /**
+   * @param {number} code the WebSocket close code
+   * @param {CallError | undefined} error
+   */
   #end(code, error) {
     this.#stop();
     this.emit('closed', { code, ...(error && { error }) });
@@ -339,28 +274,21 @@ export class SignalingClient extends Emitter {
 
   #stop() {
     this.#join = null;
-    this.#failures = 0;
-    this.#next = null;
     this.#outbox.clear();
-    this.#retry.stop();
-    for (const unwatch of this.#watches.splice(0)) unwatch();
+    this.#reconnector.stop();
+    for (const unsubscribe of this.#unsubscribe.splice(0)) unsubscribe();
     this.#state = 'closed';
     return this.#detach();
   }
 
+  /** @returns {MessageSocket | null} the socket, which has no listeners any more */
   #detach() {
-    this.#welcome.stop();
-    this.#stable.stop();
+    this.#joinTimer.stop();
     this.#heartbeat.stop();
-    this.#peerConnection = this.#lastError = undefined;
+    this.#peerConnectionId = this.#lastError = undefined;
     const socket = this.#socket;
-    if (socket) socket.onopen = socket.onmessage = socket.onclose = null;
+    socket?.detach();
     this.#socket = null;
     return socket;
   }
-}
-
-/** The random half keeps the clients of a restarted server from all coming back in one moment. @param {number} longest */
-function jittered(longest) {
-  return (longest * (1 + Math.random())) / 2;
 }

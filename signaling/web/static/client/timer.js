@@ -1,16 +1,16 @@
-/** One thing that will happen after a while, unless it is called off. Starting it again does not put it off. */
+/** A timer for one action. To start it while it runs changes nothing: neither the time nor the action. */
 export class Timer {
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #id;
 
   /**
-   * @param {number} delay in milliseconds
-   * @param {() => void} then
+   * @param {number} delay milliseconds
+   * @param {() => void} action
    */
-  start(delay, then) {
+  start(delay, action) {
     this.#id ??= setTimeout(() => {
       this.#id = undefined;
-      then();
+      action();
     }, delay);
   }
 

@@ -1,7 +1,7 @@
 /**
  * Figures about a call as a person reads them.
  *
- * @typedef {import('../client/quality.js').Quality} Quality
+ * @typedef {import('../client/quality-meter.js').Quality} Quality
  */
 
 /** @param {number | null} bitrate bits a second */

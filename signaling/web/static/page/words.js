@@ -73,7 +73,7 @@ function expired(error) {
   return error?.code === 'unauthorized' ? '. Your link has expired: open a fresh one in this tab, or an interruption ends the call' : '';
 }
 
-/** @param {import('../client/signaling.js').Retry} retry */
+/** @param {import('../client/signaling-events.js').Retry} retry */
 function describeDrop({ code, error }) {
   return error ? `${describeError(error)}, trying again` : DROPPED[code];
 }

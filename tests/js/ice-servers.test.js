@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
 import { after, before, test } from 'node:test';
-import { askForIceServers, fetchIceServers } from '../../signaling/web/static/client/ice.js';
+import { askForIceServers, fetchIceServers } from '../../signaling/web/static/client/ice-servers.js';
 
 const SERVERS = [{ urls: ['turn:turn.example.org'], username: '1:a', credential: 'b' }];
 const REFUSAL = { code: 'unauthorized', message: 'Unauthorized: a token is needed' };

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { QualityMeter, currentPath } from '../../signaling/web/static/client/quality.js';
+import { QualityMeter, currentPath } from '../../signaling/web/static/client/quality-meter.js';
 
 const local = { id: 'L', type: 'local-candidate', candidateType: 'host', protocol: 'udp', address: '192.0.2.1' };
 const remote = { id: 'R', type: 'remote-candidate', candidateType: 'srflx', protocol: 'udp' };
@@ -16,21 +16,20 @@ function telling(...sets) {
 }
 
 test('while nothing is connected there is nothing to tell', async () => {
-  assert.equal(await new QualityMeter(telling([video])).measure(), null);
+  assert.equal(await new QualityMeter().measure(telling([video])), null);
   assert.equal(await currentPath(telling([video])), undefined);
 });
 
 test('rates and losses are those since it was last asked', async () => {
   const later = { ...pair, timestamp: 3_000, bytesSent: 3_000, bytesReceived: 500 };
-  const meter = new QualityMeter(
-    telling(
-      [local, remote, pair, transport, video, audio, loss],
-      [local, remote, later, transport, { ...video, packetsReceived: 105, packetsLost: 3 }, audio, loss],
-    ),
+  const connection = telling(
+    [local, remote, pair, transport, video, audio, loss],
+    [local, remote, later, transport, { ...video, packetsReceived: 105, packetsLost: 3 }, audio, loss],
   );
-  const first = await meter.measure();
+  const meter = new QualityMeter();
+  const first = await meter.measure(connection);
   assert.deepEqual([first.sent.bitrate, first.received.loss], [0, null]);
-  assert.deepEqual(await meter.measure(), {
+  assert.deepEqual(await meter.measure(connection), {
     path: 'direct',
     roundTrip: 0.05,
     local: { type: 'host', protocol: 'udp', address: '192.0.2.1' },
@@ -40,9 +39,17 @@ test('rates and losses are those since it was last asked', async () => {
   });
 });
 
+test('another connection begins with rates of its own', async () => {
+  const meter = new QualityMeter();
+  await meter.measure(telling([local, remote, pair, transport]));
+  const other = { ...pair, timestamp: 9_000, bytesSent: 9_000 };
+  const { sent } = await meter.measure(telling([local, remote, other, transport]));
+  assert.deepEqual([sent.bytes, sent.bitrate], [9_000, 0]);
+});
+
 test('a relay at either end is a relay, and how one gets to it is told', async () => {
   const relay = { ...local, candidateType: 'relay', relayProtocol: 'tls' };
-  const quality = await new QualityMeter(telling([relay, remote, pair, transport])).measure();
+  const quality = await new QualityMeter().measure(telling([relay, remote, pair, transport]));
   assert.equal(quality.path, 'relay');
   assert.equal(quality.local.protocol, 'tls');
   assert.equal(await currentPath(telling([local, { ...remote, candidateType: 'relay' }, pair, transport])), 'relay');
@@ -50,7 +57,7 @@ test('a relay at either end is a relay, and how one gets to it is told', async (
 
 test('the largest picture is the one described', async () => {
   const screen = { ...video, id: 'S', frameWidth: 1920, frameHeight: 1080, framesPerSecond: 5 };
-  const { received } = await new QualityMeter(telling([local, remote, pair, transport, video, screen])).measure();
+  const { received } = await new QualityMeter().measure(telling([local, remote, pair, transport, video, screen]));
   assert.deepEqual([received.width, received.height, received.frameRate], [1920, 1080, 5]);
 });
 
