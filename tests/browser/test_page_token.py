@@ -176,6 +176,6 @@ def test_the_check_says_that_a_token_is_missing(alice):
     alice.open()
     alice.press("Check now")
     found = alice.page.get_by_role("listitem").filter(has_text="Relay")
-    expect(found).to_contain_text("The server tells its relays to those alone whom it lets in")
+    expect(found).to_contain_text("The server gives its relays to users with a valid link only")
     alice.wait_until(lambda: any("401" in told for told in alice.complaints))
     alice.forgive("401")

@@ -195,8 +195,8 @@ def ask(address: Address, path: str, headers: Mapping[str, str]) -> bytes:
 
 def test_the_page_is_there(proxy: Proxy):
     with proxy.https.open("/", Accept="text/html") as page:
-        assert 'src="static/page/page.js"' in page.read().decode()
-    with proxy.https.open("/static/page/page.js") as script:
+        assert 'src="static/page/call-page.js"' in page.read().decode()
+    with proxy.https.open("/static/page/call-page.js") as script:
         assert script.headers["Content-Type"].startswith("text/javascript")
 
 
@@ -259,7 +259,7 @@ def test_the_service_can_be_under_a_path_beside_a_site(service: Server, start_pr
     call(proxy.https, "/call/")
     with proxy.https.open("/call", Accept="text/html") as page:
         assert page.url == f"{proxy.https.url}/call/"
-        assert 'src="static/page/page.js"' in page.read().decode()
+        assert 'src="static/page/call-page.js"' in page.read().decode()
     with proxy.https.open("/") as home:
         assert home.read() == b"my own page"
 

@@ -5,7 +5,7 @@ import pytest
 PLAYS = "() => document.querySelector('#preview-video').videoWidth > 0"
 LISTED = "(list) => [...document.querySelectorAll(`${list} option`)].map(({ text }) => text)"
 FOCUSED = "() => document.activeElement.innerText.trim() || document.activeElement.labels[0].innerText"
-FOUND = "(start) => [...document.querySelectorAll('#findings li')].some((li) => li.textContent.startsWith(start))"
+FOUND = "(start) => [...document.querySelectorAll('#check-results li')].some((li) => li.textContent.startsWith(start))"
 
 
 def test_a_call_by_keyboard(alice, names):

@@ -12,6 +12,8 @@ export const CLOSE_CODES = Object.freeze({
   ABNORMAL: 1006,
   POLICY_VIOLATION: 1008,
   MESSAGE_TOO_LONG: 1009,
+  RESTARTING: 1012,
+  TRY_AGAIN_LATER: 1013,
   REPLACED: 4001,
   UNAUTHORIZED: 4003,
   /** The other end missed its heartbeats. */

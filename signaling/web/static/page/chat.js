@@ -1,15 +1,16 @@
-/** What the two write to each other. It goes from browser to browser and is kept nowhere. */
-import { notice } from './notice.js';
+/** The chat of the two users. It goes from browser to browser and is kept nowhere. */
+import { createElement, find } from '../shared/dom.js';
+import { clearNotice, showNotice } from './notice.js';
 
 export class Chat {
-  panel = document.querySelector('#chat');
-  toggle = document.querySelector('#chat-toggle');
-  #messages = document.querySelector('#messages');
-  #form = document.querySelector('#chat-form');
-  #text = document.querySelector('#chat-text');
-  #unread = document.querySelector('#unread');
-  #unreadCount = document.querySelector('#unread-count');
+  #panel = find('#chat', HTMLElement);
+  #messages = find('#messages', HTMLElement);
+  #form = find('#chat-form', HTMLFormElement);
+  #text = find('#chat-text', HTMLInputElement);
+  #unread = find('#unread', HTMLElement);
+  #unreadCount = find('#unread-count', HTMLElement);
   #peer = '';
+  /** @type {(text: string) => boolean} */
   #send = () => false;
 
   constructor() {
@@ -19,25 +20,30 @@ export class Chat {
     });
   }
 
-  /** @param {string} peer @param {(text: string) => boolean} send */
+  /**
+   * Begin a call. The messages stay if the last call was with the same peer.
+   * @param {string} peer
+   * @param {(text: string) => boolean} send returns whether the text was sent
+   */
   open(peer, send) {
     if (peer !== this.#peer) this.#messages.replaceChildren();
     this.#peer = peer;
     this.#send = send;
-    this.#count(0);
+    this.#setUnread(0);
   }
 
-  /** @param {string} text what the peer wrote */
+  /** @param {string} text of the peer */
   receive(text) {
     this.#add(this.#peer, text, 'theirs');
-    if (!this.panel.hidden) return;
-    this.#count(Number(this.#unreadCount.textContent) + 1);
-    notice(`${this.#peer}: ${text}`);
+    if (!this.#panel.hidden) return;
+    this.#setUnread(Number(this.#unreadCount.textContent) + 1);
+    showNotice(`${this.#peer}: ${text}`);
   }
 
-  read() {
-    if (!this.#unread.hidden) notice('');
-    this.#count(0);
+  /** Note that the user sees the messages. */
+  markRead() {
+    if (!this.#unread.hidden) clearNotice();
+    this.#setUnread(0);
     this.#messages.scrollTop = this.#messages.scrollHeight;
   }
 
@@ -45,30 +51,28 @@ export class Chat {
     const text = this.#text.value.trim();
     if (!text) return;
     if (!this.#send(text)) {
-      notice(`Not sent: ${this.#peer} is not connected.`);
+      showNotice(`Not sent: ${this.#peer} is not connected.`);
       return;
     }
     this.#add('You', text, 'mine');
     this.#text.value = '';
   }
 
+  /**
+   * @param {string} name
+   * @param {string} text
+   * @param {'mine' | 'theirs'} whose
+   */
   #add(name, text, whose) {
-    const message = document.createElement('p');
-    message.className = whose;
-    const head = document.createElement('b');
-    head.textContent = name;
-    const time = document.createElement('time');
-    time.textContent = new Date().toLocaleTimeString([], { hour: '2-digit', minute: '2-digit' });
-    const body = document.createElement('span');
-    body.textContent = text;
-    head.append(' ', time);
-    message.append(head, body);
-    this.#messages.append(message);
+    const time = new Date().toLocaleTimeString([], { hour: '2-digit', minute: '2-digit' });
+    const head = createElement('b', {}, name, ' ', createElement('time', {}, time));
+    this.#messages.append(createElement('p', { class: whose }, head, createElement('span', {}, text)));
     this.#messages.scrollTop = this.#messages.scrollHeight;
   }
 
-  #count(unread) {
-    this.#unreadCount.textContent = unread;
-    this.#unread.hidden = unread === 0;
+  /** @param {number} count */
+  #setUnread(count) {
+    this.#unreadCount.textContent = String(count);
+    this.#unread.hidden = count === 0;
   }
 }

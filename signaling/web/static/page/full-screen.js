@@ -1,12 +1,13 @@
-/** The page over the whole screen, its buttons with it. */
-import { label } from './icon.js';
-import { notice } from './notice.js';
+/** The button that shows the page on the full screen. */
+import { find } from '../shared/dom.js';
+import { labelButton } from './icon.js';
+import { showNotice } from './notice.js';
 
 export function connectFullScreen() {
-  const button = document.querySelector('#full-screen');
-  const show = () => {
+  const button = find('#full-screen', HTMLButtonElement);
+  const update = () => {
     const full = document.fullscreenElement !== null;
-    label(button, full ? 'small-screen' : 'full-screen', full ? 'Leave full screen' : 'Full screen');
+    labelButton(button, full ? 'small-screen' : 'full-screen', full ? 'Leave full screen' : 'Full screen');
   };
   button.hidden = !document.fullscreenEnabled;
   button.addEventListener('click', async () => {
@@ -14,8 +15,8 @@ export function connectFullScreen() {
       if (document.fullscreenElement) await document.exitFullscreen();
       else await document.documentElement.requestFullscreen();
     } catch {
-      notice('The browser does not change the screen at the moment.');
+      showNotice('The browser cannot change to or from full screen at the moment.');
     }
   });
-  document.addEventListener('fullscreenchange', show);
+  document.addEventListener('fullscreenchange', update);
 }

@@ -1,17 +1,18 @@
-/** An icon of icons.svg, for the eye alone: the words beside it say the same. @param {string} name */
-export function icon(name) {
-  const svg = document.createElementNS('http://www.w3.org/2000/svg', 'svg');
-  svg.classList.add('icon');
-  svg.setAttribute('aria-hidden', 'true');
-  const use = document.createElementNS('http://www.w3.org/2000/svg', 'use');
-  use.setAttribute('href', new URL(`icons.svg#${name}`, import.meta.url));
-  svg.append(use);
-  return svg;
+/** Icons of icons.svg. They are hidden from screen readers, since the words beside them say the same. */
+import { createElement, createSvg } from '../shared/dom.js';
+
+/** @param {string} name */
+export function createIcon(name) {
+  const use = createSvg('use', { href: new URL(`icons.svg#${name}`, import.meta.url).href });
+  return createSvg('svg', { class: 'icon', 'aria-hidden': 'true' }, use);
 }
 
-/** Give a button its icon and its word. @param {HTMLButtonElement} button @param {string} name @param {string} word */
-export function label(button, name, word) {
-  const text = document.createElement('span');
-  text.textContent = word;
-  button.replaceChildren(icon(name), text);
+/**
+ * Give a button its icon and its label.
+ * @param {HTMLButtonElement} button
+ * @param {string} icon
+ * @param {string} label
+ */
+export function labelButton(button, icon, label) {
+  button.replaceChildren(createIcon(icon), createElement('span', {}, label));
 }

@@ -1,22 +1,14 @@
-/** The link that leads the peer to this call: the same page with the two names the other way round. */
-import { notice } from './notice.js';
+/** The link that invites the peer to this call: the same page, with the two names swapped. */
+import { showNotice } from './notice.js';
 
-/**
- * @param {{me: string, peer: string}} names
- * @returns {string}
- */
-function invitation({ me, peer }) {
-  return new URL(`?${new URLSearchParams({ me: peer, peer: me })}`, document.baseURI).href;
-}
-
-/** @param {{me: string, peer: string}} names */
-export async function copyInvitation(names) {
-  const link = invitation(names);
+/** @param {import('./reloaded-call.js').Names} names */
+export async function copyInvitation({ me, peer }) {
+  const link = new URL(`?${new URLSearchParams({ me: peer, peer: me })}`, document.baseURI).href;
   try {
     await navigator.clipboard.writeText(link);
-    notice(`Invitation copied. Send it to ${names.peer}.`);
+    showNotice(`Invitation copied. Send it to ${peer}.`);
   } catch {
-    // Some browsers keep the clipboard from pages; a person can copy from a prompt everywhere.
-    prompt(`Copy this link and send it to ${names.peer}:`, link);
+    // If the browser forbids the clipboard, the user copies the link from a prompt.
+    prompt(`Copy this link and send it to ${peer}:`, link);
   }
 }

@@ -1,27 +1,32 @@
 /**
- * One's own camera and microphone: opened, switched on and off, exchanged, let go.
+ * The user's own camera and microphone: opened, turned on and off, exchanged, closed.
  *
- * A camera that is off is released, so that its light goes out; a microphone that is off stays open and is silent, so
- * that it is back at once. What cannot be opened is off, and `problem` tells why.
- *
- * Event: `change` ({@link Kind}) after anything about one of the two has changed.
+ * A camera that is off is closed, so that its light goes out. A microphone that is off stays open and is muted, so that it
+ * is on again at once. A device that cannot be opened is off, and `problem` tells why.
  *
  * @typedef {'audio' | 'video'} Kind
+ * @typedef {Partial<Record<Kind, string>>} DeviceIds the ids of the devices to prefer
  */
-const KINDS = ['audio', 'video'];
+import { Emitter } from '../client/emitter.js';
 
-export class LocalMedia extends EventTarget {
-  /** The one stream there is; its tracks come and go. */
+/** @type {Kind[]} */
+export const KINDS = ['audio', 'video'];
+
+/** @extends {Emitter<{ change: Kind }>} `change` when anything about one of the two has changed */
+export class LocalMedia extends Emitter {
+  /** The same stream for ever; its tracks come and go. */
   stream = new MediaStream();
+  /** @type {DeviceIds} */
   #devices;
   #on = { audio: true, video: true };
+  /** @type {Record<Kind, Error | null>} */
   #problems = { audio: null, video: null };
-  /** One thing at a time: two requests for one camera would get in each other's way. */
+  /** One request at a time: two requests for one camera would disturb each other. */
   #queue = Promise.resolve();
-  /** What arrives after a `close` belongs to nobody and is let go. */
-  #round = 0;
+  /** It grows with each `close`, so that a device that opens later is closed at once. */
+  #generation = 0;
 
-  /** @param {{audio?: string, video?: string}} devices the ids of the devices to prefer */
+  /** @param {DeviceIds} devices */
   constructor(devices = {}) {
     super();
     this.#devices = { ...devices };
@@ -32,33 +37,46 @@ export class LocalMedia extends EventTarget {
     return this.stream.getTracks().find((track) => track.kind === kind) ?? null;
   }
 
-  /** Whether it is meant to be sent. @param {Kind} kind */
+  /**
+   * Whether the user wants it to be sent.
+   * @param {Kind} kind
+   */
   isOn(kind) {
     return this.#on[kind];
   }
 
-  /** @param {Kind} kind @returns {Error | null} why it cannot be had */
+  /**
+   * @param {Kind} kind
+   * @returns {Error | null} why it cannot be opened
+   */
   problem(kind) {
     return this.#problems[kind];
   }
 
+  /** Whether either of the two is open. */
   get opened() {
     return this.stream.getTracks().length > 0;
   }
 
   /** @param {HTMLVideoElement} video */
   showOn(video) {
-    // A stream with nothing in it would keep the page from ever being loaded; the same one again would flicker.
+    // An empty stream would keep the page from ever being loaded. To set the same one again would make it flicker.
     const stream = this.opened ? this.stream : null;
     if (video.srcObject !== stream) video.srcObject = stream;
   }
 
-  /** Open whatever is on. It never rejects: see `problem`. */
+  /**
+   * Open what is on. The promise never rejects: see `problem`.
+   * @returns {Promise<void>}
+   */
   open() {
     return this.#enqueue(KINDS);
   }
 
-  /** @param {Kind} kind @param {boolean} on */
+  /**
+   * @param {Kind} kind
+   * @param {boolean} on
+   */
   turn(kind, on) {
     this.#on[kind] = on;
     this.#problems[kind] = null;
@@ -69,57 +87,73 @@ export class LocalMedia extends EventTarget {
     return on ? this.#enqueue([kind]) : this.#queue;
   }
 
-  /** @param {Kind} kind @param {string} device */
+  /**
+   * Use another device from now on.
+   * @param {Kind} kind
+   * @param {string} device its id
+   */
   choose(kind, device) {
     this.#devices[kind] = device;
     const track = this.track(kind);
     if (!track) return this.#queue;
-    // First out, then in: a phone has one camera at a time.
+    // Close the old one first: a phone opens one camera at a time.
     this.#drop(track);
     this.#changed(kind);
     return this.#enqueue([kind]);
   }
 
-  /** Let go of everything. */
+  /** Close both. */
   close() {
-    this.#round += 1;
+    this.#generation += 1;
     for (const track of this.stream.getTracks()) this.#drop(track);
     KINDS.forEach((kind) => this.#changed(kind));
   }
 
+  /** @param {Kind[]} kinds */
   #enqueue(kinds) {
-    const round = this.#round;
-    this.#queue = this.#queue.then(() => this.#acquire(kinds, round));
+    const generation = this.#generation;
+    this.#queue = this.#queue.then(() => this.#acquire(kinds, generation));
     return this.#queue;
   }
 
-  async #acquire(kinds, round) {
+  /**
+   * @param {Kind[]} kinds
+   * @param {number} generation
+   */
+  async #acquire(kinds, generation) {
     const wanted = kinds.filter((kind) => this.#on[kind] && !this.track(kind));
-    if (round !== this.#round || !wanted.length) return;
-    const devices = Object.fromEntries(wanted.map((kind) => [kind, this.#devices[kind]]));
+    if (generation !== this.#generation || !wanted.length) return;
+    const devices = mapKinds(wanted, (kind) => this.#devices[kind] ?? '');
     const results = await request(devices);
-    for (const [kind, result] of Object.entries(results)) {
-      if (round === this.#round && devices[kind] !== this.#devices[kind]) {
-        // Another one was chosen while the browser opened this one.
+    for (const kind of wanted) {
+      const result = results[kind];
+      if (!result) continue;
+      if (generation === this.#generation && devices[kind] !== (this.#devices[kind] ?? '')) {
+        // The user chose another device while the browser opened this one.
         if (!(result instanceof Error)) result.stop();
         this.#enqueue([kind]);
       } else {
-        this.#take(kind, result, round);
+        this.#take(kind, result, generation);
       }
     }
   }
 
-  #take(kind, result, round) {
+  /**
+   * @param {Kind} kind
+   * @param {MediaStreamTrack | Error} result
+   * @param {number} generation
+   */
+  #take(kind, result, generation) {
     if (result instanceof Error) {
-      if (round !== this.#round) return;
+      if (generation !== this.#generation) return;
       this.#problems[kind] = result;
       this.#on[kind] = false;
-    } else if (round !== this.#round || (kind === 'video' && !this.#on.video)) {
+    } else if (generation !== this.#generation || (kind === 'video' && !this.#on.video)) {
       result.stop();
       return;
     } else {
       result.enabled = this.#on[kind];
-      // Unplugged, or taken away: another device takes its place where there is one.
+      // The device was unplugged, or the browser took it away. Another one replaces it, if there is one.
       result.onended = () => {
         this.stream.removeTrack(result);
         this.#changed(kind);
@@ -131,65 +165,100 @@ export class LocalMedia extends EventTarget {
     this.#changed(kind);
   }
 
+  /** @param {MediaStreamTrack} track */
   #drop(track) {
     track.onended = null;
     track.stop();
     this.stream.removeTrack(track);
   }
 
+  /** @param {Kind} kind */
   #changed(kind) {
-    this.dispatchEvent(new CustomEvent('change', { detail: kind }));
+    this.emit('change', kind);
   }
 }
 
-/** Ask for both in one question, and for each alone when that fails for one of them. */
+/** @param {MediaStream} stream */
+export function stopTracks(stream) {
+  for (const track of stream.getTracks()) track.stop();
+}
+
+/**
+ * @template Value
+ * @param {Kind[]} kinds
+ * @param {(kind: Kind) => Value} value
+ */
+function mapKinds(kinds, value) {
+  return /** @type {Partial<Record<Kind, Value>>} */ (Object.fromEntries(kinds.map((kind) => [kind, value(kind)])));
+}
+
+/**
+ * Open both devices with one question to the user. If that fails for one of them, ask for each alone.
+ * @param {DeviceIds} devices
+ * @returns {Promise<Partial<Record<Kind, MediaStreamTrack | Error>>>}
+ */
 async function request(devices) {
-  const kinds = Object.keys(devices);
+  const kinds = KINDS.filter((kind) => kind in devices);
   try {
     // Browsers hide the devices from pages that did not come over a secure connection.
     if (!navigator.mediaDevices) throw new DOMException('this page did not come over https', 'SecurityError');
-    const stream = await capture(devices);
-    return Object.fromEntries(stream.getTracks().map((track) => [track.kind, track]));
+    const tracks = (await capture(devices)).getTracks();
+    return mapKinds(kinds, (kind) => /** @type {MediaStreamTrack} */ (tracks.find((track) => track.kind === kind)));
   } catch (error) {
-    if (kinds.length > 1 && !(error.name === 'NotAllowedError' && (await undecided()))) {
+    const problem = /** @type {Error} */ (error);
+    if (kinds.length > 1 && !(problem.name === 'NotAllowedError' && (await wasDismissed()))) {
       return { ...(await request({ audio: devices.audio })), ...(await request({ video: devices.video })) };
     }
-    return Object.fromEntries(kinds.map((kind) => [kind, error]));
+    return mapKinds(kinds, () => problem);
   }
 }
 
 /**
- * A chosen device that is not there today gives way to any other one of its kind, and takes no other kind along.
- * @param {Partial<Record<Kind, string>>} devices
+ * Open the preferred devices. If one of them is not there, use any other one of its kind.
+ * @param {DeviceIds} devices
  */
 async function capture(devices) {
-  const kinds = Object.keys(devices);
-  // A device that is not there is refused before the person is asked: this is one question all the same.
-  for (const gone of [[], ['video'], ['audio']]) {
-    const exact = (kind) => !gone.includes(kind) && devices[kind] && { deviceId: { exact: devices[kind] } };
+  // The browser refuses a missing device before it asks the user, so this is still one question.
+  /** @type {Kind[][]} */
+  const attempts = [[], ['video'], ['audio']];
+  for (const missing of attempts) {
     try {
-      return await navigator.mediaDevices.getUserMedia(Object.fromEntries(kinds.map((kind) => [kind, exact(kind) || true])));
+      return await navigator.mediaDevices.getUserMedia(constraints(devices, missing));
     } catch (error) {
-      if (error.name !== 'OverconstrainedError') throw error;
+      if (/** @type {Error} */ (error).name !== 'OverconstrainedError') throw error;
     }
   }
-  return navigator.mediaDevices.getUserMedia(Object.fromEntries(kinds.map((kind) => [kind, true])));
+  return navigator.mediaDevices.getUserMedia(constraints(devices, KINDS));
 }
 
-/** Whether the person has just said no: asking for each alone would be asking twice more. */
-async function undecided() {
+/**
+ * @param {DeviceIds} devices
+ * @param {Kind[]} missing the kinds for which any device will do
+ * @returns {MediaStreamConstraints}
+ */
+function constraints(devices, missing) {
+  const kinds = KINDS.filter((kind) => kind in devices);
+  return mapKinds(kinds, (kind) => {
+    const id = devices[kind];
+    return id && !missing.includes(kind) ? { deviceId: { exact: id } } : true;
+  });
+}
+
+/** Whether the user has just dismissed the question for both: to ask for each alone would be two more questions. */
+async function wasDismissed() {
   return (await Promise.all(KINDS.map(permission))).every((state) => state === 'prompt');
 }
 
 /**
- * What the browser lets the page do without asking.
+ * Return whether the page may use a device without a question.
  * @param {Kind} kind
  * @returns {Promise<PermissionState>}
  */
 async function permission(kind) {
+  const name = /** @type {PermissionName} */ (kind === 'audio' ? 'microphone' : 'camera');
   try {
-    return (await navigator.permissions.query({ name: kind === 'audio' ? 'microphone' : 'camera' })).state;
+    return (await navigator.permissions.query({ name })).state;
   } catch {
-    return 'prompt'; // a browser that does not tell
+    return 'prompt'; // This browser does not tell.
   }
 }

@@ -1,11 +1,19 @@
-/** A remark that comes and goes; unlike the status it is about something that has just happened. */
-const SECONDS = 5;
-const place = document.querySelector('#notice');
+/** A short text about something that has just happened. It disappears by itself, unlike the status. */
+import { find } from '../shared/dom.js';
+
+const DURATION = 5_000;
+const element = find('#notice', HTMLElement);
+/** @type {ReturnType<typeof setTimeout> | undefined} */
 let timer;
 
-/** @param {string} words empty: enough of the last one */
-export function notice(words) {
+/** @param {string} text */
+export function showNotice(text) {
   clearTimeout(timer);
-  place.textContent = words;
-  timer = setTimeout(() => (place.textContent = ''), SECONDS * 1000);
+  element.textContent = text;
+  timer = setTimeout(clearNotice, DURATION);
+}
+
+export function clearNotice() {
+  clearTimeout(timer);
+  element.textContent = '';
 }

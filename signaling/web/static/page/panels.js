@@ -1,7 +1,17 @@
-/** The panels beside the picture, of which one at a time is open. */
+/** The panels beside the picture. At most one of them is open. */
+import { createElement, find } from '../shared/dom.js';
+import { createIcon } from './icon.js';
+
+/**
+ * @typedef {object} Panel
+ * @property {HTMLElement} element
+ * @property {HTMLElement} toggle the button that opens and closes it
+ * @property {() => void} [onOpen]
+ */
+
 export class Panels {
-  /** @type {{panel: HTMLElement, toggle: HTMLElement, opened?: () => void} | null} */
-  #current = null;
+  /** @type {Panel | null} */
+  #open = null;
 
   constructor() {
     addEventListener('keydown', ({ key }) => {
@@ -10,38 +20,41 @@ export class Panels {
   }
 
   /**
-   * @param {HTMLElement} panel
-   * @param {HTMLElement} toggle the button that opens and closes it
-   * @param {() => void} [opened]
+   * Add the panel `#<id>`, with its button `#<id>-toggle`, and give it a head with a button that closes it.
+   * @param {string} id
+   * @param {string} title
+   * @param {() => void} [onOpen]
    */
-  add(panel, toggle, opened) {
-    const entry = { panel, toggle, opened };
-    toggle.addEventListener('click', () => (this.#current?.panel === panel ? this.close() : this.#open(entry)));
-    panel.querySelector('[data-close]').addEventListener('click', () => this.close());
+  add(id, title, onOpen) {
+    const panel = { element: find(`#${id}`, HTMLElement), toggle: find(`#${id}-toggle`, HTMLButtonElement), onOpen };
+    const heading = createElement('h2', { id: `${id}-title` }, title);
+    const label = createElement('span', {}, 'Close');
+    const button = createElement('button', { class: 'tool', type: 'button', 'data-close': '' }, createIcon('close'), label);
+    panel.element.prepend(createElement('div', { class: 'panel-head' }, heading, button));
+    panel.element.setAttribute('aria-labelledby', heading.id);
+    panel.toggle.addEventListener('click', () => (this.#open === panel ? this.close() : this.#show(panel)));
+    button.addEventListener('click', () => this.close());
   }
 
-  /** @param {HTMLElement} panel */
-  isOpen(panel) {
-    return this.#current?.panel === panel;
-  }
-
-  /** The keyboard's focus goes back to where the panel was opened from. */
+  /** Close the open panel, if any. The keyboard's focus goes back to the button that opened it. */
   close() {
-    if (!this.#current) return;
-    const { panel, toggle } = this.#current;
-    const focused = panel.contains(document.activeElement);
-    panel.hidden = true;
+    if (!this.#open) return;
+    const { element, toggle } = this.#open;
+    const focused = element.contains(document.activeElement);
+    element.hidden = true;
     toggle.setAttribute('aria-expanded', 'false');
-    this.#current = null;
+    this.#open = null;
     if (focused) toggle.focus();
   }
 
-  #open(entry) {
+  /** @param {Panel} panel */
+  #show(panel) {
     this.close();
-    entry.panel.hidden = false;
-    entry.toggle.setAttribute('aria-expanded', 'true');
-    this.#current = entry;
-    entry.opened?.();
-    (entry.panel.querySelector('input, select') ?? entry.panel.querySelector('[data-close]')).focus();
+    panel.element.hidden = false;
+    panel.toggle.setAttribute('aria-expanded', 'true');
+    this.#open = panel;
+    panel.onOpen?.();
+    const field = panel.element.querySelector('input, select');
+    (field instanceof HTMLElement ? field : find('[data-close]', HTMLElement, panel.element)).focus();
   }
 }

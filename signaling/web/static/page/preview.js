@@ -1,53 +1,57 @@
-/** What one looks and sounds like before the call, and what is wrong where there is nothing to see. */
-import { describeProblems } from './words.js';
+/** The user's own picture and sound before the call, or why there is none. */
+import { find, setText } from '../shared/dom.js';
+import { KINDS } from './local-media.js';
+import { describeProblems } from './user-messages.js';
 
 export class Preview {
-  #video = document.querySelector('#preview-video');
-  #off = document.querySelector('#preview-off');
-  #words = document.querySelector('#preview-words');
-  #open = document.querySelector('#preview-open');
-  #problem = document.querySelector('#problem');
-  #enter = document.querySelector('#enter');
+  #video = find('#preview-video', HTMLVideoElement);
+  #off = find('#preview-off', HTMLElement);
+  #text = find('#preview-text', HTMLElement);
+  #open = find('#preview-open', HTMLButtonElement);
+  #problem = find('#problem', HTMLElement);
+  #enter = find('#enter', HTMLButtonElement);
   #local;
   #level;
-  #heard;
+  /** @type {MediaStreamTrack | null} */
+  #microphone = null;
 
   /**
    * @param {import('./local-media.js').LocalMedia} local
-   * @param {import('./level.js').Level} level
+   * @param {import('./microphone-level.js').MicrophoneLevel} level
    */
   constructor(local, level) {
     this.#local = local;
     this.#level = level;
-    this.#open.addEventListener('click', () => this.#openAll());
-    local.addEventListener('change', () => this.#show());
-    this.#show();
+    this.#open.addEventListener('click', () => this.#openDevices());
+    local.on('change', () => this.#update());
+    this.#update();
   }
 
-  #openAll() {
-    for (const kind of ['audio', 'video']) if (!this.#local.isOn(kind)) this.#local.turn(kind, true);
+  #openDevices() {
+    for (const kind of KINDS) if (!this.#local.isOn(kind)) this.#local.turn(kind, true);
     return this.#local.open();
   }
 
-  #show() {
+  #update() {
     const local = this.#local;
     const problems = describeProblems({ audio: local.problem('audio'), video: local.problem('video') });
     local.showOn(this.#video);
-    // While one camera takes the place of another, there is nothing to say.
+    // While one camera replaces another, there is nothing to tell.
     this.#off.hidden = local.track('video') !== null || (local.opened && local.isOn('video'));
     this.#open.hidden = local.opened;
     this.#open.textContent = problems ? 'Try again' : 'Turn on camera and microphone';
-    this.#words.textContent = local.opened || problems ? 'Your camera is off' : 'See how you look before you join';
-    if (this.#problem.textContent !== problems) this.#problem.textContent = problems;
+    this.#text.textContent = local.opened || problems ? 'Your camera is off' : 'See how you look before you join';
+    setText(this.#problem, problems);
     this.#problem.hidden = !problems;
-    const present = local.isOn('audio') || local.isOn('video');
-    this.#enter.textContent = present ? 'Join the call' : 'Join without camera and microphone';
-    this.#listen(local.track('audio'));
+    const sendsMedia = local.isOn('audio') || local.isOn('video');
+    this.#enter.textContent = sendsMedia ? 'Join the call' : 'Join without camera and microphone';
+    this.#listenTo(local.track('audio'));
   }
 
-  #listen(microphone) {
-    if (microphone === this.#heard) return;
-    this.#heard = microphone;
-    this.#level.listen(microphone);
+  /** @param {MediaStreamTrack | null} microphone */
+  #listenTo(microphone) {
+    if (microphone === this.#microphone) return;
+    this.#microphone = microphone;
+    this.#level.listenTo(microphone);
   }
 }

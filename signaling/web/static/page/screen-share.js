@@ -1,73 +1,75 @@
-/** One's own screen, shown to the peer beside the camera. */
-import { label } from './icon.js';
-import { notice } from './notice.js';
+/** The user's own screen, which the peer sees beside the camera. */
+import { find } from '../shared/dom.js';
+import { labelButton } from './icon.js';
+import { stopTracks } from './local-media.js';
+import { showNotice } from './notice.js';
 
 export class ScreenShare {
-  #button = document.querySelector('#share');
-  #remark = document.querySelector('#own-screen');
+  #button = find('#share', HTMLButtonElement);
+  #indicator = find('#own-screen', HTMLElement);
   /** @type {import('../client/call.js').Call | null} */
   #call = null;
   /** @type {MediaStream | null} */
   #stream = null;
-  /** Whether the browser asks which screen: a second question would be answered by a second capture. */
-  #asking = false;
+  /** Whether the browser asks for the screen. A second request would start a second capture. */
+  #requesting = false;
 
   constructor() {
-    // Phones have no such thing.
-    this.#button.hidden = !navigator.mediaDevices?.getDisplayMedia;
-    this.#button.addEventListener('click', () => (this.#stream ? this.#end() : this.#begin()));
-    this.#show();
+    // Browsers on phones cannot capture the screen.
+    this.#button.hidden = !('getDisplayMedia' in (navigator.mediaDevices ?? {}));
+    this.#button.addEventListener('click', () => (this.#stream ? this.#stopSharing() : this.#startSharing()));
+    this.#update();
   }
 
   /** @param {import('../client/call.js').Call} call */
   watch(call) {
     this.#call = call;
-    call.on('sharing', (sharing) => !sharing && this.#end());
+    call.on('sharing', (sharing) => !sharing && this.#stopSharing());
   }
 
-  /** The call is over. */
+  /** Stop sharing, and forget the call: it is over. */
   stop() {
-    this.#end();
+    this.#stopSharing();
     this.#call = null;
   }
 
-  async #begin() {
-    if (this.#asking) return;
+  async #startSharing() {
+    if (this.#requesting) return;
     const call = this.#call;
     let stream;
-    this.#asking = true;
+    this.#requesting = true;
     try {
       stream = await navigator.mediaDevices.getDisplayMedia({ video: true, audio: true });
     } catch (error) {
-      // Who closes the browser's choice of screens has changed their mind, and knows.
-      if (error.name !== 'NotAllowedError') notice(`The screen cannot be shared: ${error.message}`);
+      const { name, message } = /** @type {Error} */ (error);
+      // The user closed the browser's choice of screens, and needs no notice.
+      if (name !== 'NotAllowedError') showNotice(`The screen cannot be shared: ${message}`);
       return;
     } finally {
-      this.#asking = false;
+      this.#requesting = false;
     }
-    // The call may be over by now, or the browser's own button was quicker.
-    if (!call || call !== this.#call || !call.shareScreen(stream)) return close(stream);
+    // Meanwhile the call may have ended, or the user may have stopped the capture in the browser.
+    if (!call || call !== this.#call || !call.shareScreen(stream)) {
+      stopTracks(stream);
+      return;
+    }
     this.#stream = stream;
-    this.#show();
+    this.#update();
   }
 
-  #end() {
+  #stopSharing() {
     if (!this.#stream) return;
     const stream = this.#stream;
     this.#stream = null;
     this.#call?.stopSharing();
-    close(stream);
-    this.#show();
+    stopTracks(stream);
+    this.#update();
   }
 
-  #show() {
+  #update() {
     const sharing = this.#stream !== null;
-    label(this.#button, 'screen', sharing ? 'Stop sharing' : 'Share screen');
+    labelButton(this.#button, 'screen', sharing ? 'Stop sharing' : 'Share screen');
     this.#button.toggleAttribute('data-on', sharing);
-    this.#remark.hidden = !sharing;
+    this.#indicator.hidden = !sharing;
   }
-}
-
-function close(stream) {
-  for (const track of stream.getTracks()) track.stop();
 }

@@ -1,20 +1,21 @@
 /**
- * Keeps presses out that were not meant for this page. A stranger's page can open this one under a pointer that is in the
+ * A guard against presses that were not meant for this page. A hostile site can open it under a pointer that is in the
  * middle of a double click, or under a key that is held down.
  *
- * A press counts once the page has had the focus or the pointer for a moment. Either will do, since a click into a window
+ * A press counts once the page has had the focus or the pointer for a moment. Either is enough, since a click into a window
  * in the background brings the focus along.
  */
-const SETTLING_TIME = 500;
+const SETTLE_TIME = 500;
 
 /**
  * @param {HTMLElement} place whose buttons are guarded; it has `data-settled` while presses count
- * @param {() => void} refused is called for each press that does not count
- * @returns {() => void} makes the next moment count again, when the place appears under the pointer
+ * @param {() => void} onRefused called for each press that does not count
+ * @returns {() => void} restarts the moment, for when the place appears under the pointer
  */
-export function guardPresses(place, refused) {
+export function guardEarlyPresses(place, onRefused) {
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
   let timer;
-  /** Whether the press under way began too soon. */
+  /** Whether the press under way began too early. */
   let early = false;
   const unsettle = () => {
     clearTimeout(timer);
@@ -22,13 +23,13 @@ export function guardPresses(place, refused) {
     delete place.dataset.settled;
   };
   const settle = () => {
-    timer ??= setTimeout(() => (place.dataset.settled = ''), SETTLING_TIME);
+    timer ??= setTimeout(() => (place.dataset.settled = ''), SETTLE_TIME);
   };
   const restart = () => {
     unsettle();
     settle();
   };
-  const begin = () => {
+  const beginPress = () => {
     early = !('settled' in place.dataset);
   };
   addEventListener('blur', unsettle);
@@ -36,21 +37,21 @@ export function guardPresses(place, refused) {
   addEventListener('pageshow', () => document.hasFocus() && settle());
   addEventListener('pointermove', settle);
   document.addEventListener('visibilitychange', () => document.visibilityState === 'hidden' && unsettle());
-  place.addEventListener('pointerdown', begin, true);
+  place.addEventListener('pointerdown', beginPress, true);
   place.addEventListener('keydown', (event) => {
-    begin();
-    // A key that is held presses a button again and again.
+    beginPress();
+    // A key that is held down presses a button repeatedly.
     if (event.repeat && event.key === 'Enter') event.preventDefault();
   }, true);
   place.addEventListener('click', (event) => {
-    const meant = !early && 'settled' in place.dataset;
+    const counts = !early && 'settled' in place.dataset;
     early = false;
-    if (meant || !event.target.closest('button')) return;
+    if (counts || !(event.target instanceof Element && event.target.closest('button'))) return;
     event.preventDefault();
     event.stopImmediatePropagation();
-    // Who goes on clicking does not read what they click on.
+    // A user who goes on clicking has not read the page yet.
     restart();
-    refused();
+    onRefused();
   }, true);
   return restart;
 }

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {
+  describeCheckResult,
   describeError,
-  describeFinding,
   describePeerDevices,
   describeProblems,
   describeStatus,
-  summarise,
-} from '../../signaling/web/static/page/words.js';
+  summarizeCheck,
+} from '../../signaling/web/static/page/user-messages.js';
 
 const said = (status) => describeStatus({ peer: 'bob', signaling: 'open', ...status });
 const problem = (name, message = '') => Object.assign(new Error(message), { name });
@@ -78,12 +78,17 @@ test("the peer's devices that are off are named", () => {
 });
 
 test('a check ends in one sentence that says whether to worry', () => {
-  const good = { about: 'browser', verdict: 'good', what: 'good' };
-  const none = { about: 'relay', verdict: 'doubtful', what: 'none' };
-  const dead = { about: 'server', verdict: 'bad', what: 'unreachable' };
-  assert.equal(summarise([good]), 'You are ready to call.');
-  assert.equal(summarise([good, none]), 'You can call. Mind the remark above.');
-  assert.equal(summarise([dead, none]), 'One thing needs your attention.');
-  assert.equal(summarise([dead, dead]), '2 things need your attention.');
-  assert.match(describeFinding(dead), /does not answer/);
+  const good = { subject: 'browser', verdict: 'good', cause: 'good' };
+  const none = { subject: 'relay', verdict: 'doubtful', cause: 'none' };
+  const dead = { subject: 'server', verdict: 'bad', cause: 'unreachable' };
+  assert.equal(summarizeCheck([good]), 'You are ready to call.');
+  assert.equal(summarizeCheck([good, none]), 'You can call. Mind the remark above.');
+  assert.equal(summarizeCheck([dead, none]), 'One thing needs your attention.');
+  assert.equal(summarizeCheck([dead, dead]), '2 things need your attention.');
+  assert.match(describeCheckResult(dead), /does not answer/);
+});
+
+test('a device that the user has turned off is no problem of the check', () => {
+  assert.equal(describeCheckResult({ subject: 'camera', verdict: 'doubtful', cause: 'off' }), 'Your camera is off.');
+  assert.equal(describeCheckResult({ subject: 'microphone', verdict: 'doubtful', cause: 'off' }), 'Your microphone is off.');
 });
