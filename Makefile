@@ -14,7 +14,7 @@ ROOT_TOOLS = crun:crun git:git ip:iproute2 mmdebstrap:mmdebstrap nft:nftables ns
 # What the tests in a browser take from npm.
 MODULES = tests/browser/node_modules/.done tests/benchmarks/node/node_modules/.done
 
-.PHONY: help run test test-long long measured lint unit fuzz integration redis conformance browser browser-page browser-client browser-firefox proxies containers test-deployment client bench soak soak-crowd soak-minute chaos chaos-short attacks attacks-short versions tools requirements ansible-docs clean
+.PHONY: help run test test-long long measured lint types unit fuzz integration redis conformance browser browser-page browser-client browser-firefox proxies containers test-deployment client bench soak soak-crowd soak-minute chaos chaos-short attacks attacks-short versions tools requirements ansible-docs clean
 
 # The targets, each with what follows `##` in its line. `make` alone is `make run`.
 help: ## list these targets
@@ -44,12 +44,15 @@ long: ## the suites of test-long that may run beside each other
 measured: ## the suites of test-long that compete for the processor, one after the other
 	+@$(SUITES) $(MEASURED)
 
-lint: $(VENV)/.tests .venv-ansible/.done ## ruff, mypy, codespell and ansible-lint
+lint: types $(VENV)/.tests .venv-ansible/.done ## ruff, mypy, tsc, codespell and ansible-lint
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/codespell
 	cd ansible && PATH="$(CURDIR)/.venv-ansible/bin:$$PATH" ansible-lint --profile production --offline --strict -q
+
+types: tests/browser/node_modules/.done ## the types of the JavaScript, by tsc
+	tests/browser/node_modules/.bin/tsc -p tests/js
 
 unit: tools $(VENV)/.tests ## the unit tests
 	$(VENV)/bin/pytest -q tests/unit

@@ -106,7 +106,7 @@ class TestWithForgedCredentials:
     def test_a_relay_that_refuses_is_said(self, alice):
         """A secret that the server and the relay do not share is for the operator to put right."""
         check = Check(alice.open()).run()
-        check.found("Relay", "problem", "Tell whoever runs this server.")
+        check.found("Relay", "problem", "Tell the operator of this server.")
 
 
 class TestWithARelayThatIsAway:

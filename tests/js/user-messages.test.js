@@ -89,6 +89,7 @@ test('a check ends in one sentence that says whether to worry', () => {
 });
 
 test('a device that the user has turned off is no problem of the check', () => {
-  assert.equal(describeCheckResult({ subject: 'camera', verdict: 'doubtful', cause: 'off' }), 'Your camera is off.');
-  assert.equal(describeCheckResult({ subject: 'microphone', verdict: 'doubtful', cause: 'off' }), 'Your microphone is off.');
+  for (const subject of ['camera', 'microphone']) {
+    assert.equal(describeCheckResult({ subject, verdict: 'doubtful', cause: 'off' }), `Your ${subject} is off.`);
+  }
 });

@@ -26,7 +26,9 @@ import { QualityMeter } from './quality-meter.js';
 import { describeStatus } from './status.js';
 
 /** Errors that are no answer to a join, or that the signaling connection handles by itself. */
-const NON_FATAL = new Set(['buffer-full', 'message-too-long', 'rate-limited', 'replaced', 'token-failed', 'unavailable']);
+const NON_FATAL = new Set(
+  ['buffer-full', 'message-too-long', 'rate-limited', 'replaced', 'token-failed', 'unavailable'],
+);
 
 /** @type {[code: string, message: string]} */
 const CALL_ENDED = ['call-ended', 'This call has ended; make a new Call'];
@@ -56,8 +58,8 @@ export class Call extends Emitter {
    * @param {import('./signaling.js').SignalingClient} signaling for this call only
    * @param {object} [options]
    * @param {MediaStream} [options.media] what is sent to the peer; the caller stops its tracks
-   * @param {RTCIceServer[] | (() => RTCIceServer[] | Promise<RTCIceServer[]>)} [options.iceServers] a function is called
-   *   each time they are needed, since credentials expire; by default the signaling server lists them
+   * @param {RTCIceServer[] | (() => RTCIceServer[] | Promise<RTCIceServer[]>)} [options.iceServers] a function is
+   *   called each time they are needed, since credentials expire; by default the signaling server lists them
    * @param {RTCIceTransportPolicy} [options.iceTransportPolicy] `relay` for a call through TURN only
    * @param {typeof globalThis.RTCPeerConnection} [options.RTCPeerConnection] another implementation
    */
@@ -197,7 +199,7 @@ export class Call extends Emitter {
     this.emit('sharing', false);
   }
 
-  /** @returns {Promise<Quality | null>} the figures since the last call of this method; null while nothing is connected */
+  /** @returns {Promise<Quality | null>} the figures since the last call of it; null while nothing is connected */
   async quality() {
     const { connection } = this;
     return connection ? this.#meter.measure(connection) : null;
@@ -213,8 +215,8 @@ export class Call extends Emitter {
     // It answers messages that were on their way when the peer left. The `bye` before it has said so.
     if (error.code === 'peer-absent') return;
     this.emit('error', error);
-    // Outside of the room it answers the join; inside, it is about a single message. If a token expires after the room was
-    // entered, the signaling connection asks for another one.
+    // Outside of the room it answers the join; inside, it is about a single message. If a token expires after the room
+    // was entered, the signaling connection asks for another one.
     const expired = this.#entered && error.code === 'unauthorized';
     if (this.#session.presence === 'nobody' && !NON_FATAL.has(error.code) && !expired) this.#end({ error });
   }

@@ -27,7 +27,7 @@ const NODE_MESSAGES = [
   { start: 'You have been disconnected due to a new connection', code: 'replaced' },
 ];
 
-/** @type {Map<string, number>} the errors after which the server closes the connection for good, with their close codes */
+/** @type {Map<string, number>} the close codes of the errors after which the server closes for good, by error code */
 const FINAL_CLOSE_CODES = new Map([
   ['self-connection', CLOSE_CODES.POLICY_VIOLATION],
   ['replaced', CLOSE_CODES.REPLACED],
@@ -45,8 +45,8 @@ export function normalizeError({ code, message = '' }) {
 }
 
 /**
- * Return the close code that forbids a reconnect, or undefined. A reconnect would be refused again, or would replace the
- * connection that has just replaced this one. A server without codes closes with any close code; its error decides.
+ * Return the close code that forbids a reconnect, or undefined. A reconnect would be refused again, or would replace
+ * the connection that has just replaced this one. A server without codes closes with any close code; its error decides.
  * @param {number} closeCode
  * @param {CallError | undefined} error the last error of the server on this connection
  * @returns {number | undefined}

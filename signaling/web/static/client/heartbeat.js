@@ -1,6 +1,6 @@
 /**
- * Detects a dead connection. A half-open TCP connection looks healthy to a browser for many minutes, but nothing answers a
- * ping on it. If a server never answered a ping, its silence proves nothing, and the connection is kept.
+ * Detects a dead connection. A half-open TCP connection looks healthy to a browser for many minutes, but nothing
+ * answers a ping on it. If a server never answered a ping, its silence proves nothing, and the connection is kept.
  */
 import { Timer } from './timer.js';
 

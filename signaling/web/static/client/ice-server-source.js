@@ -1,4 +1,7 @@
-/** The ICE servers of a call: those of the app, or those of the signaling server, which are fetched again as they expire. */
+/**
+ * The ICE servers of a call: those of the app, or those of the signaling server. The latter are fetched again before
+ * they expire.
+ */
 import { errorMessage } from './errors.js';
 import { askForIceServers, expireSoon } from './ice-servers.js';
 

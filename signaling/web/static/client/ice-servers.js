@@ -38,8 +38,8 @@ export async function fetchIceServers(url, options) {
 }
 
 /**
- * Whether credentials of TURN servers have expired, or will within a minute. Temporary credentials have the Unix time of
- * their end before the user name (draft-uberti-behave-turn-rest-00, section 2.2). Others are taken to last.
+ * Whether credentials of TURN servers have expired, or will within a minute. Temporary credentials have the Unix time
+ * of their end before the user name (draft-uberti-behave-turn-rest-00, section 2.2). Others are taken to last.
  * @param {RTCIceServer[]} iceServers
  * @returns {boolean}
  */

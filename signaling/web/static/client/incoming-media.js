@@ -1,5 +1,5 @@
 /**
- * What the peer sends: `media`, its camera and microphone, and `screen`, its shared screen. Each is null when it is gone.
+ * The media of the peer: `media`, its camera and microphone, and `screen`, its shared screen. Either is null when gone.
  *
  * A peer with this client tells which stream is the screen. From any other peer, the screen is the second stream.
  *

@@ -1,6 +1,6 @@
 /**
- * What lets this client into a room: the app's token, and the server's resume ticket. With the ticket, a client may come
- * back for a minute after its token has expired.
+ * The credentials of a join: the app's token, and the server's resume ticket. With the ticket, a client may come back
+ * for a minute after its token has expired.
  *
  * @typedef {import('./errors.js').CallError} CallError
  * @typedef {string | undefined | (() => string | undefined | Promise<string | undefined>)} Token an access token, or a

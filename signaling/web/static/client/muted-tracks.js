@@ -1,6 +1,6 @@
 /**
- * Detects a bug of Chromium. If a track comes back in an m-line where two offers have crossed, it can stay muted for good
- * although its media arrives. Only a new connection helps.
+ * Detects a bug of Chromium. If a track comes back in an m-line where two offers have crossed, it can stay muted for
+ * good although its media arrives. Only a new connection helps.
  */
 import { Timer } from './timer.js';
 

@@ -2,11 +2,11 @@
  * One RTCPeerConnection with the peer, from its first session description to its end.
  *
  * The server assigns the roles, and they last as long as the connection. The `offerer` makes the first offer, since two
- * first offers that cross can hang for good. Later either side may offer. If offers cross, the offerer ignores the other
- * one, and the answerer rolls back its own: W3C WebRTC, section 10.7, "Perfect Negotiation Example".
+ * first offers that cross can hang for good. Later either side may offer. If offers cross, the offerer ignores the
+ * other one, and the answerer rolls back its own: W3C WebRTC, section 10.7, "Perfect Negotiation Example".
  *
- * The offerer makes up a `session` id, which goes with each description. After one side was away, the id tells both sides
- * whether they still hold the two ends of the same connection.
+ * The offerer makes up a `session` id, which goes with each description. After one side was away, the id tells both
+ * sides whether they still hold the two ends of the same connection.
  *
  * @typedef {'offerer' | 'answerer'} Role
  *
@@ -37,8 +37,8 @@ const DISCONNECTED_TIMEOUT = { offerer: 2_000, answerer: 4_000 };
 const FAILED_TIMEOUT = { offerer: 0, answerer: 2_000 };
 
 /**
- * Everything uses one transport from the start. Otherwise Firefox opens another one for a track that is added later, and
- * is `connecting` again until the answer says that the first one is enough (RFC 9143).
+ * Everything uses one transport from the start. Otherwise Firefox opens another one for a track that is added later. It
+ * is then `connecting` again until the answer says that the first one is enough (RFC 9143).
  * @type {RTCConfiguration}
  */
 const BUNDLED = { bundlePolicy: 'max-bundle' };

@@ -1,5 +1,5 @@
 /**
- * What the browser reports of the machine's network and of the page.
+ * The browser's reports about the machine's network and about the page.
  *
  * @typedef {object} Events
  * @property {undefined} change the machine is on another network, or on one again

@@ -1,5 +1,5 @@
 /**
- * What is sent to the peer: the camera and microphone in one stream, a shared screen in another. It outlives each
+ * The media for the peer: the camera and microphone in one stream, a shared screen in another. It outlives each
  * RTCPeerConnection, and is attached to the next one.
  *
  * Each track has a slot, which keeps its transceiver for the next track of its kind and stream. So a camera or a screen

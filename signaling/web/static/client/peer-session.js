@@ -1,12 +1,13 @@
 /**
- * The session with the peer: who is in the room, and the {@link Negotiation} that both sides hold an end of.
+ * The session with the peer: its presence in the room, and the {@link Negotiation} of which both sides hold an end.
  *
- * The server assigns the roles: `ready` means make the offer, `joined` means wait for it. After a break between two hosts
- * both sides hear `ready`; then the side that came first makes the offer, as `roomInfo` tells.
+ * The server assigns the roles: `ready` means make the offer, `joined` means wait for it. After a break between two
+ * hosts both sides hear `ready`; then the side that came first makes the offer, as `roomInfo` tells.
  *
- * If there is a negotiation from before, the side told `ready` asks the other one whether it still holds the same session.
- * If it does, the negotiation goes on; otherwise, or if the peer cannot be asked, a new one begins. A connection outlives
- * the absence of either side from the room while it is connected, and {@link ABSENCE_TIMEOUT} longer.
+ * If there is a negotiation from before, the side told `ready` asks the other one whether it still holds the same
+ * session. If it does, the negotiation goes on; otherwise, or if the peer cannot be asked, a new one begins. A
+ * connection outlives the absence of either side from the room while it is connected, and {@link ABSENCE_TIMEOUT}
+ * longer.
  *
  * @typedef {import('./negotiation.js').Role} Role
  * @typedef {'nobody' | 'me' | 'both'} Presence who is in the room, as far as the server told

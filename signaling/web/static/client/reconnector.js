@@ -1,8 +1,8 @@
 /**
  * When and whether a dropped signaling connection is opened again.
  *
- * The delay doubles with each failure and is half random, so that the clients of a restarted server do not all come back
- * at the same moment. If the socket never opened, the server may have refused it; then the server is asked for the reason.
+ * The delay doubles with each failure. Half of it is random, lest all clients of a restarted server come back at the
+ * same moment. If the socket never opened, the server may have refused it, and is asked for the reason.
  *
  * @typedef {import('./errors.js').CallError} CallError
  * @typedef {import('./signaling-events.js').Retry} Retry

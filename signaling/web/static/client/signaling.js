@@ -127,10 +127,11 @@ export class SignalingClient extends Emitter {
   }
 
   /**
-   * Send a message to the peer. It waits while either side is away. After the peer left, the server answers with the error
-   * `peer-absent`.
+   * Send a message to the peer. It waits while either side is away. After the peer left, the server answers with the
+   * error `peer-absent`.
    * @param {unknown} data any JSON value
-   * @returns {boolean} whether it was sent or waits; if not, an `error` event says why: `buffer-full`, `message-too-long`
+   * @returns {boolean} whether it was sent or waits; if not, an `error` event says why: `buffer-full`,
+   *   `message-too-long`
    */
   send(data) {
     return this.#post({ type: 'message', data });

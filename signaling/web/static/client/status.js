@@ -16,11 +16,11 @@
  * @property {import('./signaling-events.js').Retry} [retry] while that is `reconnecting`
  * @property {'direct' | 'relay'} [path] `connected`: how, as soon as it is known
  * @property {'left' | 'lost'} [reason] `waiting`: how the peer went, if it had been there
- * @property {'no-answer' | 'no-path'} [problem] `connecting`, after 15 seconds: the likely cause. `no-answer`: the peer is
- *   in the room and sends nothing. `no-path`: the two exchange messages, and media finds no way
+ * @property {'no-answer' | 'no-path'} [problem] `connecting`, after 15 seconds: the likely cause. `no-answer`: the peer
+ *   is in the room and sends nothing. `no-path`: the two exchange messages, and media finds no way
  * @property {number} [code] `ended`: the WebSocket close code, if the server ended the call
- * @property {import('./errors.js').CallError} [error] `ended`: the error of the server; without `code` and `error` it was
- *   a hang-up. `connected`: why the server is gone for good, while the call goes on without it
+ * @property {import('./errors.js').CallError} [error] `ended`: the error of the server; without `code` and `error` it
+ *   was a hang-up. `connected`: why the server is gone for good, while the call goes on without it
  *
  * @typedef {object} EndReason why a call ended, or the server is gone; neither property after a hang-up
  * @property {number} [code] the WebSocket close code

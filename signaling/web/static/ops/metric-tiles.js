@@ -96,15 +96,15 @@ class ChartTile extends Tile {
     const [from, to] = [points[0]?.[0] ?? 0, points.at(-1)?.[0] ?? 0];
     const highest = points.reduce((most, [, value]) => Math.max(most, value), 0);
     const now = this.#format(points.at(-1)?.[1] ?? 0);
-    const atMost = this.#format(highest);
+    const maximum = this.#format(highest);
     const minutes = Math.max(1, Math.round((to - from) / 60));
     if (points.length > 1) {
       const scale = { from, to, top: Math.max(this.#minTop, highest) };
-      this.#chart.draw({ line: points }, scale, `The last ${minutes} min: now ${now}, at most ${atMost}`);
+      this.#chart.draw({ line: points }, scale, `The last ${minutes} min: now ${now}, at most ${maximum}`);
     } else {
       this.#chart.clear(`Now ${now}`);
     }
-    this.write(now, `${note}; at most ${atMost} in ${minutes} min`, tone);
+    this.write(now, `${note}; at most ${maximum} in ${minutes} min`, tone);
   }
 }
 
@@ -125,8 +125,8 @@ function forwardingRates(history) {
  */
 function describeSetUp({ answered }) {
   if (!answered.count) return ['none yet', 'from ready to the answer'];
-  const note = `to the answer, the median of ${formatCount(answered.count)}; 95 % within ${formatLatency(answered.p95)}`;
-  return [formatLatency(answered.median), note];
+  const [count, limit] = [formatCount(answered.count), formatLatency(answered.p95)];
+  return [formatLatency(answered.median), `to the answer, the median of ${count}; 95 % within ${limit}`];
 }
 
 /**

@@ -38,8 +38,8 @@
  * @property {'up' | 'down'} [redis]
  * @property {NodeState[]} [nodes]
  *
- * @typedef {'created' | 'joined' | 'replaced' | 'ready' | 'offer' | 'answer' | 'candidates' | 'message' | 'error' | 'left'}
- *   StepKind
+ * @typedef {'created' | 'joined' | 'replaced' | 'ready' | 'offer' | 'answer' | 'candidates' | 'message' | 'error' |
+ *   'left'} StepKind
  *
  * @typedef {object} Step
  * @property {number} at
@@ -61,6 +61,6 @@
  * @property {Step[]} steps
  * @property {number} skipped steps that are not listed
  *
- * @typedef {{ open: CallState[], recent: CallState[], most: number }} Calls newest first; each list has `most` at the most
+ * @typedef {{ open: CallState[], recent: CallState[], most: number }} Calls newest first, in lists of `most`
  */
 export {};

@@ -1,4 +1,4 @@
-/** What was counted since the start, and the durations of calls. */
+/** The counts since the start, and the durations of calls. */
 import { createElement, find } from '../shared/dom.js';
 import { formatCount, formatLatency } from '../shared/format.js';
 

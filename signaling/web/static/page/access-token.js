@@ -1,6 +1,6 @@
 /**
  * The access token of this page, if the server asks for one. It comes in the fragment of a link (`#token=…`), which no
- * server and no log sees, and is removed from the address at once, lest somebody copies it with the address. The tab keeps
+ * server and no log sees. The page removes it from the address at once, lest somebody copies it along. The tab keeps
  * it for a reload. The link may also name the address of fresh tokens (`&refresh=/token/bob`).
  */
 import { showNotice } from './notice.js';

@@ -17,13 +17,14 @@ export class BitrateChart {
   /** @param {{ received: number, sent: number }} sample bits per second */
   add(sample) {
     this.#samples = [...this.#samples, sample].slice(-MAX_SAMPLES);
-    const top = roundUp(Math.max(...this.#samples.flatMap(({ received, sent }) => [received, sent])));
-    const label = `The last minute: now ${formatBitrate(sample.received)} received and ${formatBitrate(sample.sent)} sent`;
+    const top = roundUp(Math.max(...this.#samples.flatMap((each) => [each.received, each.sent])));
+    const [received, sent] = [formatBitrate(sample.received), formatBitrate(sample.sent)];
+    const label = `The last minute: now ${received} received and ${sent} sent`;
     const to = this.#samples.length - 1;
     this.#chart.draw(
       {
-        received: this.#samples.map(({ received }, index) => [index, received]),
-        sent: this.#samples.map(({ sent }, index) => [index, sent]),
+        received: this.#samples.map((each, index) => [index, each.received]),
+        sent: this.#samples.map((each, index) => [index, each.sent]),
       },
       { from: to - (MAX_SAMPLES - 1), to, top },
       label,

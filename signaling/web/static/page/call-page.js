@@ -64,7 +64,7 @@ function readNames() {
   return { me: me.value.trim(), peer: peer.value.trim() };
 }
 
-/** Show who calls whom: the names may come from a link. */
+/** Show the two names in the title: they may come from a link. */
 function updateTitle() {
   const names = readNames();
   const title = names.me && names.peer ? `Call ${names.peer} as ${names.me}` : 'Start a call';

@@ -1,9 +1,9 @@
 /**
- * A guard against presses that were not meant for this page. A hostile site can open it under a pointer that is in the
- * middle of a double click, or under a key that is held down.
+ * A guard against presses that were not meant for this page. A hostile site can open it in the middle of a double
+ * click, or while a key is held down.
  *
- * A press counts once the page has had the focus or the pointer for a moment. Either is enough, since a click into a window
- * in the background brings the focus along.
+ * A press counts once the page has had the focus or the pointer for a moment. Either is enough, since a click into a
+ * window in the background brings the focus along.
  */
 const SETTLE_TIME = 500;
 

@@ -1,8 +1,8 @@
 /**
  * The user's own camera and microphone: opened, turned on and off, exchanged, closed.
  *
- * A camera that is off is closed, so that its light goes out. A microphone that is off stays open and is muted, so that it
- * is on again at once. A device that cannot be opened is off, and `problem` tells why.
+ * A camera that is off is closed, so that its light goes out. A microphone that is off stays open and is muted, so that
+ * it is on again at once. A device that cannot be opened is off, and `problem` tells why.
  *
  * @typedef {'audio' | 'video'} Kind
  * @typedef {Partial<Record<Kind, string>>} DeviceIds the ids of the devices to prefer

@@ -34,7 +34,7 @@ export class MicrophoneLevel {
 
   /**
    * @param {number} timeout milliseconds
-   * @returns {Promise<boolean>} whether there was any sound; true as well if the browser does not let the page measure it
+   * @returns {Promise<boolean>} whether there was any sound; also true if the browser does not let it be measured
    */
   async detectSound(timeout) {
     await Promise.race([this.#context?.resume(), new Promise((resolve) => setTimeout(resolve, RESUME_TIMEOUT))]);

@@ -29,7 +29,8 @@ export class Panels {
     const panel = { element: find(`#${id}`, HTMLElement), toggle: find(`#${id}-toggle`, HTMLButtonElement), onOpen };
     const heading = createElement('h2', { id: `${id}-title` }, title);
     const label = createElement('span', {}, 'Close');
-    const button = createElement('button', { class: 'tool', type: 'button', 'data-close': '' }, createIcon('close'), label);
+    const attributes = { class: 'tool', type: 'button', 'data-close': '' };
+    const button = createElement('button', attributes, createIcon('close'), label);
     panel.element.prepend(createElement('div', { class: 'panel-head' }, heading, button));
     panel.element.setAttribute('aria-labelledby', heading.id);
     panel.toggle.addEventListener('click', () => (this.#open === panel ? this.close() : this.#show(panel)));

@@ -37,8 +37,8 @@ export function formatPicture({ width, height, frameRate }) {
 }
 
 /**
- * Grade a call by the worse of loss and delay. Loss is heard and seen from 2 %, and severe from 8 %. People interrupt each
- * other from a round trip of 300 ms.
+ * Grade a call by the worse of loss and delay. Loss is heard and seen from 2 %, and severe from 8 %. People interrupt
+ * each other from a round trip of 300 ms.
  * @param {Pick<Quality, 'roundTrip' | 'sent' | 'received'>} quality
  * @returns {'good' | 'fair' | 'poor'}
  */

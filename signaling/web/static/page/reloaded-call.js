@@ -1,16 +1,16 @@
 /**
  * A reload in the middle of a call joins it again without a press.
  *
- * The tab remembers the call only from the end of one page to the beginning of the next. So a window that is opened from
- * the call, or a copy of its tab, starts without it. The memory counts only for a reload: any site can open a link in this
- * tab or go back in its history, but only the user, or this page, reloads it.
+ * The tab remembers the call only from the end of one page to the beginning of the next. So a window that is opened
+ * from the call, or a copy of its tab, starts without it. The memory counts only for a reload. Any site can open a link
+ * in this tab or go back in its history, but only the user or this page reloads it.
  *
  * @typedef {{ me: string, peer: string }} Names
  */
 import { readJson, writeItem } from './storage.js';
 
 const KEY = 'signaling-reload';
-/** In milliseconds. A browser that restores its windows after this time does not know whether the user still wants it. */
+/** In milliseconds. If a browser restores its windows later, the user may not want the call any more. */
 const LIFETIME = 60_000;
 
 /** @param {Names} names of the call that the end of the page has ended */

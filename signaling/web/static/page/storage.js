@@ -1,4 +1,4 @@
-/** What the browser keeps for this page. If it keeps nothing, what is written is lost, and reading returns undefined. */
+/** The browser's storage for this page. If the browser keeps nothing, a read returns undefined. */
 
 /**
  * @param {'localStorage' | 'sessionStorage'} storage

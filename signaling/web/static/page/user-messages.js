@@ -159,7 +159,7 @@ function possessive(name) {
   return /s$/i.test(name) ? `${name}'` : `${name}'s`;
 }
 
-/** @type {Record<CheckResult['subject'], Record<string, (outcome: Outcome) => string | undefined>>} by subject and cause */
+/** @type {Record<CheckResult['subject'], Record<string, (outcome: Outcome) => string | undefined>>} by cause */
 const CHECK_RESULTS = {
   browser: {
     good: () => 'This browser can make video calls.',

@@ -1,4 +1,4 @@
-/** The pictures of a call: the peer's camera or screen, the user's own camera in the corner, or who is awaited. */
+/** The pictures of a call: the peer's camera or screen, the user's own camera in the corner, or the name of an absent peer. */
 import { find } from '../shared/dom.js';
 import { showNotice } from './notice.js';
 import { describePeerDevices } from './user-messages.js';
