@@ -113,5 +113,5 @@ def test_the_table_is_faultless_and_nothing_sticks_out(server, other, operator, 
 def test_without_redis_it_is_said_whose_figures_these_are(server, redis, operator, people):
     page = operator()
     redis.end()
-    page.reads("Redis is down: the figures of one node")
+    page.reads("Redis is down: these are the figures of one node")
     expect(page.page.get_by_role("region", name="Nodes").get_by_role("row")).to_have_count(2)

@@ -56,6 +56,15 @@ def test_a_refused_camera_says_what_to_do(new_caller):
     check.concludes("You can call.")
 
 
+def test_a_camera_that_is_off_is_a_remark(alice):
+    """The user has turned it off, so nothing is wrong with it, and the check goes on."""
+    alice.open().press("Stop camera")
+    check = Check(alice).run()
+    check.found("Camera", "remark", "Your camera is off.")
+    check.found("Microphone", "good")
+    check.concludes("You can call. Mind the remark above.")
+
+
 def test_a_silent_microphone_is_noticed(alice):
     """A microphone that is open and gives no sound is a remark, not a surprise in the call."""
     alice.page.add_init_script(SILENCE)

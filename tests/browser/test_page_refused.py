@@ -34,7 +34,7 @@ class TestBehindAProxyThatDropsThePort:
     def test_a_refused_origin_is_final_and_names_the_setting(self, alice, names):
         alice.open(*names).reads("The server refuses this page.")
         alice.reads("SIGNALING_ALLOWED_ORIGINS")
-        alice.reads("a proxy must pass the Host header on with its port")
+        alice.reads("a proxy must forward the Host header with its port")
         expect(alice.button("Join the call")).to_be_visible()
         assert len(alice.sockets) == 1
 

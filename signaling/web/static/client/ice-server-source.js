@@ -3,6 +3,7 @@
  * they expire.
  */
 import { errorMessage } from './errors.js';
+import { httpUrl } from './http.js';
 import { askForIceServers, expireSoon } from './ice-servers.js';
 
 export class IceServerSource {
@@ -48,9 +49,7 @@ export class IceServerSource {
   }
 
   async #refresh() {
-    const url = new URL('ice-servers', new URL(this.#signaling.url, globalThis.location?.href));
-    url.protocol = url.protocol.replace('ws', 'http');
     const token = typeof this.token === 'function' ? await this.token() : this.token;
-    return askForIceServers(url, { token });
+    return askForIceServers(httpUrl(this.#signaling.url, 'ice-servers'), { token });
   }
 }

@@ -1,5 +1,6 @@
 /** The ICE servers that the signaling server hands out. */
-const RESPONSE_TIMEOUT = 5_000;
+import { fetchWithTimeout } from './http.js';
+
 /** Seconds for which credentials must still be valid: a call takes a while to connect. */
 const MIN_VALIDITY = 60;
 
@@ -13,10 +14,7 @@ const MIN_VALIDITY = 60;
  * @throws {Error} the server did not answer within 5 seconds, or not with JSON
  */
 export async function askForIceServers(url, { token } = {}) {
-  const response = await fetch(url, {
-    ...(token && { headers: { Authorization: `Bearer ${token}` } }),
-    signal: AbortSignal.timeout(RESPONSE_TIMEOUT),
-  });
+  const response = await fetchWithTimeout(url, token ? { headers: { Authorization: `Bearer ${token}` } } : {});
   const answer = await response.json();
   if (!response.ok) throw answer;
   return answer.iceServers ?? [];

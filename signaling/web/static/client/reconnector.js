@@ -10,7 +10,8 @@
 import { fetchRejection, isFinal } from './rejection.js';
 import { Timer } from './timer.js';
 
-const MIN_DELAY = 500;
+/** Delays in milliseconds, of which the last half is random. */
+const FIRST_DELAY = 500;
 const MAX_DELAY = 30_000;
 /** The longest delay after a refusal, for example because the server is full. */
 const REFUSED_DELAY = 20_000;
@@ -87,7 +88,7 @@ export class Reconnector {
   }
 
   #nextDelay() {
-    return randomDelay(Math.min(MAX_DELAY, MIN_DELAY * 2 ** this.#failures++));
+    return randomDelay(Math.min(MAX_DELAY, FIRST_DELAY * 2 ** this.#failures++));
   }
 
   /** A join with an expired token would be refused, so an attempt waits for a new token. */

@@ -4,7 +4,7 @@
  *
  * @typedef {import('./errors.js').CallError} CallError
  */
-const RESPONSE_TIMEOUT = 5_000;
+import { fetchWithTimeout, httpUrl } from './http.js';
 
 /** The refusals that will be repeated at each later attempt. */
 const FINAL = new Set(['origin-refused']);
@@ -16,10 +16,7 @@ const NON_FATAL = new Set(['server-full', 'address-limited', 'restarting']);
  */
 export async function fetchRejection(url) {
   try {
-    const address = new URL(url, globalThis.location?.href);
-    address.protocol = address.protocol.replace('ws', 'http');
-    const signal = AbortSignal.timeout(RESPONSE_TIMEOUT);
-    const response = await fetch(address, { method: 'POST', cache: 'no-store', signal });
+    const response = await fetchWithTimeout(httpUrl(url), { method: 'POST', cache: 'no-store' });
     if (response.ok) return undefined;
     const { code, message = '' } = await response.json();
     return FINAL.has(code) || NON_FATAL.has(code) ? { code, message } : undefined;
