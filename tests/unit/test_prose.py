@@ -26,6 +26,7 @@ FILES = [
     "signaling/hooks.py",
     *sorted(str(path.relative_to(ROOT)) for path in (ROOT / "signaling/security").glob("*.py")),
 ]
+MODULES = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "signaling/web/static").rglob("*.js"))
 MAX_WORDS = 30
 
 # Enough to tell "what is dropped is counted", a sentence, from "what is dropped", a description in a table.
@@ -95,10 +96,22 @@ def python_blocks(text: str) -> Iterator[tuple[str, bool]]:
     yield plain(comment), False
 
 
-@pytest.mark.parametrize("name", FILES)
+def javascript_blocks(text: str) -> Iterator[tuple[str, bool]]:
+    """Yield each paragraph and each tag of the JSDoc, and each comment; a tag's type and name are no prose."""
+    for comment in re.findall(r"/\*\*(.*?)\*/", text, re.DOTALL):
+        for block in re.split(r"\n\s*\n|\n(?=\s*(?:@|- ))", re.sub(r"^\s*\* ?", "", comment, flags=re.MULTILINE)):
+            tag = re.match(r"\s*@(\w+)\s*(?:\{.*\})?\s*", block, re.DOTALL)
+            named = tag is not None and tag[1] in {"param", "property", "typedef", "template"}
+            yield plain(re.sub(r"^\S+\s*", "", block[tag.end() :]) if named and tag else block), False
+    for comment in re.findall(r"(?:^ *// .*\n)+", text, re.MULTILINE):
+        yield plain(re.sub(r"^ *// ", "", comment, flags=re.MULTILINE)), False
+
+
+@pytest.mark.parametrize("name", [*FILES, *MODULES])
 def test_it_is_plain_english(name: str):
     text = (ROOT / name).read_text()
-    blocks = python_blocks(text) if name.endswith(".py") else markdown_blocks(text)
+    readers = {".py": python_blocks, ".js": javascript_blocks}
+    blocks = readers.get(Path(name).suffix, markdown_blocks)(text)
     found = [complaint for block, title in blocks for complaint in complaints(block, title=title)]
     assert not found, "\n".join(found)
 

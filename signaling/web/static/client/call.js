@@ -23,7 +23,7 @@ import { network } from './network.js';
 import { OutgoingMedia } from './outgoing-media.js';
 import { PeerSession } from './peer-session.js';
 import { QualityMeter } from './quality-meter.js';
-import { describeStatus } from './status.js';
+import { createStatus } from './status.js';
 
 /** Errors that are no answer to a join, or that the signaling connection handles by itself. */
 const NON_FATAL = new Set(
@@ -89,7 +89,7 @@ export class Call extends Emitter {
     signaling.on('open', () => this.#updateStatus());
     signaling.on('error', (error) => this.#handleServerError(error));
     signaling.on('closed', (reason) => this.#handleServerLoss(reason));
-    this.#status = this.#describeStatus();
+    this.#status = this.#createStatus();
   }
 
   /** The latest status; an object that does not change. */
@@ -279,14 +279,14 @@ export class Call extends Emitter {
   }
 
   #updateStatus() {
-    const status = this.#describeStatus();
+    const status = this.#createStatus();
     if (JSON.stringify(status) === JSON.stringify(this.#status)) return;
     this.#status = status;
     this.emit('status', status);
   }
 
-  #describeStatus() {
-    return describeStatus({
+  #createStatus() {
+    return createStatus({
       peer: this.#peer,
       joined: this.#joined,
       entered: this.#entered,

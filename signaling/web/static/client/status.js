@@ -40,7 +40,7 @@
  * @param {Facts} facts
  * @returns {Readonly<Status>}
  */
-export function describeStatus(facts) {
+export function createStatus(facts) {
   const { peer, endReason, serverLoss, session, signaling } = facts;
   const { path, reason, problem } = session;
   const { retry } = signaling;
