@@ -121,6 +121,22 @@ test('how one is connected is told as soon as it is known', async () => {
   assert.deepEqual(status(), { state: 'connected', path: 'relay' });
 });
 
+test('a path that the browser does not know at first is found later', async () => {
+  await connected('ready');
+  assert.deepEqual(status(), { state: 'connected' });
+  connection().stats = new Map(
+    [
+      { id: 'T', type: 'transport', selectedCandidatePairId: 'P' },
+      { id: 'P', type: 'candidate-pair', localCandidateId: 'L', remoteCandidateId: 'R' },
+      { id: 'L', candidateType: 'host' },
+      { id: 'R', candidateType: 'host' },
+    ].map((report) => [report.id, report]),
+  );
+  mock.timers.tick(1_000);
+  await settled();
+  assert.deepEqual(status(), { state: 'connected', path: 'direct' });
+});
+
 test('candidates are taken in order, and none before its description', async () => {
   socket.says(
     { type: 'joined' },

@@ -35,6 +35,8 @@ const RESUME_TIMEOUT = { offerer: 3_000, answerer: 10_000 };
 const ABSENCE_TIMEOUT = 20_000;
 /** How long a connection may take before the user is told the likely problem. */
 const PROBLEM_DELAY = 15_000;
+/** How long to wait for the path if the browser does not know it yet. */
+const PATH_RETRY_DELAY = 1_000;
 
 /** @extends {Emitter<Events>} */
 export class PeerSession extends Emitter {
@@ -62,6 +64,7 @@ export class PeerSession extends Emitter {
   #problemTimer = new Timer();
   #resumeTimer = new Timer();
   #absenceTimer = new Timer();
+  #pathTimer = new Timer();
 
   /**
    * @param {import('./signaling.js').SignalingClient} signaling
@@ -100,6 +103,7 @@ export class PeerSession extends Emitter {
     this.#closeNegotiation();
     this.#stopWaiting();
     this.#absenceTimer.stop();
+    this.#pathTimer.stop();
   }
 
   /** @param {Role} role */
@@ -259,7 +263,10 @@ export class PeerSession extends Emitter {
         this.#update();
       });
     }
-    if (!connected) this.path = undefined;
+    if (!connected) {
+      this.path = undefined;
+      this.#pathTimer.stop();
+    }
     this.emit('change', undefined);
     if (connected) this.#findPath();
   }
@@ -269,6 +276,8 @@ export class PeerSession extends Emitter {
     const path = negotiation && (await currentPath(negotiation.connection).catch(() => undefined));
     if (negotiation !== this.negotiation || !negotiation?.connected) return;
     this.path = path ?? undefined;
+    // The statistics may be older than the connection.
+    if (!path) this.#pathTimer.start(PATH_RETRY_DELAY, () => this.#findPath());
     this.emit('change', undefined);
   }
 }
