@@ -23,7 +23,7 @@ help: ## list these targets
 	done
 
 run: $(VENV)/.service ## start the server, with a throw-away certificate, on https://localhost:8443
-	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" STATE="$(STATE)" exec sh .ci/serve
+	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" STATE="$(STATE)" exec sh .ci/dev-server
 
 # What takes longest comes first, so that nothing long is left over for the end.
 CHECKS = integration browser-page unit lint redis client
@@ -33,10 +33,10 @@ MEASURED = chaos-short attacks-short
 # Three at a time, on two cores as well: one of them always waits for something. One that fails does not hide the others.
 SUITES = $(MAKE) --no-print-directory --keep-going --old-file=tools
 test: tools $(VENV)/.tests .venv-ansible/.done $(MODULES) ## test everything that a change to the code can break
-	+@sh .ci/checks $(SUITES) --jobs=3 --output-sync $(CHECKS)
+	+@sh .ci/report-skips $(SUITES) --jobs=3 --output-sync $(CHECKS)
 
 test-long: tools $(VENV)/.tests .venv-ansible/.done $(MODULES) ## test the rest: VMs, containers, other browsers and Pythons, attacks
-	+@sh .ci/checks $(SUITES) long measured
+	+@sh .ci/report-skips $(SUITES) long measured
 
 long: ## the suites of test-long that may run beside each other
 	+@$(SUITES) --jobs=3 --output-sync $(LONG)
@@ -71,16 +71,16 @@ conformance: $(VENV)/.tests ## the Autobahn testsuite; needs Python 2.7
 browser: browser-page browser-client browser-firefox ## the three browser suites
 
 browser-page: tools $(VENV)/.tests $(MODULES) ## real calls in Chromium, direct and through coturn
-	sh .ci/apart $(VENV)/bin/pytest -q --durations=10 tests/browser/test_*.py
+	sh .ci/in-netns $(VENV)/bin/pytest -q --durations=10 tests/browser/test_*.py
 
 browser-client: tools $(VENV)/.tests $(MODULES) ## the browser client in Chromium, on pages of its own
-	sh .ci/apart $(VENV)/bin/pytest -q tests/browser/client
+	sh .ci/in-netns $(VENV)/bin/pytest -q tests/browser/client
 
 browser-firefox: tools $(VENV)/.tests ## calls in Firefox, and between Firefox and Chromium
-	sh .ci/apart $(VENV)/bin/pytest -q tests/browser/firefox
+	sh .ci/in-netns $(VENV)/bin/pytest -q tests/browser/firefox
 
 proxies: tools $(VENV)/.tests ## calls behind nginx and HAProxy
-	sh .ci/apart $(VENV)/bin/pytest -q tests/proxies
+	sh .ci/in-netns $(VENV)/bin/pytest -q tests/proxies
 
 containers: tools $(VENV)/.tests ## the image and compose.yaml in podman; needs root
 	$(VENV)/bin/pytest -q tests/containers
@@ -128,7 +128,7 @@ versions: ## the unit tests on every other supported Python of this machine
 	+@PYTHON="$(PYTHON)" sh .ci/versions
 
 tools: ## install the Debian packages that the tests need
-	@if [ "$$(id -u)" = 0 ]; then sh .ci/tools $(TOOLS) $(ROOT_TOOLS); else sh .ci/tools $(TOOLS); fi
+	@if [ "$$(id -u)" = 0 ]; then sh .ci/install-tools $(TOOLS) $(ROOT_TOOLS); else sh .ci/install-tools $(TOOLS); fi
 
 $(VENV)/.service: requirements.txt
 	@sh .ci/venv $(PYTHON) $(VENV) requirements.txt

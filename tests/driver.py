@@ -24,7 +24,7 @@ from websockets.frames import Frame, Opcode
 from websockets.protocol import State
 from websockets.uri import parse_uri
 
-from tests.waiting import PATIENCE, wait_until
+from tests.waiting import TIMEOUT, wait_until
 
 ROOT = Path(__file__).parent.parent
 
@@ -99,7 +99,7 @@ class Server:
             error.close()
             return False
 
-    def wait_for_log(self, pattern: str, since: int = 0, patience: float = PATIENCE) -> str:
+    def wait_for_log(self, pattern: str, since: int = 0, timeout: float = TIMEOUT) -> str:
         """Return the first line that `pattern` is found in, as soon as it is there."""
 
         def found() -> str | None:
@@ -129,7 +129,7 @@ class Server:
         return int(re.findall(r"Booting worker with pid: (\d+)", "\n".join(self.log))[-1])
 
     def get(self, path: str) -> Any:
-        with urllib.request.urlopen(self.url + path, timeout=PATIENCE, context=self.tls) as response:
+        with urllib.request.urlopen(self.url + path, timeout=TIMEOUT, context=self.tls) as response:
             return json.load(response)
 
     def health(self) -> dict[str, Any]:
@@ -140,19 +140,19 @@ class Server:
 
     def wait(self) -> int:
         """Wait until the process ended and its log is read, and return its exit status."""
-        status = self.process.wait(PATIENCE)
-        self._reader.join(PATIENCE)
+        status = self.process.wait(TIMEOUT)
+        self._reader.join(TIMEOUT)
         return status
 
     def stop(self) -> None:
         if self.process.poll() is None:
             self.signal(signal.SIGTERM)
             try:
-                self.process.wait(PATIENCE)
+                self.process.wait(TIMEOUT)
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 raise
-        self._reader.join(PATIENCE)
+        self._reader.join(TIMEOUT)
         assert self.process.stderr is not None
         self.process.stderr.close()
 
@@ -173,7 +173,7 @@ class Client:
     ) -> None:
         """Connect, from the address `source` of this machine if it is given."""
         place = (source, 0) if source else None
-        self._socket: socket.socket = socket.create_connection(("localhost", server.port), PATIENCE, place)
+        self._socket: socket.socket = socket.create_connection(("localhost", server.port), TIMEOUT, place)
         if server.tls:
             self._socket = server.tls.wrap_socket(self._socket, server_hostname="localhost")
         self._events: deque[Frame] = deque()

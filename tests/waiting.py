@@ -9,13 +9,13 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-PATIENCE = 20.0
+TIMEOUT = 20.0
 """Seconds. What takes longer on a busy machine as well does not come any more."""
 
 _SECONDS_BETWEEN = 0.02
 
 
-def wait_until(look: Callable[[], T], patience: float = PATIENCE, told: Callable[[], object] = str) -> T:
+def wait_until(look: Callable[[], T], timeout: float = TIMEOUT, told: Callable[[], object] = str) -> T:
     """Return what ``look`` finds as soon as that is something; to find no connection is to find nothing.
 
     Args:

@@ -16,7 +16,7 @@ from tests.attacks.attack import Attack
 from tests.attacks.witness import Seen, Witnesses
 from tests.driver import ROOT, Server
 from tests.soak.vitals import children, processor_seconds, resident
-from tests.waiting import PATIENCE
+from tests.waiting import TIMEOUT
 
 SETTINGS = {
     # So that their paths are attacked as well.
@@ -112,7 +112,7 @@ async def _attack(attack: Attack, server: Server, seconds: float) -> Outcome:
                 if worker in children(server.process.pid):
                     most_memory = max(most_memory, resident(worker))
                     share = (processor_seconds(worker) - used) / (time.monotonic() - begin)
-            await asyncio.wait_for(attacker.wait(), PATIENCE)
+            await asyncio.wait_for(attacker.wait(), TIMEOUT)
         finally:
             if attacker.returncode is None:
                 attacker.kill()

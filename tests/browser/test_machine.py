@@ -9,7 +9,7 @@ import pytest
 
 from tests.browser.client.user import User
 from tests.driver import ROOT
-from tests.waiting import PATIENCE
+from tests.waiting import TIMEOUT
 
 
 class Machine:
@@ -31,7 +31,7 @@ class Machine:
     def end(self):
         """Stop it, and return what it says in the end: how many pictures came, and how many messages went back."""
         self.process.send_signal(signal.SIGTERM)
-        said, faults = self.process.communicate(timeout=PATIENCE)
+        said, faults = self.process.communicate(timeout=TIMEOUT)
         assert (self.process.returncode, faults) == (0, "")
         return map(int, re.findall(r"\d+", said.splitlines()[-1]))
 
@@ -90,7 +90,7 @@ def test_a_machine_checks_a_page_that_echoes(new_machine, page, relayed, names, 
     page.calls(me, peer, **policy).is_("waiting")
     page.tells("call.on('message', (text) => call.send(text)) && null")
     machine = new_machine(relayed, peer, me, "--check", *flags)
-    said, faults = machine.process.communicate(timeout=PATIENCE)
+    said, faults = machine.process.communicate(timeout=TIMEOUT)
     assert (machine.process.returncode, faults) == (0, "")
     assert re.search(r"connected, \d\d+ pictures, echo after [\d.]+ ms\n", said)
 

@@ -80,7 +80,7 @@ def call_until_the_tokens_end(alice, bob, names, server, more=""):
         caller.join()
     alice.is_in_a_call_with(peer)
     bob.is_in_a_call_with(me)
-    wait_until(lambda: time.time() > soon, patience=2 * SOON)
+    wait_until(lambda: time.time() > soon, timeout=2 * SOON)
 
 
 # What the browser says of each attempt to come back while there is no server.
@@ -90,8 +90,8 @@ NO_SERVER = ("503", "ERR_")
 def restart(server, *callers):
     before = server.worker
     server.signal(signal.SIGHUP)
-    wait_until(lambda: not os.path.exists(f"/proc/{before}"), patience=60)
-    wait_until(lambda: server.health()["connections"] == len(callers), patience=60)
+    wait_until(lambda: not os.path.exists(f"/proc/{before}"), timeout=60)
+    wait_until(lambda: server.health()["connections"] == len(callers), timeout=60)
 
 
 def test_both_come_back_by_themselves_just_after_their_tokens_end(alice, bob, names, certificate):
@@ -148,7 +148,7 @@ def test_a_link_may_say_where_a_fresh_token_is_to_be_had(alice, bob, names, cert
         alice.is_in_a_call_with(names[1])
         bob.is_in_a_call_with(names[0])
         assert asked == []
-        wait_until(lambda: time.time() > soon, patience=2 * SOON)
+        wait_until(lambda: time.time() > soon, timeout=2 * SOON)
     with Server(certificate, **settings, SIGNALING_RESUME_SECRET="b" * 32, PORT=server.port):
         for caller, other in ((alice, names[1]), (bob, names[0])):
             caller.is_in_a_call_with(other)

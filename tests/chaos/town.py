@@ -31,7 +31,7 @@ from tests.redis_server import Redis
 from tests.soak.crowd import audit
 from tests.soak.soak import faults_in_log
 from tests.soak.vitals import children, descriptors, resident
-from tests.waiting import PATIENCE
+from tests.waiting import TIMEOUT
 
 PAIRS = 12
 TWO_AT_ONCE_PART = 0.25
@@ -202,7 +202,7 @@ class Town:
         live = [user.live for user in pair.users]
         for mine, others in zip(live, reversed(live), strict=True):
             if len(mine) == len(others) == 1 and (word := await mine[0].say()):
-                limit = time.monotonic() + PATIENCE
+                limit = time.monotonic() + TIMEOUT
                 while not (word.heard and mine[0].answered):
                     if mine[0].ended is not None or others[0].ended is not None:
                         break

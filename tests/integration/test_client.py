@@ -15,7 +15,7 @@ import pytest
 from tests.certificates import make_certificate
 from tests.coturn import Coturn
 from tests.driver import ROOT, Client, Server
-from tests.waiting import PATIENCE
+from tests.waiting import TIMEOUT
 
 CLIENT = [sys.executable, "-m", "signaling.client"]
 GOOD = r"connected, \d\d+ pictures, echo after [\d.]+ ms\n"
@@ -72,7 +72,7 @@ def test_one_instance_checks_against_another_again_and_again(relayed: Server, re
             done = run(relayed, "alice", "bob", "--check", *relay)
             assert (done.returncode, done.stderr) == (0, "")
         bob.send_signal(signal.SIGTERM)
-        said, faults = bob.communicate(timeout=PATIENCE)
+        said, faults = bob.communicate(timeout=TIMEOUT)
         assert (bob.returncode, faults) == (0, "")
     assert said.count("alice is here\n") == 2
     assert re.search(r"alice left; so far \d+ pictures, 1 echoed\n", said)
@@ -83,7 +83,7 @@ def test_one_instance_checks_against_another_again_and_again(relayed: Server, re
 def test_two_checks_pass_each_other(server: Server):
     with subprocess.Popen(command(server, "carol", "dave", "--check"), stdout=subprocess.PIPE, cwd=ROOT) as carol:
         assert run(server, "dave", "carol", "--check").returncode == 0
-        assert carol.wait(PATIENCE) == 0
+        assert carol.wait(TIMEOUT) == 0
 
 
 def test_nobody_there_fails_in_time(server: Server):
@@ -105,7 +105,7 @@ def test_a_description_that_makes_no_sense_is_one_line(server: Server, sdp: str)
     with there(server, "ivan", "judy") as ivan, Client(server) as judy:
         judy.join("judy", "ivan")
         judy.send(type="message", data={"type": "offer", "sdp": sdp})
-        _, faults = ivan.communicate(timeout=PATIENCE)
+        _, faults = ivan.communicate(timeout=TIMEOUT)
         assert (ivan.returncode, faults.count("\n")) == (1, 1)
         assert "the offer of judy cannot be used: " in faults
 
@@ -149,7 +149,7 @@ def test_a_refused_join_fails_with_the_servers_words(server: Server):
 def test_who_is_replaced_ends(server: Server):
     with there(server, "erin", "frank") as old, Client(server) as new:
         new.join("erin", "frank")
-        assert old.wait(PATIENCE) == 1
+        assert old.wait(TIMEOUT) == 1
         assert old.stderr
         assert "disconnected due to a new connection" in old.stderr.read()
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from websockets.asyncio.client import ClientConnection, connect
 
 from tests.driver import Server
-from tests.waiting import PATIENCE
+from tests.waiting import TIMEOUT
 
 CROWD = 2_000
 
@@ -32,7 +32,7 @@ async def join_all(server: Server, count: int) -> list[ClientConnection]:
 
     async def join(number: int) -> ClientConnection:
         async with gate:
-            options = {"compression": None, "ping_interval": None, "open_timeout": 2 * PATIENCE}
+            options = {"compression": None, "ping_interval": None, "open_timeout": 2 * TIMEOUT}
             socket = await connect(server.ws_url, ssl=server.tls, **options)
             pair, side = divmod(number, 2)
             ids = [f"crowd-{pair}-{side}", f"crowd-{pair}-{1 - side}"]

@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from tests.driver import Server
-from tests.waiting import PATIENCE
+from tests.waiting import TIMEOUT
 
 CROWD = 2_000
 HANDSHAKE = (
@@ -105,11 +105,11 @@ def test_two_thousand_are_told_one_after_the_other_while_calls_go_on():
         # The last to come are the last to be told.
         alice = await Somebody.joins(server, "alice", "bob")
         bob = await Somebody.joins(server, "bob", "alice")
-        monitor = http.client.HTTPConnection("localhost", server.port, timeout=PATIENCE)
+        monitor = http.client.HTTPConnection("localhost", server.port, timeout=TIMEOUT)
         await asyncio.to_thread(monitor.connect)
         server.signal(signal.SIGTERM)
         ends = [asyncio.create_task(somebody.goes()) for somebody in everybody]
-        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED, timeout=PATIENCE)
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED, timeout=TIMEOUT)
 
         alice.says(type="message", data="still here")
         assert (await bob.hears("message"))["data"] == "still here"
@@ -150,7 +150,7 @@ def test_who_cannot_wait_for_the_drain_ends_it_and_nobody_goes_untold():
         everybody = await crowd(server, 1_000)
         server.signal(signal.SIGTERM)
         ends = [asyncio.create_task(somebody.goes()) for somebody in everybody]
-        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED, timeout=PATIENCE)
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED, timeout=TIMEOUT)
         os.kill(server.worker, signal.SIGINT)
         server.signal(signal.SIGINT)
         return await asyncio.gather(*ends)

@@ -11,7 +11,7 @@ from contextlib import ExitStack, suppress
 import pytest
 
 from tests.driver import Client, Server
-from tests.waiting import PATIENCE, wait_until
+from tests.waiting import TIMEOUT, wait_until
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 HANDSHAKE = (
@@ -30,7 +30,7 @@ def plain() -> Iterator[Server]:
 
 
 def connect(server: Server, source: str | None = None) -> socket.socket:
-    return socket.create_connection(("127.0.0.1", server.port), PATIENCE, (source, 0) if source else None)
+    return socket.create_connection(("127.0.0.1", server.port), TIMEOUT, (source, 0) if source else None)
 
 
 def read_to_end(client: socket.socket) -> bytes:
@@ -203,7 +203,7 @@ def test_an_answer_that_is_never_read_does_not_keep_its_place(plain: Server):
     with connect(plain) as client:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
         with suppress(ConnectionError, TimeoutError):
-            client.settimeout(PATIENCE)
+            client.settimeout(TIMEOUT)
             client.sendall(requests)
         # Nothing more can be sent once the server has let go of it.
         wait_until(lambda: is_reset(client))

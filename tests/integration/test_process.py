@@ -14,7 +14,7 @@ from websockets.exceptions import InvalidStatus
 
 from tests.certificates import make_certificate
 from tests.driver import Client, Mute, Server, meet
-from tests.waiting import PATIENCE, wait_until
+from tests.waiting import TIMEOUT, wait_until
 
 
 def fails_to_start(*arguments: str, **settings: object) -> list[str]:
@@ -122,7 +122,7 @@ def test_it_serves_on_a_unix_socket(tmp_path: Path):
     try:
         server.wait_for_log("Booting worker")
         with socket.socket(socket.AF_UNIX) as client:
-            client.settimeout(PATIENCE)
+            client.settimeout(TIMEOUT)
             client.connect(str(path))
             client.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
             assert client.recv(100).startswith(b"HTTP/1.1 200")
@@ -132,7 +132,7 @@ def test_it_serves_on_a_unix_socket(tmp_path: Path):
 
 def test_systemd_hears_of_the_start_and_of_each_turn_of_the_watchdog(tmp_path: Path):
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
-        systemd.settimeout(PATIENCE)
+        systemd.settimeout(TIMEOUT)
         systemd.bind(str(tmp_path / "notify"))
         with Server(NOTIFY_SOCKET=tmp_path / "notify", WATCHDOG_USEC="1000000") as server:
             heard = [systemd.recv(1000) for _ in range(3)]
@@ -189,7 +189,7 @@ def test_a_client_that_does_not_answer_does_not_hold_up_the_end(certificate: Pat
 def test_an_idle_http_connection_does_not_hold_up_the_end():
     with (
         Server(SIGNALING_DRAIN_SECONDS="0") as server,
-        socket.create_connection(("localhost", server.port), PATIENCE) as browser,
+        socket.create_connection(("localhost", server.port), TIMEOUT) as browser,
     ):
         browser.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert b"keep-alive" in browser.recv(65_536)
@@ -217,11 +217,11 @@ def test_full_is_said_politely_and_health_still_answers():
 def test_a_silent_tcp_connection_is_gone_in_time(certificate: Path):
     """Without a TLS handshake, and without a request after it; with the limit at 1 s, to be quick."""
     with Server(certificate, SIGNALING_HANDSHAKE_TIMEOUT="1") as server:
-        with socket.create_connection(("localhost", server.port), PATIENCE) as silent:
+        with socket.create_connection(("localhost", server.port), TIMEOUT) as silent:
             assert silent.recv(1) == b"", "closed by the server"
         assert server.tls
         with (
-            socket.create_connection(("localhost", server.port), PATIENCE) as plain,
+            socket.create_connection(("localhost", server.port), TIMEOUT) as plain,
             server.tls.wrap_socket(plain, server_hostname="localhost") as silent,
         ):
             silent.sendall(b"GET / HTTP/1.1\r\nHost:")
@@ -255,7 +255,7 @@ def test_a_replaced_connection_that_does_not_answer_is_gone(certificate: Path):
 def test_a_probe_that_is_no_tls_is_one_line_or_none(certificate: Path):
     with Server(certificate) as server:
         for probe in (b"GET / HTTP/1.0\r\n\r\n", b"\x16\x03\x01\x00", b""):
-            with socket.create_connection(("localhost", server.port), PATIENCE) as scanner:
+            with socket.create_connection(("localhost", server.port), TIMEOUT) as scanner:
                 scanner.sendall(probe)
                 scanner.shutdown(socket.SHUT_WR)
                 with suppress(ConnectionResetError):

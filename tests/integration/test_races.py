@@ -14,12 +14,12 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from tests.driver import Client, Mute, Server, meet
-from tests.waiting import PATIENCE
+from tests.waiting import TIMEOUT
 
 
 def run(work: Coroutine[Any, Any, Any]) -> Any:
     async def bounded():
-        async with asyncio.timeout(3 * PATIENCE):
+        async with asyncio.timeout(3 * TIMEOUT):
             return await work
 
     return asyncio.run(bounded())

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from tests.driver import Client, Server, meet
-from tests.waiting import PATIENCE
+from tests.waiting import TIMEOUT
 
 KEY = b"twenty-four bytes or more"
 SECRET = "whsec_" + base64.b64encode(KEY).decode()
@@ -63,7 +63,7 @@ class Receiver:
                 headers = {name.lower(): value for name, value in self.headers.items()}
                 status = receiver._take(Told(self.path, headers, body))
                 if status == NEVER:
-                    receiver._over.wait(PATIENCE)
+                    receiver._over.wait(TIMEOUT)
                     self.close_connection = True
                     return
                 self.send_response(status)
@@ -95,7 +95,7 @@ class Receiver:
     def __exit__(self, *_: object) -> None:
         self._over.set()
         self._server.shutdown()
-        self._thread.join(PATIENCE)
+        self._thread.join(TIMEOUT)
         self._server.server_close()
 
     def _take(self, told: Told) -> int:
@@ -107,13 +107,13 @@ class Receiver:
     def wait_for(self, number: int) -> list[Told]:
         """Wait until it was told so often, and return what of."""
         with self._news:
-            assert self._news.wait_for(lambda: len(self.told) >= number, PATIENCE), self.told
+            assert self._news.wait_for(lambda: len(self.told) >= number, TIMEOUT), self.told
             return list(self.told)
 
     def wait_for_user(self, user: str) -> set[str]:
         """Wait until it was told of a user, and return all that it was told of."""
         with self._news:
-            assert self._news.wait_for(lambda: user in {told.user for told in self.told}, PATIENCE), self.told
+            assert self._news.wait_for(lambda: user in {told.user for told in self.told}, TIMEOUT), self.told
             return {told.user for told in self.told}
 
     def settings(self, **more: Any) -> dict[str, Any]:
@@ -144,8 +144,8 @@ def test_it_is_told_of_who_waits_and_can_be_sure_by_whom(receiver: Receiver):
     assert event["type"] == "user.waiting"
     assert event["data"] == {"room": "room_7_alice", "userId": "alice", "remoteId": 7}
     moment = datetime.fromisoformat(event["timestamp"])
-    assert abs((datetime.now(UTC) - moment).total_seconds()) < PATIENCE
-    assert abs(time.time() - int(told.headers["webhook-timestamp"])) < PATIENCE
+    assert abs((datetime.now(UTC) - moment).total_seconds()) < TIMEOUT
+    assert abs(time.time() - int(told.headers["webhook-timestamp"])) < TIMEOUT
     assert told.id.startswith("msg_")
     assert told.headers["webhook-signature"] == signature(KEY, told)
     assert told.headers["webhook-signature"] != signature(b"another", told)

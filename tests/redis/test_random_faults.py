@@ -17,7 +17,7 @@ from tests.redis.cable import Cable
 from tests.redis.people import in_redis, indexed
 from tests.redis_server import Redis, redis_server
 from tests.unit.people import Host, Person, Workers, until
-from tests.waiting import PATIENCE
+from tests.waiting import TIMEOUT
 
 STEPS = 400
 PAIRS = 6
@@ -184,7 +184,7 @@ class Town:
         self.heal()
         for host in self.hosts:
             # Now it must succeed, on a machine that is busy too.
-            host.registry.redis._seconds = PATIENCE
+            host.registry.redis._seconds = TIMEOUT
         until(lambda: all(host.up for host in self.hosts))
         until(lambda: not any(person.busy for seat in self.seats for person in seat.all))
         for seat in self.seats:

@@ -9,7 +9,7 @@ from contextlib import suppress
 
 from tests.soak.guest import GoneError, Guest, House
 from tests.soak.pace import Pace
-from tests.waiting import PATIENCE
+from tests.waiting import TIMEOUT
 
 STEPS_AT_MOST = 25
 _RETRY_SECONDS = 0.2
@@ -85,7 +85,7 @@ class Couple:
                     )
 
     async def _come(self, side: Side) -> None:
-        async with asyncio.timeout(2 * PATIENCE):
+        async with asyncio.timeout(2 * TIMEOUT):
             while True:
                 if side.guest is not None and not side.guest.joined:
                     side.guest.drop()

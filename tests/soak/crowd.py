@@ -28,7 +28,7 @@ from tests.soak.pace import Pace
 from tests.soak.soak import faults_in_log
 from tests.soak.tally import Tally
 from tests.soak.vitals import children
-from tests.waiting import PATIENCE
+from tests.waiting import TIMEOUT
 
 WORKERS = 2
 AT_THE_DOOR = 50
@@ -144,7 +144,7 @@ class Crowd:
         self._excused = time.monotonic() + EXCUSED_SECONDS
         os.kill(before[0], signal.SIGKILL)
         self._print(f"worker {before[0]} is killed")
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT):
             while before[0] in (now := children(self._server.process.pid)) or len(now) < WORKERS:
                 await asyncio.sleep(_LOOK_SECONDS)
         self._pace.workers = tuple(now)
@@ -152,7 +152,7 @@ class Crowd:
     async def _agree(self, when: str) -> None:
         """Wait until Redis has in its rooms whoever is in one, and nobody else."""
         here = {guest.id for guest in self.guests.values() if guest.joined and not guest.over}
-        limit = time.monotonic() + PATIENCE
+        limit = time.monotonic() + TIMEOUT
         while faults := await asyncio.to_thread(audit, self._redis, here):
             if time.monotonic() > limit:
                 self.tally.faults += [f"{when}: {fault}" for fault in faults]

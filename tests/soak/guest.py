@@ -15,7 +15,7 @@ from websockets.protocol import State
 from websockets.uri import parse_uri
 
 from tests.soak.tally import Tally
-from tests.waiting import PATIENCE
+from tests.waiting import TIMEOUT
 
 _URI = parse_uri("ws://localhost/")
 
@@ -135,7 +135,7 @@ class Guest(asyncio.Protocol):
             GoneError: its connection ended.
             TimeoutError: it does not come to that.
         """
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT):
             while not true():
                 if self.over:
                     raise GoneError(self.name)

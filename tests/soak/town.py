@@ -11,7 +11,7 @@ from tests.soak.pace import Pace
 from tests.soak.rude import Rude
 from tests.soak.tally import Tally
 from tests.soak.user import User
-from tests.waiting import PATIENCE
+from tests.waiting import TIMEOUT
 
 
 @dataclass
@@ -32,7 +32,7 @@ class Town:
     async def user(self, name: str | int, remote: str | int) -> User:
         """Return a new connection of this user."""
         self.tally["connections"] += 1
-        socket = await connect(self.url, ssl=self.tls, compression=None, ping_interval=None, open_timeout=PATIENCE)
+        socket = await connect(self.url, ssl=self.tls, compression=None, ping_interval=None, open_timeout=TIMEOUT)
         return User(socket, name, remote, self.tally)
 
     async def rude(self, tls: bool = True) -> Rude:

@@ -10,7 +10,7 @@ from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 
 from tests.soak.tally import Tally
-from tests.waiting import PATIENCE
+from tests.waiting import TIMEOUT
 
 
 class UnexpectedError(Exception):
@@ -43,7 +43,7 @@ class User:
             self.said += 1
 
     async def receive(self) -> dict[str, Any]:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT):
             reply = json.loads(await self._socket.recv())
         if reply["type"] == "roomInfo":
             self._check_room(reply)

@@ -9,7 +9,7 @@ import subprocess
 from pathlib import Path
 
 from tests.driver import ROOT
-from tests.waiting import PATIENCE, wait_until
+from tests.waiting import TIMEOUT, wait_until
 
 FOLDER = ROOT / "tests" / "benchmarks" / "node"
 
@@ -49,4 +49,4 @@ class NodeServer:
 
     def stop(self) -> None:
         self.process.kill()
-        self.process.wait(PATIENCE)
+        self.process.wait(TIMEOUT)

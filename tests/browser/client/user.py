@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-PATIENCE = 60  # seconds
+TIMEOUT = 60  # seconds
 
 PAGE = """
 <!doctype html>
@@ -76,7 +76,7 @@ class User:
     def waits(self, condition):
         """What an expression comes to on the page, once that is true."""
         # Playwright's own waiting takes a promise for true.
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + TIMEOUT
         while not (value := self.page.evaluate(f"async () => {{ {FRAMES} return {condition}; }}")):
             if time.monotonic() > deadline:
                 seen = self.page.evaluate("JSON.stringify([window.call?.status, window.events], null, 1)")

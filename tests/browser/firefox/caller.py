@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from tests.browser.conftest import Caller
-from tests.browser.firefox.browser import PATIENCE
+from tests.browser.firefox.browser import TIMEOUT
 from tests.browser.firefox.page import Page
 
 PRELOAD = """
@@ -39,7 +39,7 @@ class FirefoxCaller(Caller):
 
     def button(self, name):
         """The one button of this name, as soon as it is there."""
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + TIMEOUT
         while not (found := self.page.find("button", name)):
             assert time.monotonic() < deadline, f"no button {name!r}"
             self.page.wait_for_timeout(50)

@@ -16,7 +16,7 @@ from signaling.node.cluster import MAX_ANSWER_BYTES, MAX_SURVEY_ANSWERS, SURVEY_
 from signaling.node.info import NodeInfo
 from signaling.rooms.redis.registry import RedisRegistry
 from tests.redis_server import Redis
-from tests.waiting import PATIENCE
+from tests.waiting import TIMEOUT
 
 
 class Worker:
@@ -46,7 +46,7 @@ class Worker:
 
 
 def until(so: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + TIMEOUT
     while not so():
         assert time.monotonic() < deadline
         gevent.sleep(0.01)
@@ -82,7 +82,7 @@ def test_who_does_not_know_the_question_is_missing(worker: Callable[..., Worker]
     one, two, three = worker(), worker(word=lambda _: b"hi"), worker()
     begin = time.monotonic()
     assert one.knows(two, three).asks("word") == {2: b"hi", 3: None}
-    assert SURVEY_TIMEOUT <= time.monotonic() - begin < PATIENCE
+    assert SURVEY_TIMEOUT <= time.monotonic() - begin < TIMEOUT
 
 
 def test_an_answer_that_is_too_long_is_none(worker: Callable[..., Worker]):

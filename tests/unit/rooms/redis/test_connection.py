@@ -12,7 +12,7 @@ import pytest
 
 from signaling.rooms.redis.connection import RedisConnection, RedisConnectionError
 
-PATIENCE = 0.2
+TIMEOUT = 0.2
 
 
 @pytest.fixture
@@ -26,10 +26,10 @@ def ends() -> Iterator[tuple[RedisConnection, gevent.socket.socket]]:
 
 def test_an_answer_that_came_in_time_is_taken_after_this_process_stood_still(ends):
     link, redis = ends
-    asking = gevent.spawn(link.execute, "PING", seconds=PATIENCE)
+    asking = gevent.spawn(link.execute, "PING", seconds=TIMEOUT)
     assert redis.recv(100)
     redis.send(b"+PONG\r\n")
-    time.sleep(2 * PATIENCE)  # the event loop does not turn: now both are due, and the timer comes first
+    time.sleep(2 * TIMEOUT)  # the event loop does not turn: now both are due, and the timer comes first
     assert asking.get() == b"PONG"
     assert not link.broken
 
@@ -37,7 +37,7 @@ def test_an_answer_that_came_in_time_is_taken_after_this_process_stood_still(end
 def test_a_server_that_does_not_answer_breaks_the_link(ends):
     link, _ = ends
     with pytest.raises(RedisConnectionError, match=r"^no answer within 0\.2 seconds$"):
-        link.execute("PING", seconds=PATIENCE)
+        link.execute("PING", seconds=TIMEOUT)
     assert link.broken
 
 
