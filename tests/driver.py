@@ -106,7 +106,7 @@ class Server:
             return next((line for line in self.log[since:] if re.search(pattern, line)), None)
 
         with self._news:
-            self._news.wait_for(lambda: found() is not None or (self.log and self.log[-1] == ""), patience)
+            self._news.wait_for(lambda: found() is not None or (self.log and self.log[-1] == ""), timeout)
             line = found()
         assert line is not None, f"no {pattern!r} in the log:\n" + "\n".join(self.log[since:])
         return line

@@ -62,7 +62,7 @@ class Round:
         return host in self.ended
 
 
-class Town:
+class ChaosRun:
     """All there is of one run.
 
     Attributes:

@@ -1,4 +1,4 @@
-"""A client that does as it likes: raw bytes over TLS, and no answer to anything."""
+"""A client that sends raw bytes over TLS, and answers nothing."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _READ_BYTES = 65_536
 _SMALL_BUFFER_BYTES = 4_096
 
 
-class Rude:
+class RawClient:
     """A TCP connection to the server, with or without TLS."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -26,7 +26,7 @@ class Rude:
         self._protocol = ClientProtocol(parse_uri("wss://localhost/"))
 
     @classmethod
-    async def come(cls, port: int, tls: ssl.SSLContext | None) -> Rude:
+    async def come(cls, port: int, tls: ssl.SSLContext | None) -> RawClient:
         """Connect, with a kernel buffer so small that not reading is soon felt."""
         plain = socket.socket()
         plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _SMALL_BUFFER_BYTES)
