@@ -10,10 +10,10 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-TIMEOUT = 60.0 * float(os.environ.get("TEST_TIMEOUT_FACTOR", "1"))
+TIMEOUT = 120.0 * float(os.environ.get("TEST_TIMEOUT_FACTOR", "1"))
 """Seconds after which an event counts as missing: far beyond an honest run. Only a test that fails waits so long."""
 
-TEST_TIMEOUT = 20 * TIMEOUT
+TEST_TIMEOUT = 10 * TIMEOUT
 """Seconds after which a test as a whole counts as hung; its fixtures count in."""
 
 _SECONDS_BETWEEN = 0.02

@@ -27,7 +27,9 @@ def command(server: Server, *arguments: object) -> list[str]:
 
 
 def run(server: Server, *arguments: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command(server, *arguments), capture_output=True, text=True, cwd=ROOT, timeout=60)
+    if "--timeout" not in arguments:
+        arguments += ("--timeout", TIMEOUT)
+    return subprocess.run(command(server, *arguments), capture_output=True, text=True, cwd=ROOT, timeout=2 * TIMEOUT)
 
 
 @contextmanager
@@ -81,7 +83,8 @@ def test_one_instance_checks_against_another_again_and_again(relayed: Server, re
 
 
 def test_two_checks_pass_each_other(server: Server):
-    with subprocess.Popen(command(server, "carol", "dave", "--check"), stdout=subprocess.PIPE, cwd=ROOT) as carol:
+    arguments = ("carol", "dave", "--check", "--timeout", TIMEOUT)
+    with subprocess.Popen(command(server, *arguments), stdout=subprocess.PIPE, cwd=ROOT) as carol:
         assert run(server, "dave", "carol", "--check").returncode == 0
         assert carol.wait(TIMEOUT) == 0
 
@@ -157,7 +160,7 @@ def test_who_is_replaced_ends(server: Server):
 def test_a_certificate_that_is_not_trusted_fails(server: Server, tmp_path):
     other = make_certificate(tmp_path / "other.crt")
     done = subprocess.run(
-        [*CLIENT, server.ws_url, "--ca", other, "--check"], capture_output=True, text=True, cwd=ROOT, timeout=60
+        [*CLIENT, server.ws_url, "--ca", other, "--check"], capture_output=True, text=True, cwd=ROOT, timeout=TIMEOUT
     )
     assert done.returncode == 1
     assert "CERTIFICATE_VERIFY_FAILED" in done.stderr

@@ -44,7 +44,7 @@ async def join_all(server: Server, count: int) -> list[ClientConnection]:
 
 
 async def until(server: Server, condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(2 * TIMEOUT):
         while not condition():
             await asyncio.sleep(0.05)
 

@@ -120,7 +120,7 @@ def test_the_heartbeat_is_measured(metered: Server):
 def test_prometheus_has_no_complaint(metered: Server):
     with urllib.request.urlopen(own_port(metered), timeout=TIMEOUT) as response:
         page = response.read()
-    done = subprocess.run(["promtool", "check", "metrics"], input=page, capture_output=True, timeout=60)
+    done = subprocess.run(["promtool", "check", "metrics"], input=page, capture_output=True, timeout=TIMEOUT)
     assert (done.returncode, done.stdout + done.stderr) == (0, b"")
 
 
@@ -164,7 +164,7 @@ def test_whoever_is_silent_or_slow_at_that_port_does_not_keep_it(metered: Server
         silent = [stack.enter_context(socket.create_connection(("127.0.0.1", port), TIMEOUT)) for _ in range(10)]
         for client in silent[5:]:
             client.sendall(b"GET /metrics HTTP/1.1\r\n")
-        with urllib.request.urlopen(url, timeout=60) as response:
+        with urllib.request.urlopen(url, timeout=TIMEOUT) as response:
             assert response.status == 200
             assert response.headers["Connection"] == "close"
         assert all(client.recv(1) == b"" for client in silent)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import socket
-import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -164,17 +163,15 @@ def test_a_second_worker_is_refused_while_it_runs():
 def test_stopping_and_reloading_tell_every_client_to_come_back(certificate: Path, number: int):
     with Server(certificate) as server:
         clients = [*meet(server), *meet(server, "carol", "dave")]
-        begin = time.monotonic()
         server.signal(number)
         assert {client.closed()[0] for client in clients} == {1012}
-        assert time.monotonic() - begin < 5, "at once, not after a time-out"
         if number == signal.SIGTERM:
             assert server.wait() == 0
         else:
             server.wait_for_log("Worker exiting")
             with Client(server) as again:
                 assert again.join("alice", "bob")[0]["type"] == "created"
-        assert not [line for line in server.log if "Traceback" in line]
+        assert not [line for line in server.log if "Traceback" in line or "graceful timeout" in line]
 
 
 def test_a_client_that_does_not_answer_does_not_hold_up_the_end(certificate: Path):
@@ -219,18 +216,23 @@ def test_a_silent_tcp_connection_is_gone_in_time(certificate: Path):
     with Server(certificate, SIGNALING_HANDSHAKE_TIMEOUT="1") as server:
         with socket.create_connection(("localhost", server.port), TIMEOUT) as silent:
             assert silent.recv(1) == b"", "closed by the server"
-        assert server.tls
-        with (
-            socket.create_connection(("localhost", server.port), TIMEOUT) as plain,
-            server.tls.wrap_socket(plain, server_hostname="localhost") as silent,
-        ):
-            silent.sendall(b"GET / HTTP/1.1\r\nHost:")
-            assert silent.recv(1) == b"", "closed by the server"
+
+        def ends_amid_a_request() -> bool:
+            assert server.tls
+            with (
+                socket.create_connection(("localhost", server.port), TIMEOUT) as plain,
+                server.tls.wrap_socket(plain, server_hostname="localhost") as silent,
+            ):
+                silent.sendall(b"GET / HTTP/1.1\r\nHost:")
+                return silent.recv(1) == b""
+
+        # The limit holds for the handshake as well, and this machine may be slow.
+        wait_until(ends_amid_a_request)
 
 
 def test_a_half_open_connection_is_closed_with_4008(certificate: Path):
-    """A client that is there but does not answer pings; with short intervals, to be quick."""
-    quick = {"SIGNALING_PING_INTERVAL": "0.4", "SIGNALING_PING_TIMEOUT": "0.4"}
+    """A client that is there but does not answer pings; one that answers has time for it on a slow machine as well."""
+    quick = {"SIGNALING_PING_INTERVAL": "0.4", "SIGNALING_PING_TIMEOUT": "4"}
     with Server(certificate, **quick) as server, Client(server) as bob, Mute(server) as alice:
         bob.join("bob", "alice")
         alice.send(type="join", userId="alice", remoteId="bob")
