@@ -11,6 +11,7 @@ import pytest
 from playwright.sync_api import expect, sync_playwright
 
 from tests.browser.profiles import Profiles
+from tests.waiting import TIMEOUT
 
 CHROMIUM = "/usr/bin/chromium"
 FLAGS = [
@@ -24,8 +25,7 @@ FLAGS = [
     "--use-fake-device-for-media-stream=device-count=3",
     "--allow-loopback-in-peer-connection",
 ]
-TIMEOUT = 60_000  # milliseconds; a first frame takes about 1,500 on a machine that is not busy
-expect.set_options(timeout=TIMEOUT)
+expect.set_options(timeout=1_000 * TIMEOUT)
 
 DECODES_MORE_THAN = """async (seen) => {
     const video = document.querySelector('#remote');
@@ -79,9 +79,9 @@ class Caller:
 
         Playwright dispatches requests and events meanwhile, which a plain sleep would keep it from.
         """
-        deadline = time.monotonic() + TIMEOUT / 1000
+        deadline = time.monotonic() + TIMEOUT
         while not (found := look()):
-            assert time.monotonic() < deadline, f"not within {TIMEOUT} ms: {what or inspect.getsource(look)}"
+            assert time.monotonic() < deadline, f"not within {TIMEOUT:.0f} seconds: {what or inspect.getsource(look)}"
             self.page.wait_for_timeout(50)
         return found
 

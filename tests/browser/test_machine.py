@@ -89,7 +89,7 @@ def test_a_machine_checks_a_page_that_echoes(new_machine, page, relayed, names, 
     policy, flags = ({"iceTransportPolicy": "relay"}, ["--relay"]) if path == "relay" else ({}, [])
     page.calls(me, peer, **policy).is_("waiting")
     page.tells("call.on('message', (text) => call.send(text)) && null")
-    machine = new_machine(relayed, peer, me, "--check", *flags)
+    machine = new_machine(relayed, peer, me, "--check", "--timeout", f"{TIMEOUT}", *flags)
     said, faults = machine.process.communicate(timeout=TIMEOUT)
     assert (machine.process.returncode, faults) == (0, "")
     assert re.search(r"connected, \d\d+ pictures, echo after [\d.]+ ms\n", said)

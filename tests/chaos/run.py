@@ -20,7 +20,6 @@ from tests.chaos.record import Clock, PairRecord, Violation
 from tests.chaos.rules import (
     MAX_MORE_DESCRIPTORS,
     MAX_MORE_KIB,
-    SETTLE_SECONDS,
     false_byes,
     lost_words,
     replaced_by_nobody,
@@ -156,7 +155,7 @@ class ChaosRun:
         await self._renew(self._dice.random() < NEW_PAIR_PART for _ in range(PAIRS))
 
     async def _settle(self) -> None:
-        limit = time.monotonic() + SETTLE_SECONDS
+        limit = time.monotonic() + TIMEOUT
         while True:
             wrong = {pair.name: found for pair in self.pairs if (found := unsettled(pair.users))}
             registry = [] if wrong else await self._registry()
@@ -255,7 +254,7 @@ class ChaosRun:
         for pair in self.pairs:
             await pair.end()
         self.pairs = []
-        limit = time.monotonic() + SETTLE_SECONDS
+        limit = time.monotonic() + TIMEOUT
         while wrong := [*await self._registry(), *await self._left_over(first)]:
             if time.monotonic() > limit:
                 break

@@ -150,7 +150,7 @@ class Controller:
             "signaling_check_ca": str(self.authority),
             # So that the tests need not wait for long.
             "signaling_settings": {"SIGNALING_TLS_RELOAD_INTERVAL": 1},
-            "signaling_watchdog_seconds": 5,
+            "signaling_watchdog_seconds": 15,
         }
 
 

@@ -18,7 +18,8 @@ from cryptography import x509
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, WebSocketException
 
-TIMEOUT = 20.0
+from tests.waiting import TIMEOUT
+
 TURN_TLS_PORT = 5349
 
 

@@ -12,9 +12,7 @@ from pathlib import Path
 from tests.deployment.command import attempt, run
 from tests.deployment.image import AUTHORITIES, USER
 from tests.deployment.network import Network
-from tests.waiting import wait_until
-
-TIMEOUT = 60.0
+from tests.waiting import TIMEOUT, wait_until
 
 _START = """
     echo $$ > "$0/cgroup.procs"
@@ -72,7 +70,7 @@ class VM:
                 stderr=console,
                 start_new_session=True,
             )
-        wait_until(self._is_up, TIMEOUT)
+        wait_until(self._is_up)
 
     def power_off(self) -> None:
         """Pull the plug."""

@@ -257,11 +257,11 @@ def test_a_replaced_connection_that_does_not_answer_is_gone(certificate: Path):
 def test_a_probe_that_is_no_tls_is_one_line_or_none(certificate: Path):
     with Server(certificate) as server:
         for probe in (b"GET / HTTP/1.0\r\n\r\n", b"\x16\x03\x01\x00", b""):
-            with socket.create_connection(("localhost", server.port), TIMEOUT) as scanner:
+            # The server may have closed it before all is sent.
+            with socket.create_connection(("localhost", server.port), TIMEOUT) as scanner, suppress(OSError):
                 scanner.sendall(probe)
                 scanner.shutdown(socket.SHUT_WR)
-                with suppress(ConnectionResetError):
-                    scanner.recv(100)
+                scanner.recv(100)
         assert server.health()["status"] == "ok"
     assert not [line for line in server.log if "Traceback" in line]
     assert len([line for line in server.log if "nvalid request" in line]) <= 3

@@ -27,12 +27,8 @@ def run(work: Coroutine[Any, Any, Any]) -> Any:
 
 
 async def open_all(server: Server, count: int) -> list[ClientConnection]:
-    return await asyncio.gather(
-        *(
-            connect(server.ws_url, ssl=server.tls, compression=None, ping_interval=None).__aenter__()
-            for _ in range(count)
-        )
-    )
+    options = {"compression": None, "ping_interval": None, "open_timeout": TIMEOUT}
+    return await asyncio.gather(*(connect(server.ws_url, ssl=server.tls, **options).__aenter__() for _ in range(count)))
 
 
 def join(user: str, remote: str) -> str:

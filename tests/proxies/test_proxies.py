@@ -265,8 +265,8 @@ def test_the_service_can_be_under_a_path_beside_a_site(service: Server, start_pr
 
 
 TIMEOUTS = {
-    Nginx: {"proxy_read_timeout 120s;": "proxy_read_timeout 4s;"},
-    HAProxy: {"timeout tunnel 120s": "timeout tunnel 4s"},
+    Nginx: {"proxy_read_timeout 120s;": "proxy_read_timeout 8s;"},
+    HAProxy: {"timeout tunnel 120s": "timeout tunnel 8s"},
 }
 
 
@@ -274,13 +274,13 @@ TIMEOUTS = {
 def test_pings_keep_a_silent_connection_alive(
     kind: type[Proxy], start_proxy: StartProxy, ping_interval: float, lives: bool
 ):
-    """Through a proxy that cuts what is silent for four seconds: what is pinged outlives it, anything else does not."""
-    with Server(SIGNALING_BIND="127.0.0.1", SIGNALING_PING_INTERVAL=ping_interval, SIGNALING_PING_TIMEOUT=2) as server:
+    """The proxy cuts what is silent for eight seconds: what is pinged outlives it, anything else does not."""
+    with Server(SIGNALING_BIND="127.0.0.1", SIGNALING_PING_INTERVAL=ping_interval) as server:
         proxy = start_proxy(kind, server.port, TIMEOUTS[kind])
         if lives:
-            with connect(proxy.https.ws_url, ssl=proxy.https.tls) as silent:
+            with connect(proxy.https.ws_url, ssl=proxy.https.tls, open_timeout=TIMEOUT) as silent:
                 with pytest.raises(TimeoutError):
-                    silent.recv(timeout=6)
+                    silent.recv(timeout=10)
                 silent.send('{"type":"ping"}')
                 assert silent.recv(timeout=TIMEOUT) == '{"type":"pong"}'
         else:

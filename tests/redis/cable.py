@@ -38,7 +38,11 @@ class Cable:
 
     def pull(self) -> None:
         """Let nothing pass from now on."""
-        self._loop.call_soon_threadsafe(self._passes.clear)
+
+        async def clear() -> None:
+            self._passes.clear()
+
+        asyncio.run_coroutine_threadsafe(clear(), self._loop).result()
 
     def plug(self) -> None:
         """Let everything pass again, what was sent meanwhile included."""

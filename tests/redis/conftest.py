@@ -11,7 +11,7 @@ from tests.redis_server import Redis, redis_server
 
 # Short, so that nobody waits for long; long enough for a machine that does three things at once.
 NODE_TIMEOUT = 8.0
-REDIS_TIMEOUT = 1.0
+REDIS_TIMEOUT = 2.0
 
 
 def host(url: str, **settings: object) -> Server:

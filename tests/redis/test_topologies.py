@@ -34,7 +34,7 @@ def sentinel(folder: Path, master: int) -> Redis:
     file = folder / "sentinel.conf"
     file.write_text(
         f"sentinel monitor calls 127.0.0.1 {master} 1\n"
-        "sentinel down-after-milliseconds calls 1000\n"
+        "sentinel down-after-milliseconds calls 3000\n"
         "sentinel failover-timeout calls 5000\n"
         f"requirepass {WATCHWORD}\n"
     )
@@ -73,7 +73,7 @@ def test_a_replica_that_sentinels_promote_takes_over(stack: ExitStack, tmp_path:
 
 def cluster(stack: ExitStack, count: int, *more: str, replicas: int) -> list[Redis]:
     """Return the servers of a cluster whose masters have a third of the slots each; ``more`` are options of each."""
-    options = (*more, "--cluster-enabled", "yes", "--cluster-node-timeout", "1500", "--repl-diskless-sync-delay", "0")
+    options = (*more, "--cluster-enabled", "yes", "--cluster-node-timeout", "5000", "--repl-diskless-sync-delay", "0")
     buses = [free_port() for _ in range(count)]
     servers = [stack.enter_context(redis_server(*options, "--cluster-port", str(bus))) for bus in buses]
     addresses = [f"127.0.0.1:{server.port}@{bus}" for server, bus in zip(servers, buses, strict=True)]

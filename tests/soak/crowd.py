@@ -34,7 +34,7 @@ WORKERS = 2
 MEETING_AT_ONCE = 50
 """How many pairs meet at a time."""
 
-EXCUSED_SECONDS = 20.0
+EXCUSED_SECONDS = TIMEOUT / 4
 """For so long after a worker is killed its connections may end; thousands are not noticed at once."""
 
 MAX_FAULTS = 20

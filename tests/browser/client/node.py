@@ -41,7 +41,7 @@ class NodeServer:
 
     def _answers(self) -> bool:
         try:
-            plain = socket.create_connection(("127.0.0.1", self.port), 1)
+            plain = socket.create_connection(("127.0.0.1", self.port), TIMEOUT)
             self._trust.wrap_socket(plain, server_hostname="localhost").close()
         except OSError:
             return False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-TIMEOUT = 60  # seconds
+from tests.waiting import TIMEOUT
 
 PAGE = """
 <!doctype html>

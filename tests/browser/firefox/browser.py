@@ -11,10 +11,9 @@ from typing import Any
 
 from websockets.sync.client import connect
 
-from tests.waiting import wait_until
+from tests.waiting import TIMEOUT, wait_until
 
 FIREFOX = "firefox-esr"
-TIMEOUT = 60  # seconds; a first start takes about five, on a machine that is not busy
 PREFERENCES = {
     # A camera and a microphone that are none, for whatever page asks.
     "media.navigator.streams.fake": True,
@@ -55,7 +54,7 @@ class Firefox:
     def __enter__(self) -> Firefox:
         try:
             # An answer has a whole screenshot in it.
-            self._connection = connect(f"{self._address()}/session", max_size=None)
+            self._connection = connect(f"{self._address()}/session", max_size=None, open_timeout=TIMEOUT)
             self._socket = self._connection.__enter__()
             self.ask("session.new", capabilities={"alwaysMatch": {"acceptInsecureCerts": True}})
         except BaseException:
@@ -77,7 +76,7 @@ class Firefox:
         def found() -> re.Match[str] | None:
             return re.search(r"WebDriver BiDi listening on (ws://\S+)\n", self._log.read_text())
 
-        wait_until(lambda: found() or self._process.poll() is not None, TIMEOUT, self._log.read_text)
+        wait_until(lambda: found() or self._process.poll() is not None, told=self._log.read_text)
         match = found()
         assert match is not None, f"Firefox ended: {self._log.read_text()}"
         return match[1]

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import time
-
 from tests.browser.conftest import Caller
-from tests.browser.firefox.browser import TIMEOUT
 from tests.browser.firefox.page import Page
 
 PRELOAD = """
@@ -39,11 +36,7 @@ class FirefoxCaller(Caller):
 
     def button(self, name):
         """The one button of this name, as soon as it is there."""
-        deadline = time.monotonic() + TIMEOUT
-        while not (found := self.page.find("button", name)):
-            assert time.monotonic() < deadline, f"no button {name!r}"
-            self.page.wait_for_timeout(50)
-        [button] = found
+        [button] = self.wait_until(lambda: self.page.find("button", name), f"a button {name!r}")
         return button
 
     def press(self, name):
