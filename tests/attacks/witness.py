@@ -17,7 +17,7 @@ from tests.waiting import TIMEOUT
 
 MESSAGES_A_SECOND = 20
 HEALTH_INTERVAL = 1.0
-HEALTH_TIMEOUT = 40.0
+HEALTH_TIMEOUT = TIMEOUT
 """Seconds; gunicorn kills a worker that stands still for 30."""
 
 _PADDING = "x" * 200

@@ -127,7 +127,8 @@ class Call:
         one, other = secrets.token_hex(4), secrets.token_hex(4)
         async with AsyncExitStack() as users:
             self._alice, self._bob = [
-                await users.enter_async_context(connect(at.url, host=at.address, ssl=at.trust)) for at in self._services
+                await users.enter_async_context(connect(at.url, host=at.address, ssl=at.trust, open_timeout=TIMEOUT))
+                for at in self._services
             ]
             first, second = self._services
             await _send(self._alice, type="join", userId=one, remoteId=other, **first.token(one))

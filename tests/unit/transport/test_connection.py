@@ -34,7 +34,7 @@ def wires(request, certificate) -> Iterator[tuple[gevent.socket.socket, gevent.s
     """The server's end and the client's end, of little room, so that a slow reader shows soon."""
     ours, theirs = gevent.socket.socketpair()
     ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4_096)
-    with gevent.Timeout(20):
+    with gevent.Timeout(TIMEOUT):
         if request.param == "tls":
             server = gevent.ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             server.load_cert_chain(certificate, certificate.with_suffix(".key"))
