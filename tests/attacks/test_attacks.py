@@ -21,6 +21,6 @@ EACH = int(os.environ.get("ATTACK_EACH", "4"))
 def test_a_call_goes_on_while_somebody_attacks(attack: Attack, certificate: Path):
     outcome = trial(attack, certificate, SECONDS)
     assert outcome.faults(TIMEOUT, TIMEOUT) == []
-    # If the attack were served first, all messages would wait for its end, and a quarter of them for most of it.
+    # If the attack were served first, three quarters of the messages would wait for a quarter of its time or longer.
     assert outcome.latency(0.25) < SECONDS / 8
     assert outcome.done.get("connections") or attack is NOBODY, "nobody attacked"
