@@ -39,7 +39,7 @@ class Address:
 
     def health(self) -> dict[str, Any]:
         with self.open("/healthz") as response:
-            return json.load(response)
+            return dict(json.load(response))
 
     def wait_until_trusted(self) -> None:
         """Wait until the certificate that is served is the one to trust."""

@@ -14,14 +14,14 @@ import threading
 import urllib.error
 import urllib.request
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from websockets.client import ClientProtocol
 from websockets.frames import Frame, Opcode
-from websockets.protocol import State
+from websockets.protocol import Event, State
 from websockets.uri import parse_uri
 
 from tests.waiting import TIMEOUT, wait_until
@@ -133,7 +133,7 @@ class Server:
             return json.load(response)
 
     def health(self) -> dict[str, Any]:
-        return self.get(self._health)
+        return dict(self.get(self._health))
 
     def signal(self, number: int) -> None:
         self.process.send_signal(number)
@@ -157,6 +157,19 @@ class Server:
         self.process.stderr.close()
 
 
+class Endpoint(Protocol):
+    """Where a client finds a server."""
+
+    @property
+    def port(self) -> int: ...
+
+    @property
+    def ws_url(self) -> str: ...
+
+    @property
+    def tls(self) -> ssl.SSLContext | None: ...
+
+
 class Client:
     """A user with a WebSocket; messages as dicts. It reads, and answers pings, when it is asked to receive.
 
@@ -165,7 +178,7 @@ class Client:
 
     def __init__(
         self,
-        server: Server,
+        server: Endpoint,
         path: str = "/",
         headers: Mapping[str, str] | None = None,
         source: str | None = None,
@@ -185,7 +198,7 @@ class Client:
         while self._protocol.state is State.CONNECTING and self._protocol.handshake_exc is None:
             self._protocol.receive_data(self._socket.recv(65_536))
         self.response, *events = self._protocol.events_received()
-        self._events += events
+        self._keep(events)
         if self._protocol.handshake_exc is not None:
             self._socket.close()
             raise self._protocol.handshake_exc
@@ -209,10 +222,13 @@ class Client:
         if not data:
             return False
         self._protocol.receive_data(data)
-        self._events += self._protocol.events_received()
+        self._keep(self._protocol.events_received())
         with suppress(OSError):
             self._answer(b"".join(self._protocol.data_to_send()))
         return True
+
+    def _keep(self, events: Iterable[Event]) -> None:
+        self._events += (event for event in events if isinstance(event, Frame))
 
     def _answer(self, data: bytes) -> None:
         self._socket.sendall(data)
@@ -254,7 +270,7 @@ class Client:
         while (frame := self._next()) is not None:
             if frame.opcode is not Opcode.PING:
                 assert frame.opcode is Opcode.TEXT, f"the server always sends text: {frame}"
-                return json.loads(frame.data)
+                return dict(json.loads(bytes(frame.data)))
         raise AssertionError("the connection ended")
 
     def join(self, user: Any, remote: Any) -> list[dict[str, Any]]:
@@ -301,7 +317,7 @@ class Mute(Client):
         self._socket.close()
 
 
-def meet(server: Server, one: Any = "alice", other: Any = "bob") -> tuple[Client, Client]:
+def meet(server: Endpoint, one: Any = "alice", other: Any = "bob") -> tuple[Client, Client]:
     """Return two clients in one room, `one` having been there first, with nothing left to receive."""
     first, second = Client(server), Client(server)
     first.join(one, other)

@@ -85,8 +85,8 @@ def ask(port: int, *command: str, password: str = "") -> object:
     reader = hiredis.Reader()
     reply: object = None
     with socket.create_connection(("127.0.0.1", port), TIMEOUT) as sock:
-        for words in ([("AUTH", password)] if password else []) + [command]:
-            sock.sendall(hiredis.pack_command(words))
+        for words in [("AUTH", password), command] if password else [command]:
+            sock.sendall(hiredis.pack_command(words))  # type: ignore[arg-type] # its stub takes one word
             while (reply := reader.gets()) is False:
                 data = sock.recv(65_536)
                 assert data, "Redis closed the connection"

@@ -17,7 +17,8 @@ def chaos(minutes: float, seed: int) -> list[Violation]:
     """Run for so long, print each fault with its time and a table at the end, and return the violations."""
     print(f"seed {seed}, {minutes:g} minutes", flush=True)
     with redis_server() as redis, SlowCable(redis.port) as cable, _host(cable.url) as one, _host(redis.url) as other:
-        connected(one), connected(other)
+        for host in (one, other):
+            connected(host)
         return asyncio.run(_run(ChaosRun([one, other], redis, cable, seed), minutes))
 
 

@@ -112,7 +112,7 @@ def replaced_by_nobody(connections: list[Connection]) -> list[Connection]:
     ]
 
 
-def unsettled(users: tuple[User, User]) -> list[tuple[str, str]]:
+def unsettled(users: tuple[User, ...]) -> list[tuple[str, str]]:
     """Return which rules do not hold for a pair that stands still, and why; nothing where all is well."""
     wrong = []
     live = [user.live for user in users]

@@ -96,6 +96,6 @@ def _free_ports(host: str, count: int) -> list[int]:
 
 
 def _answers(process: subprocess.Popen[bytes], address: str) -> bool:
-    assert process.poll() is None, f"{process.args} ended"
+    assert process.poll() is None, f"{process.args!r} ended"
     host, port = address.split(":")
     return reaches(host, int(port))

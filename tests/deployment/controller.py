@@ -137,7 +137,7 @@ class Controller:
         file = self._ansible / path
         assert file.with_name(f"{file.name}.example").exists()
         file.write_text(json.dumps(variables))
-        vault = [PROGRAMS / "ansible-vault", "encrypt", file]
+        vault: list[str | Path] = [PROGRAMS / "ansible-vault", "encrypt", file]
         subprocess.run(vault, env=self._environ, check=True, capture_output=True)
 
     def variables(self, vm: VM) -> dict[str, Any]:

@@ -104,9 +104,13 @@ class VM:
     def ssh(self, command: str, *, check: bool = True) -> str:
         """Run a command on the VM, and return what it printed."""
         options = [f"UserKnownHostsFile={self.known_hosts}", "BatchMode=yes", "ConnectTimeout=5", "LogLevel=ERROR"]
-        line = ["ssh", "-F", "none", "-i", self.key, *(f"-o{option}" for option in options), f"{USER}@{self.address}"]
+        line = ["ssh", "-F", "none", "-i", str(self.key), *(f"-o{option}" for option in options)]
         result = subprocess.run(
-            [*line, command], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=2 * TIMEOUT
+            [*line, f"{USER}@{self.address}", command],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=2 * TIMEOUT,
         )
         assert not check or result.returncode == 0, f"{command}: {result.returncode}\n{result.stdout}{result.stderr}"
         return result.stdout

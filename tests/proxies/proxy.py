@@ -193,7 +193,7 @@ def places(ports: Upstream) -> dict[str, str]:
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+        return int(probe.getsockname()[1])
 
 
 def accepts(port: int) -> bool:

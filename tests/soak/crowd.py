@@ -16,6 +16,7 @@ import signal
 import sys
 import time
 from collections import defaultdict
+from typing import Any
 
 import msgspec
 
@@ -40,7 +41,7 @@ EXCUSED_SECONDS = TIMEOUT / 4
 MAX_FAULTS = 20
 _LOOK_SECONDS = 0.2
 
-SETTINGS = {
+SETTINGS: dict[str, Any] = {
     "WEB_CONCURRENCY": WORKERS,
     "SIGNALING_NODE_TIMEOUT": 10,
     # All of them find room in the worker that lives.
@@ -199,14 +200,15 @@ def rooms(redis: Redis) -> dict[str, list[bytes]]:
     """Return the seats of each room in Redis."""
     script = "local found = {} for _, key in ipairs(redis.call('KEYS', ARGV[1])) do "
     script += "found[#found + 1] = {key, redis.call('HVALS', key)} end return found"
-    return {key.decode(): seats for key, seats in _ask(redis, "EVAL", script, "0", "signaling:{0}:room:*")}
+    found: list[Any] = _ask(redis, "EVAL", script, "0", "signaling:{0}:room:*")
+    return {key.decode(): seats for key, seats in found}
 
 
 def _keys(redis: Redis, kind: str) -> list[str]:
     return [key.decode() for key in _ask(redis, "KEYS", f"signaling:{{0}}:{kind}:*")]
 
 
-def _ask(redis: Redis, *command: str) -> list[bytes]:
+def _ask(redis: Redis, *command: str) -> list[Any]:
     found = redis.ask(*command)
     assert isinstance(found, list)
     return found

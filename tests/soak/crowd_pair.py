@@ -6,6 +6,7 @@ import asyncio
 import random
 from collections.abc import Awaitable
 from contextlib import suppress
+from functools import partial
 
 from tests.soak.crowd_user import ConnectionEndedError, CrowdContext, CrowdUser
 from tests.soak.throttle import Throttle
@@ -77,7 +78,7 @@ class CrowdPair:
             if (user := one.here) is not None:
                 try:
                     with suppress(ConnectionEndedError):
-                        await user.until(lambda one=one, other=other: knows(one, other))
+                        await user.until(partial(knows, one, other))
                 except TimeoutError:
                     there = other.here.id if other.here else None
                     self._context.results.note(

@@ -154,7 +154,7 @@ class CrowdUser(asyncio.Protocol):
         self._protocol.receive_data(data)
         for event in self._protocol.events_received():
             if isinstance(event, Frame) and event.opcode is Opcode.TEXT:
-                self._take(json.loads(event.data))
+                self._take(json.loads(bytes(event.data)))
         if isinstance(self._protocol.handshake_exc, InvalidHandshake):
             self._fault(f"was refused: {self._protocol.handshake_exc}")
         self._flush()

@@ -19,6 +19,8 @@ class Pair:
 
     def __init__(self, context: SoakContext, number: int, dice: random.Random) -> None:
         self._context, self._dice = context, dice
+        self.one: User
+        self.other: User
         self._names = names(number)
         self._all: list[User] = []
         self.history: list[str] = []

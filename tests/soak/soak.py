@@ -6,6 +6,7 @@ import asyncio
 import itertools
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from tests.driver import Server
 from tests.soak.churn import Churn
@@ -21,7 +22,7 @@ FIGURES_SECONDS = 60.0
 LINES_OF_A_TRACEBACK = 60
 
 # Short, so that there are ends by them all the time, and still enough for a good client on a busy machine.
-LIMITS = {
+LIMITS: dict[str, Any] = {
     "SIGNALING_PING_INTERVAL": 4,
     "SIGNALING_PING_TIMEOUT": 10,
     "SIGNALING_HANDSHAKE_TIMEOUT": 10,

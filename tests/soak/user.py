@@ -44,7 +44,7 @@ class User:
 
     async def receive(self) -> dict[str, Any]:
         async with asyncio.timeout(TIMEOUT):
-            reply = json.loads(await self._socket.recv())
+            reply: dict[str, Any] = json.loads(await self._socket.recv())
         if reply["type"] == "roomInfo":
             self._check_room(reply)
         if reply["type"] == "bye":

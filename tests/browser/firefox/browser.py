@@ -88,4 +88,4 @@ class Firefox:
         while (message := json.loads(self._socket.recv(TIMEOUT))).get("id") != self._asked:
             self.events.append(message)
         assert message["type"] == "success", f"{method}: {message['message']}"
-        return message["result"]
+        return dict(message["result"])
