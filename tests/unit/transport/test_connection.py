@@ -264,9 +264,8 @@ def test_one_heartbeat_pings_all_and_closes_who_is_silent(wires, monkeypatch):
     for _ in range(3):
         now += 0.08
         assert wires[1].recv(2) == b"\x89\x00"
-        answering.heard = False
         wires[1].sendall(frame(0x8A))
-        while not answering.heard:
+        while not answering.alive:
             gevent.sleep(0)
     with pytest.raises(ConnectionClosed) as closed:
         silent.receive()

@@ -14,7 +14,7 @@ from signaling.protocol.messages import Pair
 from signaling.rooms.redis.connector import key_slot
 from signaling.rooms.redis.registry import RedisRegistry
 from tests.redis_server import Redis, redis_server
-from tests.unit.people import Person, Workers
+from tests.unit.people import Person, Workers, until
 from tests.waiting import TIMEOUT
 
 
@@ -154,12 +154,13 @@ def test_nobody_is_taken_for_dead_because_redis_stood_still():
         alice, bob = Person(workers).joins("alice", "bob"), Person(workers).joins("bob", "alice")
         alice.hears()
         bob.hears()
-        gevent.sleep(0.3)
+        # From the first beat on, Redis knows how long there was none.
+        until(lambda: bool(redis.ask("HGET", "signaling:{0}:workers", "")))
         redis.hold()
         gevent.sleep(3.0)
         redis.go_on()
         # Time for each to look, and to act on it.
-        gevent.sleep(0.3)
+        gevent.sleep(1.0)
         assert alice.hears() == []
         assert bob.hears() == []
         alice.says(type="message", data=1)
