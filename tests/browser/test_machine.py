@@ -65,7 +65,7 @@ def talk(page):
     page.waits("events.some(({ type, detail }) => type === 'message' && detail === 'hello')")
 
 
-@pytest.mark.parametrize("first", ["the machine", "the page"])
+@pytest.mark.parametrize("first", [pytest.param("the machine", marks=pytest.mark.long), "the page"])
 @pytest.mark.parametrize("path", ["direct", "relay"])
 def test_a_page_sees_a_machine_and_hears_its_echo(new_machine, page, relayed, names, first, path):
     me, peer = names
@@ -83,7 +83,7 @@ def test_a_page_sees_a_machine_and_hears_its_echo(new_machine, page, relayed, na
     page.waits("call.status.state !== 'connected'")
 
 
-@pytest.mark.parametrize("path", ["direct", "relay"])
+@pytest.mark.parametrize("path", ["direct", pytest.param("relay", marks=pytest.mark.long)])
 def test_a_machine_checks_a_page_that_echoes(new_machine, page, relayed, names, path):
     me, peer = names
     policy, flags = ({"iceTransportPolicy": "relay"}, ["--relay"]) if path == "relay" else ({}, [])

@@ -74,7 +74,7 @@ def sees_more_frames_than(page, number):
     return decoded
 
 
-@pytest.mark.parametrize("way", ["udp", "tcp", "tls"])
+@pytest.mark.parametrize("way", ["udp", *(pytest.param(way, marks=pytest.mark.long) for way in ("tcp", "tls"))])
 def test_two_pages_see_each_other_through_the_relay(new_page, relayed, coturn, way):
     """Over each of the three ways to a TURN server, with nothing but what `/ice-servers` says."""
     alice, bob = new_page(relayed), new_page(relayed)

@@ -59,6 +59,7 @@ def test_one_command_proves_each_turn_server(relayed: Server, coturn: Coturn):
     assert re.fullmatch(re.escape(f"{relayed.ws_url}: a call through TURN: ") + GOOD, done.stdout)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("way", ["tcp", "tls"])
 def test_the_pictures_go_to_the_turn_server_over_tcp_and_tls_as_well(certificate, coturn: Coturn, way: str):
     with Server(certificate, **coturn.settings | {"SIGNALING_TURN_URLS": coturn.urls[way]}) as server:
@@ -122,6 +123,7 @@ def test_a_turn_server_that_refuses_is_named(certificate, coturn: Coturn):
         assert run(server, "--check").returncode == 0, "which no direct call needs"
 
 
+@pytest.mark.long
 def test_a_turn_server_that_lets_nobody_through_fails_in_time(certificate, tmp_path: Path):
     """Each user gets a relay, and neither relay may reach the other."""
     with Coturn(tmp_path, certificate, lets_through=False) as closed, Server(certificate, **closed.settings) as server:

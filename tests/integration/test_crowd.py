@@ -10,6 +10,7 @@ import resource
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from websockets.asyncio.client import ClientConnection, connect
 
 from tests.driver import Server
@@ -49,6 +50,7 @@ async def until(server: Server, condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.05)
 
 
+@pytest.mark.long
 def test_a_crowd_comes_and_goes(certificate: Path, record_property):
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 8_192), hard))

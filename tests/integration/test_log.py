@@ -97,6 +97,9 @@ def test_an_id_forges_neither_a_line_nor_a_field(server: Server):
         assert "ffff" not in plain
 
 
+KINDS = ["pipe", *(pytest.param(kind, marks=pytest.mark.long) for kind in ("socket", "terminal", "fifo"))]
+
+
 class Deaf(Server):
     """A server whose standard error nobody reads until it is asked to."""
 
@@ -164,7 +167,7 @@ class Deaf(Server):
             found += data
 
 
-@pytest.mark.parametrize("kind", ["pipe", "socket", "terminal", "fifo"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_log_that_nobody_reads_stops_nothing(tmp_path: Path, kind: str):
     """29 joins stopped everything before; here are so many that what is kept is full as well."""
     server = Deaf(kind, tmp_path)
@@ -206,7 +209,7 @@ def test_a_log_that_nobody_reads_stops_nothing(tmp_path: Path, kind: str):
     assert re.search(r"WARNING [1-9]\d+ log lines were lost: nobody read them in time$", lost)
 
 
-@pytest.mark.parametrize("kind", ["pipe", "socket", "terminal", "fifo"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_log_that_nobody_ever_reads_does_not_hold_up_the_end(tmp_path: Path, kind: str):
     server = Deaf(kind, tmp_path)
     with server:

@@ -220,6 +220,7 @@ def test_while_redis_is_down_each_tells_of_itself_and_wants_nobody(certificate: 
             wait_until(lambda: len(one.health()["nodes"]) == 2)
 
 
+@pytest.mark.long
 def test_the_port_of_the_metrics_goes_from_worker_to_worker(redis: Redis, certificate: Path):
     """Who waits for it says nothing, and has it when the one before ends."""
     with socket.create_server(("127.0.0.1", 0)) as probe:

@@ -179,6 +179,7 @@ def test_a_key_file_that_cannot_be_read(tmp_path: Path):
     assert one_line(SIGNALING_JWT_KEY=tmp_path).endswith("the file cannot be read: Is a directory")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("value", ["", "\udcff", "\u202e", " ", "x" * 50_000, "%", "-1"])
 @pytest.mark.parametrize("variable", ["PORT", "SIGNALING_BIND", "SIGNALING_TLS_CERT", "SIGNALING_OPS_TOKEN"])
 def test_an_odd_value_starts_or_is_one_line(variable: str, value: str):

@@ -129,7 +129,9 @@ ENDPOINTS = {
 """What the servers of a cluster tell of where they are, and how."""
 
 
-@pytest.mark.parametrize("endpoint", ENDPOINTS)
+@pytest.mark.parametrize(
+    "endpoint", ["an address", *(pytest.param(endpoint, marks=pytest.mark.long) for endpoint in list(ENDPOINTS)[1:])]
+)
 def test_workers_ask_each_other_over_a_cluster_as_well(stack: ExitStack, endpoint: str):
     options, told = ENDPOINTS[endpoint]
     servers = cluster(stack, 3, *options, replicas=0)
