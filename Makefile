@@ -14,7 +14,9 @@ ROOT_TOOLS = crun:crun git:git ip:iproute2 mmdebstrap:mmdebstrap nft:nftables ns
 # What the tests in a browser take from npm.
 MODULES = tests/browser/node_modules/.done tests/benchmarks/node/node_modules/.done
 
-.PHONY: help run test test-long long measured lint types unit fuzz integration redis conformance browser browser-page browser-client browser-firefox proxies containers test-deployment client bench soak soak-crowd soak-minute chaos chaos-short attacks attacks-short versions tools requirements ansible-docs clean
+.PHONY: help run test test-long lint types unit fuzz integration integration-long redis redis-long conformance browser browser-page \
+	browser-page-long browser-client browser-firefox proxies containers test-deployment client bench soak soak-crowd \
+	soak-minute chaos chaos-short attacks attacks-short versions tools requirements ansible-docs clean
 
 # The targets, each with what follows `##` in its line. `make` alone is `make run`.
 help: ## list these targets
@@ -23,26 +25,23 @@ help: ## list these targets
 	done
 
 run: $(VENV)/.service ## start the server, with a throw-away certificate, on https://localhost:8443
-	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" STATE="$(STATE)" exec sh .ci/serve
+	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" STATE="$(STATE)" exec sh .ci/dev-server
 
 # What takes longest comes first, so that nothing long is left over for the end.
-CHECKS = integration browser-page unit lint redis client
-LONG = test-deployment versions browser-client browser-firefox proxies containers conformance fuzz soak-minute
-MEASURED = chaos-short attacks-short
+SHORT = integration browser-page redis unit lint client
+LONG = test-deployment versions attacks-short proxies browser-firefox integration-long browser-client browser-page-long \
+	soak-minute redis-long containers fuzz chaos-short conformance
 
-# Three at a time, on two cores as well: one of them always waits for something. One that fails does not hide the others.
-SUITES = $(MAKE) --no-print-directory --keep-going --old-file=tools
+# Three at a time, on two cores as well: one of them always waits for something.
 test: tools $(VENV)/.tests .venv-ansible/.done $(MODULES) ## test everything that a change to the code can break
-	+@sh .ci/checks $(SUITES) --jobs=3 --output-sync $(CHECKS)
+	+@sh .ci/report-skips "$(SHORT)" $(MAKE) --jobs=3
 
 test-long: tools $(VENV)/.tests .venv-ansible/.done $(MODULES) ## test the rest: VMs, containers, other browsers and Pythons, attacks
-	+@sh .ci/checks $(SUITES) long measured
+	+@sh .ci/report-skips "$(LONG)" $(MAKE) --jobs=3
 
-long: ## the suites of test-long that may run beside each other
-	+@$(SUITES) --jobs=3 --output-sync $(LONG)
-
-measured: ## the suites of test-long that compete for the processor, one after the other
-	+@$(SUITES) $(MEASURED)
+# One suite of several, in a make of its own, so that its end can be noted.
+suite-%:
+	+@sh .ci/suite $* $(MAKE) --no-print-directory --old-file=tools $*
 
 lint: types $(VENV)/.tests .venv-ansible/.done ## ruff, mypy, tsc, codespell and ansible-lint
 	$(VENV)/bin/ruff check .
@@ -61,29 +60,40 @@ unit: tools $(VENV)/.tests ## the unit tests
 fuzz: tools $(VENV)/.tests ## ten times as many random examples of the unit tests' properties
 	$(VENV)/bin/pytest -q --hypothesis-profile=thorough tests/unit/transport/test_receiver.py tests/unit/protocol/test_protocol_fuzz.py tests/unit/rooms/test_session_machine.py
 
+# These tests wait more than they work, so several processes share their modules.
+SPREAD = --dist=loadscope --numprocesses
+# What is marked as long runs under another name.
+MARKED = -m "$(if $(findstring -long,$@),long,not long)"
+
 INTEGRATION ?= tests/integration
 integration: $(VENV)/.tests ## a real server over TLS, with signals, races and crowds
-	$(VENV)/bin/pytest -q --durations=10 $(INTEGRATION)
+integration-long: $(VENV)/.tests ## those tests of it that take long
+integration integration-long:
+	$(VENV)/bin/pytest -q --durations=10 $(SPREAD) 3 $(MARKED) $(INTEGRATION)
 
 redis: tools $(VENV)/.tests ## several hosts and their Redis, while it fails
-	$(VENV)/bin/pytest -q tests/redis
+redis-long: tools $(VENV)/.tests ## those tests of it that take long
+redis redis-long:
+	$(VENV)/bin/pytest -q $(SPREAD) 3 $(MARKED) tests/redis
 
 conformance: $(VENV)/.tests ## the Autobahn testsuite; needs Python 2.7
 	$(VENV)/bin/pytest -q tests/conformance
 
-browser: browser-page browser-client browser-firefox ## the three browser suites
+browser: browser-page browser-page-long browser-client browser-firefox ## all browser suites
 
 browser-page: tools $(VENV)/.tests $(MODULES) ## real calls in Chromium, direct and through coturn
-	sh .ci/apart $(VENV)/bin/pytest -q --durations=10 tests/browser/test_*.py
+browser-page-long: tools $(VENV)/.tests $(MODULES) ## those tests of it that take long
+browser-page browser-page-long:
+	sh .ci/in-netns $(VENV)/bin/pytest -q --durations=10 $(SPREAD) 2 $(MARKED) tests/browser/test_*.py
 
 browser-client: tools $(VENV)/.tests $(MODULES) ## the browser client in Chromium, on pages of its own
-	sh .ci/apart $(VENV)/bin/pytest -q tests/browser/client
+	sh .ci/in-netns $(VENV)/bin/pytest -q tests/browser/client
 
 browser-firefox: tools $(VENV)/.tests ## calls in Firefox, and between Firefox and Chromium
-	sh .ci/apart $(VENV)/bin/pytest -q tests/browser/firefox
+	sh .ci/in-netns $(VENV)/bin/pytest -q tests/browser/firefox
 
 proxies: tools $(VENV)/.tests ## calls behind nginx and HAProxy
-	sh .ci/apart $(VENV)/bin/pytest -q tests/proxies
+	sh .ci/in-netns $(VENV)/bin/pytest -q tests/proxies
 
 containers: tools $(VENV)/.tests ## the image and compose.yaml in podman; needs root
 	$(VENV)/bin/pytest -q tests/containers
@@ -131,7 +141,7 @@ versions: ## the unit tests on every other supported Python of this machine
 	+@PYTHON="$(PYTHON)" sh .ci/versions
 
 tools: ## install the Debian packages that the tests need
-	@if [ "$$(id -u)" = 0 ]; then sh .ci/tools $(TOOLS) $(ROOT_TOOLS); else sh .ci/tools $(TOOLS); fi
+	@if [ "$$(id -u)" = 0 ]; then sh .ci/install-tools $(TOOLS) $(ROOT_TOOLS); else sh .ci/install-tools $(TOOLS); fi
 
 $(VENV)/.service: requirements.txt
 	@sh .ci/venv $(PYTHON) $(VENV) requirements.txt

@@ -89,7 +89,8 @@ def _rule(field: msgspec.structs.FieldInfo) -> dict[str, Any]:
 
 
 def _yaml(value: Any) -> str:
-    return yaml.safe_dump(value, sort_keys=False, width=1000).removesuffix("...\n")
+    text: str = yaml.safe_dump(value, sort_keys=False, width=1000)
+    return text.removesuffix("...\n")
 
 
 def _written_from(source: str) -> str:

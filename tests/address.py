@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.driver import Client
-from tests.waiting import PATIENCE, wait_until
+from tests.waiting import TIMEOUT, wait_until
 
 
 @dataclass(frozen=True)
@@ -35,11 +35,11 @@ class Address:
     def open(self, path: str = "/", **headers: str) -> Any:
         """The answer to a GET; any that is none of success is raised."""
         request = urllib.request.Request(self.url + path, headers=headers)
-        return urllib.request.urlopen(request, timeout=PATIENCE, context=self.tls)
+        return urllib.request.urlopen(request, timeout=TIMEOUT, context=self.tls)
 
     def health(self) -> dict[str, Any]:
         with self.open("/healthz") as response:
-            return json.load(response)
+            return dict(json.load(response))
 
     def wait_until_trusted(self) -> None:
         """Wait until the certificate that is served is the one to trust."""

@@ -8,6 +8,14 @@ import pytest
 from tests.certificates import make_certificate
 from tests.coturn import Coturn
 from tests.driver import Server
+from tests.waiting import TEST_TIMEOUT
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Give pytest-timeout its limit, which grows with the others; ``--timeout`` overrides it."""
+    if config.option.timeout is None:
+        config.option.timeout = TEST_TIMEOUT
 
 
 @pytest.fixture(scope="session")

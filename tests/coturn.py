@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tests.waiting import PATIENCE
+from tests.waiting import TIMEOUT
 
 BINDING_REQUEST = b"\x00\x01\x00\x00\x21\x12\xa4\x42"
 
@@ -48,7 +48,7 @@ class Coturn:
 
     def wait_until_up(self) -> None:
         """Wait for the answer to a STUN request."""
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + TIMEOUT
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
             client.settimeout(0.05)
             client.connect(("127.0.0.1", self.port))
@@ -64,7 +64,7 @@ class Coturn:
 
     def stop(self) -> None:
         self.process.terminate()
-        self.process.wait(PATIENCE)
+        self.process.wait(TIMEOUT)
 
     @property
     def log(self) -> str:

@@ -14,17 +14,17 @@ import threading
 import urllib.error
 import urllib.request
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from websockets.client import ClientProtocol
 from websockets.frames import Frame, Opcode
-from websockets.protocol import State
+from websockets.protocol import Event, State
 from websockets.uri import parse_uri
 
-from tests.waiting import PATIENCE, wait_until
+from tests.waiting import TIMEOUT, wait_until
 
 ROOT = Path(__file__).parent.parent
 
@@ -99,14 +99,14 @@ class Server:
             error.close()
             return False
 
-    def wait_for_log(self, pattern: str, since: int = 0, patience: float = PATIENCE) -> str:
+    def wait_for_log(self, pattern: str, since: int = 0, timeout: float = TIMEOUT) -> str:
         """Return the first line that `pattern` is found in, as soon as it is there."""
 
         def found() -> str | None:
             return next((line for line in self.log[since:] if re.search(pattern, line)), None)
 
         with self._news:
-            self._news.wait_for(lambda: found() is not None or (self.log and self.log[-1] == ""), patience)
+            self._news.wait_for(lambda: found() is not None or (self.log and self.log[-1] == ""), timeout)
             line = found()
         assert line is not None, f"no {pattern!r} in the log:\n" + "\n".join(self.log[since:])
         return line
@@ -129,32 +129,45 @@ class Server:
         return int(re.findall(r"Booting worker with pid: (\d+)", "\n".join(self.log))[-1])
 
     def get(self, path: str) -> Any:
-        with urllib.request.urlopen(self.url + path, timeout=PATIENCE, context=self.tls) as response:
+        with urllib.request.urlopen(self.url + path, timeout=TIMEOUT, context=self.tls) as response:
             return json.load(response)
 
     def health(self) -> dict[str, Any]:
-        return self.get(self._health)
+        return dict(self.get(self._health))
 
     def signal(self, number: int) -> None:
         self.process.send_signal(number)
 
     def wait(self) -> int:
         """Wait until the process ended and its log is read, and return its exit status."""
-        status = self.process.wait(PATIENCE)
-        self._reader.join(PATIENCE)
+        status = self.process.wait(TIMEOUT)
+        self._reader.join(TIMEOUT)
         return status
 
     def stop(self) -> None:
         if self.process.poll() is None:
             self.signal(signal.SIGTERM)
             try:
-                self.process.wait(PATIENCE)
+                self.process.wait(TIMEOUT)
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 raise
-        self._reader.join(PATIENCE)
+        self._reader.join(TIMEOUT)
         assert self.process.stderr is not None
         self.process.stderr.close()
+
+
+class Endpoint(Protocol):
+    """Where a client finds a server."""
+
+    @property
+    def port(self) -> int: ...
+
+    @property
+    def ws_url(self) -> str: ...
+
+    @property
+    def tls(self) -> ssl.SSLContext | None: ...
 
 
 class Client:
@@ -165,7 +178,7 @@ class Client:
 
     def __init__(
         self,
-        server: Server,
+        server: Endpoint,
         path: str = "/",
         headers: Mapping[str, str] | None = None,
         source: str | None = None,
@@ -173,7 +186,7 @@ class Client:
     ) -> None:
         """Connect, from the address `source` of this machine if it is given."""
         place = (source, 0) if source else None
-        self._socket: socket.socket = socket.create_connection(("localhost", server.port), PATIENCE, place)
+        self._socket: socket.socket = socket.create_connection(("localhost", server.port), TIMEOUT, place)
         if server.tls:
             self._socket = server.tls.wrap_socket(self._socket, server_hostname="localhost")
         self._events: deque[Frame] = deque()
@@ -185,7 +198,7 @@ class Client:
         while self._protocol.state is State.CONNECTING and self._protocol.handshake_exc is None:
             self._protocol.receive_data(self._socket.recv(65_536))
         self.response, *events = self._protocol.events_received()
-        self._events += events
+        self._keep(events)
         if self._protocol.handshake_exc is not None:
             self._socket.close()
             raise self._protocol.handshake_exc
@@ -209,10 +222,13 @@ class Client:
         if not data:
             return False
         self._protocol.receive_data(data)
-        self._events += self._protocol.events_received()
+        self._keep(self._protocol.events_received())
         with suppress(OSError):
             self._answer(b"".join(self._protocol.data_to_send()))
         return True
+
+    def _keep(self, events: Iterable[Event]) -> None:
+        self._events += (event for event in events if isinstance(event, Frame))
 
     def _answer(self, data: bytes) -> None:
         self._socket.sendall(data)
@@ -254,7 +270,7 @@ class Client:
         while (frame := self._next()) is not None:
             if frame.opcode is not Opcode.PING:
                 assert frame.opcode is Opcode.TEXT, f"the server always sends text: {frame}"
-                return json.loads(frame.data)
+                return dict(json.loads(bytes(frame.data)))
         raise AssertionError("the connection ended")
 
     def join(self, user: Any, remote: Any) -> list[dict[str, Any]]:
@@ -301,7 +317,7 @@ class Mute(Client):
         self._socket.close()
 
 
-def meet(server: Server, one: Any = "alice", other: Any = "bob") -> tuple[Client, Client]:
+def meet(server: Endpoint, one: Any = "alice", other: Any = "bob") -> tuple[Client, Client]:
     """Return two clients in one room, `one` having been there first, with nothing left to receive."""
     first, second = Client(server), Client(server)
     first.join(one, other)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import hiredis
 
-from tests.waiting import PATIENCE
+from tests.waiting import TIMEOUT
 
 
 class Redis:
@@ -54,7 +54,7 @@ class Redis:
         """Kill it: nobody is told anything."""
         if self.process is not None:
             self.process.kill()
-            self.process.wait(PATIENCE)
+            self.process.wait(TIMEOUT)
             assert self.process.stdout is not None
             self.process.stdout.close()
             self.process = None
@@ -84,9 +84,9 @@ def ask(port: int, *command: str, password: str = "") -> object:
     """Send one command to a Redis on this machine, and return the answer."""
     reader = hiredis.Reader()
     reply: object = None
-    with socket.create_connection(("127.0.0.1", port), PATIENCE) as sock:
-        for words in ([("AUTH", password)] if password else []) + [command]:
-            sock.sendall(hiredis.pack_command(words))
+    with socket.create_connection(("127.0.0.1", port), TIMEOUT) as sock:
+        for words in [("AUTH", password), command] if password else [command]:
+            sock.sendall(hiredis.pack_command(words))  # type: ignore[arg-type] # its stub takes one word
             while (reply := reader.gets()) is False:
                 data = sock.recv(65_536)
                 assert data, "Redis closed the connection"

@@ -1,29 +1,33 @@
-"""For what no event tells of: looking for it again and again, for as long as a test has patience."""
+"""How long tests wait: only as a safety net, since no clock decides a test."""
 
 from __future__ import annotations
 
 import inspect
+import os
 import time
 from collections.abc import Callable
 from typing import TypeVar
 
 T = TypeVar("T")
 
-PATIENCE = 20.0
-"""Seconds. What takes longer on a busy machine as well does not come any more."""
+TIMEOUT = 120.0 * float(os.environ.get("TEST_TIMEOUT_FACTOR", "1"))
+"""Seconds after which an event counts as missing: far beyond an honest run. Only a test that fails waits so long."""
+
+TEST_TIMEOUT = 10 * TIMEOUT
+"""Seconds after which a test as a whole counts as hung; its fixtures count in."""
 
 _SECONDS_BETWEEN = 0.02
 
 
-def wait_until(look: Callable[[], T], patience: float = PATIENCE, told: Callable[[], object] = str) -> T:
-    """Return what ``look`` finds as soon as that is something; to find no connection is to find nothing.
+def wait_until(look: Callable[[], T], timeout: float = TIMEOUT, told: Callable[[], object] = str) -> T:
+    """Call ``look`` again and again until it returns something, and return that.
 
     Args:
-        look: also fails in vain by an assertion of its own.
-        patience: seconds.
-        told: what to show where it never comes, such as a log.
+        look: a failed assertion or connection in it counts as nothing found.
+        timeout: seconds.
+        told: returns what to show when the time is over, such as a log.
     """
-    deadline = time.monotonic() + patience
+    deadline = time.monotonic() + timeout
     while True:
         fault: Exception | None = None
         try:
@@ -33,5 +37,5 @@ def wait_until(look: Callable[[], T], patience: float = PATIENCE, told: Callable
             fault = error
         if time.monotonic() > deadline:
             source = inspect.getsource(look).strip()
-            raise AssertionError(f"not within {patience:.0f} seconds: {source}\n{told()}") from fault
+            raise AssertionError(f"not within {timeout:.0f} seconds: {source}\n{told()}") from fault
         time.sleep(_SECONDS_BETWEEN)

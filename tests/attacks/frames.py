@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from tests.attacks.attack import Attack, Control, Pause, Script, Step
 from tests.attacks.places import FOR_EVER, HANDSHAKE
-from tests.soak.rude import frame, text
+from tests.soak.raw_client import frame, text
 
 _WRITE_BYTES = 65_536
 

@@ -10,7 +10,7 @@ from contextlib import suppress
 
 from tests.attacks.attack import LIMITED_PLACES, Attack, Control, Pause, Script, Step
 from tests.attacks.requests import GET, never_read, one_after_the_other, request, slowly
-from tests.soak.rude import text
+from tests.soak.raw_client import text
 
 HELD = 512
 

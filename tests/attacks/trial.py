@@ -11,14 +11,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tests.attacks.attack import Attack
 from tests.attacks.witness import Seen, Witnesses
 from tests.driver import ROOT, Server
 from tests.soak.vitals import children, processor_seconds, resident
-from tests.waiting import PATIENCE
+from tests.waiting import TIMEOUT
 
-SETTINGS = {
+SETTINGS: dict[str, Any] = {
     # So that their paths are attacked as well.
     "SIGNALING_OPS_TOKEN": "o" * 32,
     "SIGNALING_METRICS_TOKEN": "m" * 32,
@@ -76,7 +77,7 @@ def trial(attack: Attack, certificate: Path, seconds: float) -> Outcome:
     """
     cores = sorted(os.sched_getaffinity(0))
     with _on_core(cores[0]):
-        server = Server(certificate, **(SETTINGS | attack.settings))
+        server = Server(certificate, **(SETTINGS | dict(attack.settings)))
     with server, _on_core(cores[-1]):
         return asyncio.run(_attack(attack, server, seconds))
 
@@ -112,7 +113,7 @@ async def _attack(attack: Attack, server: Server, seconds: float) -> Outcome:
                 if worker in children(server.process.pid):
                     most_memory = max(most_memory, resident(worker))
                     share = (processor_seconds(worker) - used) / (time.monotonic() - begin)
-            await asyncio.wait_for(attacker.wait(), PATIENCE)
+            await asyncio.wait_for(attacker.wait(), TIMEOUT)
         finally:
             if attacker.returncode is None:
                 attacker.kill()

@@ -13,11 +13,11 @@ from typing import Any
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from tests.waiting import PATIENCE
+from tests.waiting import TIMEOUT
 
 MESSAGES_A_SECOND = 20
 HEALTH_INTERVAL = 1.0
-HEALTH_TIMEOUT = 40.0
+HEALTH_TIMEOUT = TIMEOUT
 """Seconds; gunicorn kills a worker that stands still for 30."""
 
 _PADDING = "x" * 200
@@ -55,7 +55,7 @@ class Witnesses:
 
     async def __aenter__(self) -> Witnesses:
         self._call = [
-            await connect(self._url, ssl=self._tls, compression=None, ping_interval=None, open_timeout=PATIENCE)
+            await connect(self._url, ssl=self._tls, compression=None, ping_interval=None, open_timeout=TIMEOUT)
             for _ in range(2)
         ]
         for user, connection in zip(("alice", "bob"), self._call, strict=True):
@@ -87,7 +87,7 @@ class Witnesses:
         self._over.set()
         await asyncio.gather(*self._talking, self._asking)
         with suppress(TimeoutError):
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(TIMEOUT):
                 while len(self.seen.latencies) < self.seen.sent and not all(task.done() for task in self._hearing):
                     await asyncio.sleep(0.02)
         if lost := self.seen.sent - len(self.seen.latencies):

@@ -1,15 +1,13 @@
 """Real Chromium pages with a fake camera, each with one user in it."""
 
-import inspect
 import os
 import re
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import sync_playwright
 
+from tests.browser.caller import Caller
 from tests.browser.profiles import Profiles
 
 CHROMIUM = "/usr/bin/chromium"
@@ -24,103 +22,6 @@ FLAGS = [
     "--use-fake-device-for-media-stream=device-count=3",
     "--allow-loopback-in-peer-connection",
 ]
-PATIENCE = 60_000  # milliseconds; a first frame takes about 1,500 on a machine that is not busy
-expect.set_options(timeout=PATIENCE)
-
-DECODES_MORE_THAN = """async (seen) => {
-    const video = document.querySelector('#remote');
-    const [track] = video.srcObject?.getVideoTracks() ?? [];
-    for (const report of (await window.connections.at(-1)?.getStats())?.values() ?? [])
-        if (report.type === 'inbound-rtp' && report.trackIdentifier === track?.id)
-            return video.videoWidth > 0 && report.framesDecoded > seen && report.framesDecoded;
-}"""
-
-
-class Caller:
-    """One user at one page, told what to do and asked what is seen there."""
-
-    def __init__(self, page, url):
-        self.page = page
-        self.url = url
-        self.complaints = []
-        self.forgiven = []
-        self.strangers = []
-        page.on("request", self._note_a_stranger)
-        page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        page.on("console", lambda line: line.type == "error" and self.complaints.append(line.text))
-
-    def _note_a_stranger(self, request):
-        if not request.url.startswith(self.url):
-            self.strangers.append(request.url)
-
-    def open(self, me="", peer=""):
-        """Open the page, and join if it is told who calls whom."""
-        query = f"?me={me}&peer={peer}" if me and peer else ""
-        self.page.goto(f"{self.url}/{query}")
-        self.settle()
-        if query:
-            self.join()
-        return self
-
-    def settle(self):
-        """Wait until a press counts: one that comes sooner may have been meant for the page before."""
-        self.until("() => 'settled' in document.querySelector('#setup').dataset")
-
-    def reads(self, words):
-        expect(self.page.get_by_role("status")).to_contain_text(words)
-
-    def until(self, condition, arg=None):
-        """Wait until the JavaScript function says yes, or something as good, and return that."""
-        # Playwright's own `wait_for_function` takes a promise for a yes, whatever it brings.
-        return self.wait_until(lambda: self.page.evaluate(condition, arg), condition)
-
-    def wait_until(self, look: Callable[[], object], what=""):
-        """Return what `look` finds as soon as it is something.
-
-        Playwright dispatches requests and events meanwhile, which a plain sleep would keep it from.
-        """
-        deadline = time.monotonic() + PATIENCE / 1000
-        while not (found := look()):
-            assert time.monotonic() < deadline, f"not within {PATIENCE} ms: {what or inspect.getsource(look)}"
-            self.page.wait_for_timeout(50)
-        return found
-
-    def forgive(self, *words):
-        """Expect complaints with one of these words, now and until the end of the test."""
-        self.forgiven += words
-
-    def unforgiven(self):
-        return [told for told in self.complaints if not any(word in told for word in self.forgiven)]
-
-    def sees_live_video(self):
-        self.until(DECODES_MORE_THAN, self.until(DECODES_MORE_THAN, 5))
-
-    def is_in_a_call_with(self, peer):
-        self.reads(f"In a call with {peer}")
-        self.sees_live_video()
-
-    def hang_up(self):
-        self.page.get_by_role("button", name="Hang up").click()
-
-    def join(self):
-        self.settle()
-        self.press("Join the call")
-
-    def button(self, name):
-        return self.page.get_by_role("button", name=name, exact=True)
-
-    def press(self, name):
-        self.button(name).click()
-
-    def shows(self, words):
-        expect(self.page.get_by_text(words).filter(visible=True).first).to_be_visible()
-
-    def own_tracks(self):
-        """What is captured here: the label of the device and whether it is on, by kind."""
-        return self.page.evaluate(
-            """() => Object.fromEntries((document.querySelector('#preview-video').srcObject?.getTracks() ?? [])
-                .map(({ kind, label, enabled }) => [kind, [label, enabled]]))"""
-        )
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from playwright.sync_api import Browser, BrowserContext, Page
 
+from tests.waiting import TIMEOUT
+
 # Whatever a page asks for is allowed, and a screen is chosen for it.
 ALLOW = "--use-fake-ui-for-media-stream"
 # Half as much to paint as by default, and still the layout of a desktop.
@@ -42,8 +44,7 @@ class Profiles:
         """Return one in which whatever a page asks for is allowed."""
         if self._spare:
             return self._spare.pop()
-        context = self._launch(self._trust, ALLOW).new_context(viewport=WINDOW)
-        context.add_init_script(NOTE_CONNECTIONS)
+        context = self._new(self._launch(self._trust, ALLOW), viewport=WINDOW)
         context.new_page()
         pages = self._pages[context] = []
         context.on("page", lambda page: pages.append(page))
@@ -61,10 +62,15 @@ class Profiles:
 
     def make(self, allowed: list[str] | None = None, **options: Any) -> BrowserContext:
         """Return a new one; with `allowed`, the user grants these permissions and refuses all others."""
-        context = self._launch(self._trust, *([ALLOW] if allowed is None else [])).new_context(**options)
-        context.add_init_script(NOTE_CONNECTIONS)
+        context = self._new(self._launch(self._trust, *([ALLOW] if allowed is None else [])), **options)
         if allowed:
             context.grant_permissions(allowed)
+        return context
+
+    def _new(self, browser: Browser, **options: Any) -> BrowserContext:
+        context = browser.new_context(**options)
+        context.set_default_timeout(1_000 * TIMEOUT)
+        context.add_init_script(NOTE_CONNECTIONS)
         return context
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.browser.client.user import User
 from tests.driver import ROOT
-from tests.waiting import PATIENCE
+from tests.waiting import TIMEOUT
 
 
 class Machine:
@@ -31,7 +31,7 @@ class Machine:
     def end(self):
         """Stop it, and return what it says in the end: how many pictures came, and how many messages went back."""
         self.process.send_signal(signal.SIGTERM)
-        said, faults = self.process.communicate(timeout=PATIENCE)
+        said, faults = self.process.communicate(timeout=TIMEOUT)
         assert (self.process.returncode, faults) == (0, "")
         return map(int, re.findall(r"\d+", said.splitlines()[-1]))
 
@@ -65,7 +65,7 @@ def talk(page):
     page.waits("events.some(({ type, detail }) => type === 'message' && detail === 'hello')")
 
 
-@pytest.mark.parametrize("first", ["the machine", "the page"])
+@pytest.mark.parametrize("first", [pytest.param("the machine", marks=pytest.mark.long), "the page"])
 @pytest.mark.parametrize("path", ["direct", "relay"])
 def test_a_page_sees_a_machine_and_hears_its_echo(new_machine, page, relayed, names, first, path):
     me, peer = names
@@ -83,14 +83,14 @@ def test_a_page_sees_a_machine_and_hears_its_echo(new_machine, page, relayed, na
     page.waits("call.status.state !== 'connected'")
 
 
-@pytest.mark.parametrize("path", ["direct", "relay"])
+@pytest.mark.parametrize("path", ["direct", pytest.param("relay", marks=pytest.mark.long)])
 def test_a_machine_checks_a_page_that_echoes(new_machine, page, relayed, names, path):
     me, peer = names
     policy, flags = ({"iceTransportPolicy": "relay"}, ["--relay"]) if path == "relay" else ({}, [])
     page.calls(me, peer, **policy).is_("waiting")
     page.tells("call.on('message', (text) => call.send(text)) && null")
-    machine = new_machine(relayed, peer, me, "--check", *flags)
-    said, faults = machine.process.communicate(timeout=PATIENCE)
+    machine = new_machine(relayed, peer, me, "--check", "--timeout", f"{TIMEOUT}", *flags)
+    said, faults = machine.process.communicate(timeout=TIMEOUT)
     assert (machine.process.returncode, faults) == (0, "")
     assert re.search(r"connected, \d\d+ pictures, echo after [\d.]+ ms\n", said)
 

@@ -9,8 +9,8 @@ import jwt
 import pytest
 from playwright.sync_api import expect
 
+from tests.clock import Clock
 from tests.driver import Server
-from tests.waiting import wait_until
 
 SECRET = "the secret that the app and this server share"
 
@@ -27,7 +27,7 @@ def follow(caller, *names, **claims):
 
 
 def link(caller, me, peer, **claims):
-    token = jwt.encode({"sub": me, "peer": peer, "exp": time.time() + 60, **claims}, SECRET)
+    token = jwt.encode({"sub": me, "peer": peer, "exp": time.time() + 3_600, **claims}, SECRET)
     return f"{caller.url}/?me={me}&peer={peer}#token={token}"
 
 
@@ -65,22 +65,25 @@ def test_who_is_not_let_in_is_told_what_to_do_and_a_fresh_link_does(alice, names
     alice.reads(f"Waiting for {names[1]}")
 
 
-SOON = 30  # seconds that a token is good for: enough for two pages to be in a call
+@pytest.fixture
+def clock(tmp_path):
+    """By which the tokens end."""
+    return Clock(tmp_path)
 
 
-def call_until_the_tokens_end(alice, bob, names, server, more=""):
+def call_until_the_tokens_end(alice, bob, names, server, clock):
     """Two in a call whose tokens have just expired."""
     me, peer = names
     alice.url = bob.url = server.url
     alice.forgive(*NO_SERVER)
     bob.forgive(*NO_SERVER)
-    soon = time.time() + SOON
+    end = clock.now + 60
     for caller, one, other in ((alice, me, peer), (bob, peer, me)):
-        caller.page.goto(link(caller, one, other, exp=soon) + more)
+        caller.page.goto(link(caller, one, other, exp=end))
         caller.join()
     alice.is_in_a_call_with(peer)
     bob.is_in_a_call_with(me)
-    wait_until(lambda: time.time() > soon, patience=2 * SOON)
+    clock.set(end + 1)
 
 
 # What the browser says of each attempt to come back while there is no server.
@@ -90,14 +93,14 @@ NO_SERVER = ("503", "ERR_")
 def restart(server, *callers):
     before = server.worker
     server.signal(signal.SIGHUP)
-    wait_until(lambda: not os.path.exists(f"/proc/{before}"), patience=60)
-    wait_until(lambda: server.health()["connections"] == len(callers), patience=60)
+    callers[0].wait_until(lambda: not os.path.exists(f"/proc/{before}"))
+    callers[0].wait_until(lambda: server.health()["connections"] == len(callers))
 
 
-def test_both_come_back_by_themselves_just_after_their_tokens_end(alice, bob, names, certificate):
+def test_both_come_back_by_themselves_just_after_their_tokens_end(alice, bob, names, certificate, clock):
     """Twice, on the same media."""
-    with Server(certificate, SIGNALING_JWT_KEY=SECRET, SIGNALING_JWT_LEEWAY=0) as server:
-        call_until_the_tokens_end(alice, bob, names, server)
+    with Server(certificate, SIGNALING_JWT_KEY=SECRET, SIGNALING_JWT_LEEWAY=0, **clock.settings) as server:
+        call_until_the_tokens_end(alice, bob, names, server, clock)
         for _ in range(2):
             restart(server, alice, bob)
             for caller, other in ((alice, names[1]), (bob, names[0])):
@@ -105,12 +108,14 @@ def test_both_come_back_by_themselves_just_after_their_tokens_end(alice, bob, na
                 assert caller.page.evaluate("() => window.connections.length") == 1
 
 
-def test_a_call_outlives_its_token_and_the_server_and_a_fresh_link_brings_it_back(alice, bob, names, certificate):
+def test_a_call_outlives_its_token_and_the_server_and_a_fresh_link_brings_it_back(
+    alice, bob, names, certificate, clock
+):
     """The server that comes back knows neither token nor ticket. The page says what to do, and it is enough."""
     me, peer = names
-    settings = {"SIGNALING_JWT_KEY": SECRET, "SIGNALING_JWT_LEEWAY": 0}
+    settings = {"SIGNALING_JWT_KEY": SECRET, "SIGNALING_JWT_LEEWAY": 0, **clock.settings}
     with Server(certificate, **settings, SIGNALING_RESUME_SECRET="a" * 32) as server:
-        call_until_the_tokens_end(alice, bob, names, server)
+        call_until_the_tokens_end(alice, bob, names, server, clock)
     with Server(certificate, **settings, SIGNALING_RESUME_SECRET="b" * 32, PORT=server.port):
         for caller in (alice, bob):
             caller.reads("Your link has expired: open a fresh one in this tab")
@@ -123,16 +128,16 @@ def test_a_call_outlives_its_token_and_the_server_and_a_fresh_link_brings_it_bac
             assert caller.page.evaluate("() => window.connections.length") == 1
 
 
-def test_a_link_may_say_where_a_fresh_token_is_to_be_had(alice, bob, names, certificate):
+def test_a_link_may_say_where_a_fresh_token_is_to_be_had(alice, bob, names, certificate, clock):
     """Neither the token nor a ticket is good any more; the page asks, and both come back."""
     asked = []
 
     def answer(route):
         me, peer = route.request.url.rsplit("/", 2)[1:]
         asked.append((me, route.request.method, route.request.header_value("accept")))
-        route.fulfill(json={"token": jwt.encode({"sub": me, "peer": peer, "exp": time.time() + 60}, SECRET)})
+        route.fulfill(json={"token": jwt.encode({"sub": me, "peer": peer, "exp": clock.now + 3_600}, SECRET)})
 
-    settings = {"SIGNALING_JWT_KEY": SECRET, "SIGNALING_JWT_LEEWAY": 0}
+    settings = {"SIGNALING_JWT_KEY": SECRET, "SIGNALING_JWT_LEEWAY": 0, **clock.settings}
     with Server(certificate, **settings, SIGNALING_RESUME_SECRET="a" * 32) as server:
         for caller, one, other in ((alice, *names), (bob, *reversed(names))):
             caller.page.route("**/fresh/**", answer)
@@ -140,15 +145,15 @@ def test_a_link_may_say_where_a_fresh_token_is_to_be_had(alice, bob, names, cert
         alice.url = bob.url = server.url
         alice.forgive(*NO_SERVER)
         bob.forgive(*NO_SERVER)
-        soon = time.time() + SOON
+        end = clock.now + 60
         for caller, one, other in ((alice, *names), (bob, *reversed(names))):
-            caller.page.goto(link(caller, one, other, exp=soon) + caller.refresh)
+            caller.page.goto(link(caller, one, other, exp=end) + caller.refresh)
             caller.join()
             assert "#" not in caller.page.url
         alice.is_in_a_call_with(names[1])
         bob.is_in_a_call_with(names[0])
         assert asked == []
-        wait_until(lambda: time.time() > soon, patience=2 * SOON)
+        clock.set(end + 1)
     with Server(certificate, **settings, SIGNALING_RESUME_SECRET="b" * 32, PORT=server.port):
         for caller, other in ((alice, names[1]), (bob, names[0])):
             caller.is_in_a_call_with(other)

@@ -40,10 +40,12 @@ def repeat(people, step, times):
         oracle.look()
 
 
+@pytest.mark.long
 def test_the_camera_stops_and_starts_again_and_again(people):
     repeat(people, Person.stop_camera, 6)
 
 
+@pytest.mark.long
 def test_the_screen_is_shared_again_and_again(people):
     """Each time it is heard as well, and the descriptions do not grow: the oracle looks at them too."""
     for _ in range(5):

@@ -6,7 +6,7 @@ import pytest
 
 from tests.browser.client.user import User
 from tests.driver import Server
-from tests.waiting import PATIENCE, wait_until
+from tests.waiting import TIMEOUT, wait_until
 
 # No more than the browser's own API, so that it is the server which is tested.
 LEARN = """async () => {
@@ -67,14 +67,14 @@ def new_page(new_profile):
 
 def sees_more_frames_than(page, number):
     """Wait for them, and return how many it is then."""
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + TIMEOUT
     while (decoded := page.evaluate(FRAMES)) <= number:
         assert time.monotonic() < deadline, decoded
         page.wait_for_timeout(50)
     return decoded
 
 
-@pytest.mark.parametrize("way", ["udp", "tcp", "tls"])
+@pytest.mark.parametrize("way", ["udp", *(pytest.param(way, marks=pytest.mark.long) for way in ("tcp", "tls"))])
 def test_two_pages_see_each_other_through_the_relay(new_page, relayed, coturn, way):
     """Over each of the three ways to a TURN server, with nothing but what `/ice-servers` says."""
     alice, bob = new_page(relayed), new_page(relayed)

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
+from typing import Any
+
+from tests.browser.caller import Caller
 
 # What the page captures, with a screen of the test's own that moves and hums, chosen after a moment as a person would.
 PRELOAD = """
@@ -99,41 +103,40 @@ MAX_SDP_CHARACTERS = 20_000  # characters; a call with both screens shared takes
 class Person:
     """One at the page, and how the peer should find them."""
 
-    def __init__(self, caller, name):
+    def __init__(self, caller: Caller, name: str) -> None:
         self.caller = caller
         self.page = caller.page
         self.name = name
         self.camera = self.microphone = self.microphone_open = True
         self.sharing = False
+        self.peer: Person
 
-    def press(self, selector, times):
+    def press(self, selector: str, times: int) -> None:
         """As quick as a script can, which is quicker than a person."""
         script = "([selector, times]) => { while (times--) document.querySelector(selector).click(); }"
         self.page.evaluate(script, [f"#call {selector}", times])
 
     # What one may do. Each is told how often, and is a step of the walk.
 
-    def mute(self, times, _):
+    def mute(self, times: int, _: object) -> None:
         self.press("[data-switch=audio]", times)
         if times % 2:
             self.microphone = not self.microphone
         # One that is muted stays open, and is silent.
         self.microphone_open |= self.microphone
 
-    def stop_camera(self, times, _):
+    def stop_camera(self, times: int, _: object) -> None:
         self.press("[data-switch=video]", times)
         if times % 2:
             self.camera = not self.camera
 
-    def share(self, times, _):
+    def share(self, times: int, _: object) -> None:
         """While the browser asks which screen, further presses are no further questions."""
         self.press("#share", times)
-        state = self.sharing
-        for _ in range(times):
-            state = {False: "asked", "asked": "asked", True: False}[state]
-        self.sharing = bool(state)
+        # The first press asks, or stops; the second asks after a stop.
+        self.sharing = times > 1 or not self.sharing
 
-    def choose(self, times, choices):
+    def choose(self, times: int, choices: random.Random) -> None:
         kind = choices.choice(["#camera", "#microphone", "#speaker"])
         script = """([selector, index]) => {
             const select = document.querySelector(selector);
@@ -147,7 +150,7 @@ class Person:
             # Another one is opened no sooner than it is wanted.
             self.microphone_open = self.microphone
 
-    def chat(self, times, choices):
+    def chat(self, times: int, choices: random.Random) -> None:
         for number in range(times):
             text = f"{choices.random()} {number}"
             script = """(text) => {
@@ -157,16 +160,16 @@ class Person:
             self.page.evaluate(script, text)
             self.peer.caller.until("(text) => document.querySelector('#messages').innerText.includes(text)", text)
 
-    def look_around(self, times, choices):
+    def look_around(self, times: int, choices: random.Random) -> None:
         for _ in range(times):
             toggle = choices.choice(["#chat-toggle", "#quality-toggle", "#settings-toggle", "#full-screen", "#invite"])
             self.page.evaluate("(selector) => document.querySelector(selector).click()", toggle)
 
-    def change_network(self, times, _):
+    def change_network(self, times: int, _: object) -> None:
         for _ in range(times):
             self.page.evaluate("() => { window.dispatchEvent(new Event('online')); }")
 
-    def hang_up_and_call_again(self, *_):
+    def hang_up_and_call_again(self, *_: object) -> None:
         self.press("#hang-up", 1)
         self.sharing = False
         self.peer.caller.reads(f"{self.name} left")
@@ -174,7 +177,7 @@ class Person:
         self.caller.settle()
         self.page.evaluate("() => document.querySelector('#enter').click()")
 
-    def reload(self, *_):
+    def reload(self, *_: object) -> None:
         self.sharing = False
         self.page.reload()
         # What the test itself makes and hears of sound waits for a click.
@@ -182,7 +185,7 @@ class Person:
         self.camera = self.microphone = self.microphone_open = True
 
 
-STEPS = {
+STEPS: dict[Callable[[Person, int, Any], None], int] = {
     Person.mute: 4,
     Person.stop_camera: 6,
     Person.share: 6,
@@ -198,18 +201,18 @@ STEPS = {
 class Oracle:
     """What is to be seen and heard at each side, given what both did."""
 
-    def __init__(self, *people, ears=True):
+    def __init__(self, *people: Person, ears: bool = True) -> None:
         """Without `ears` it takes an element that plays for one that is heard: Firefox has no sound without a card."""
         self.people = people
         self.ears = ears
 
-    def look(self):
+    def look(self) -> None:
         for person in self.people:
             self.vitals(person)
         for person in self.people:
             self.view_of(person, person.peer.caller)
 
-    def vitals(self, person):
+    def vitals(self, person: Person) -> None:
         wanted = ["audio"] * person.microphone_open + ["video"] * person.camera + ["audio", "video"] * person.sharing
         script = (
             f"(wanted) => {{ const now = ({VITALS})(); return now.state === 'connected' && now.connections === 1 && "
@@ -223,7 +226,7 @@ class Oracle:
         assert vitals["transceivers"] <= MAX_TRANSCEIVERS, vitals
         assert vitals["sdp"] <= MAX_SDP_CHARACTERS, vitals
 
-    def view_of(self, person, viewer):
+    def view_of(self, person: Person, viewer: Caller) -> None:
         if person.camera:
             self.shows(viewer, "#remote")
         else:
@@ -239,37 +242,37 @@ class Oracle:
             # The fake microphone beeps twice a second.
             viewer.until(f"async () => await window.loudness('#remote', 600, {LOUD}) < {LOUD}")
 
-    def shows(self, viewer, selector):
+    def shows(self, viewer: Caller, selector: str) -> None:
         script = f"async (selector) => {{ const n = await ({SHOWN_FRAMES})(selector); return n !== false && n + 1; }}"
         seen = self.wait(viewer, script, selector, f"{selector} is not shown")
         self.wait(viewer, MORE_FRAMES, [selector, seen], f"no picture in {selector}")
 
-    def wait(self, viewer, condition, arg, fault):
+    def wait(self, viewer: Caller, condition: str, arg: Any, fault: str) -> Any:
         try:
             return viewer.until(condition, arg)
         except AssertionError:
             [me] = [person.name for person in self.people if person.caller is viewer]
             raise AssertionError(f"{fault} at {me}") from None
 
-    def sounds(self, viewer, selector):
+    def sounds(self, viewer: Caller, selector: str) -> None:
         script = f"async (selector) => await window.loudness(selector, 1_000, {LOUD}) >= {LOUD}"
         if not self.ears:
             script = "(selector) => window.plays(selector)"
         self.wait(viewer, script, selector, f"no sound of {selector}")
 
 
-def walk(alice, bob, seed, length):
+def walk(alice: Person, bob: Person, seed: int, length: int) -> None:
     """Take `length` steps, and say all those before the one that fails."""
     alice.peer, bob.peer = bob, alice
     oracle = Oracle(alice, bob)
     choices = random.Random(seed)
-    taken = []
+    taken: list[str] = []
     looked = True
     try:
         oracle.look()
         for _ in range(length):
             person = choices.choice([alice, bob])
-            [step] = choices.choices(list(STEPS), STEPS.values())
+            [step] = choices.choices(list(STEPS), list(STEPS.values()))
             times = choices.choice([1, 1, 1, 2, 3])
             if step in (Person.share, Person.chat) and not looked:
                 # These need a peer who is there; a person sees that there is one.

@@ -17,7 +17,7 @@ import hiredis
 from tests.soak.vitals import children
 
 if TYPE_CHECKING:
-    from tests.chaos.town import Town
+    from tests.chaos.run import ChaosRun
 
 REDIS_SECONDS = (1.0, 5.0)
 WORKER_SECONDS = (1.0, 15.0)
@@ -42,24 +42,24 @@ class Fault:
 
     name: str
     kind: Literal["client", "redis", "worker"]
-    run: Callable[[Town, random.Random], Awaitable[str]]
+    run: Callable[[ChaosRun, random.Random], Awaitable[str]]
 
 
-async def _ask(town: Town, *command: str) -> object:
-    return await asyncio.to_thread(town.redis.ask, *command)
+async def _ask(run: ChaosRun, *command: str) -> object:
+    return await asyncio.to_thread(run.redis.ask, *command)
 
 
-async def kill_clients(town: Town, dice: random.Random) -> str:
+async def kill_clients(run: ChaosRun, dice: random.Random) -> str:
     """A third of all connections drop at once, half of them with a reset."""
-    open_ = [c for pair in town.pairs for user in pair.users for c in user.live]
+    open_ = [c for pair in run.pairs for user in pair.users for c in user.live]
     chosen = dice.sample(open_, len(open_) // 3)
     for connection in chosen:
         connection.drop(reset=dice.random() < 0.5)
     return f"{len(chosen)} connections"
 
 
-async def reset_client(town: Town, dice: random.Random) -> str:
-    open_ = [c for pair in town.pairs for user in pair.users for c in user.live]
+async def reset_client(run: ChaosRun, dice: random.Random) -> str:
+    open_ = [c for pair in run.pairs for user in pair.users for c in user.live]
     if not open_:
         return "nobody"
     connection = dice.choice(open_)
@@ -67,108 +67,108 @@ async def reset_client(town: Town, dice: random.Random) -> str:
     return connection.label
 
 
-async def flush_scripts(town: Town, dice: random.Random) -> str:
-    await _ask(town, "SCRIPT", "FLUSH")
+async def flush_scripts(run: ChaosRun, dice: random.Random) -> str:
+    await _ask(run, "SCRIPT", "FLUSH")
     return ""
 
 
-async def flush_all(town: Town, dice: random.Random) -> str:
-    await _ask(town, "FLUSHALL")
+async def flush_all(run: ChaosRun, dice: random.Random) -> str:
+    await _ask(run, "FLUSHALL")
     return ""
 
 
-async def stop_redis(town: Town, dice: random.Random) -> str:
+async def stop_redis(run: ChaosRun, dice: random.Random) -> str:
     seconds = dice.uniform(*REDIS_SECONDS)
-    town.redis.hold()
+    run.redis.hold()
     try:
         await asyncio.sleep(seconds)
     finally:
-        town.redis.go_on()
+        run.redis.go_on()
     return f"{seconds:.1f} s"
 
 
-async def busy_redis(town: Town, dice: random.Random) -> str:
+async def busy_redis(run: ChaosRun, dice: random.Random) -> str:
     seconds = dice.uniform(*REDIS_SECONDS)
     begin = time.monotonic()
-    await _ask(town, "EVAL", _BUSY, "0", f"{_TRIAL_LOOPS}")
+    await _ask(run, "EVAL", _BUSY, "0", f"{_TRIAL_LOOPS}")
     loops = seconds / (time.monotonic() - begin) * _TRIAL_LOOPS
     begin = time.monotonic()
-    script = asyncio.create_task(_ask(town, "EVAL", _BUSY, "0", f"{loops:.0f}"))
+    script = asyncio.create_task(_ask(run, "EVAL", _BUSY, "0", f"{loops:.0f}"))
     # Where others use the processor too it would take longer. From then on Redis lets a script be killed.
     await asyncio.wait([script], timeout=_BUSY_REPLY_SECONDS)
     while not script.done():
         with suppress(hiredis.ReplyError):
-            await _ask(town, "SCRIPT", "KILL")
+            await _ask(run, "SCRIPT", "KILL")
         await asyncio.wait([script], timeout=0.1)
     with suppress(hiredis.ReplyError):
         script.result()
     return f"{time.monotonic() - begin:.1f} s"
 
 
-async def fill_redis(town: Town, dice: random.Random) -> str:
+async def fill_redis(run: ChaosRun, dice: random.Random) -> str:
     seconds = dice.uniform(*REDIS_SECONDS)
-    await _ask(town, "CONFIG", "SET", "maxmemory", "1mb")
+    await _ask(run, "CONFIG", "SET", "maxmemory", "1mb")
     try:
         await asyncio.sleep(seconds)
     finally:
-        await _ask(town, "CONFIG", "SET", "maxmemory", "0")
+        await _ask(run, "CONFIG", "SET", "maxmemory", "0")
     return f"{seconds:.1f} s"
 
 
-async def read_only_redis(town: Town, dice: random.Random) -> str:
+async def read_only_redis(run: ChaosRun, dice: random.Random) -> str:
     seconds = dice.uniform(*REDIS_SECONDS)
-    await _ask(town, "REPLICAOF", "127.0.0.1", _NOBODY_LISTENS)
+    await _ask(run, "REPLICAOF", "127.0.0.1", _NOBODY_LISTENS)
     try:
         await asyncio.sleep(seconds)
     finally:
-        await _ask(town, "REPLICAOF", "NO", "ONE")
+        await _ask(run, "REPLICAOF", "NO", "ONE")
     return f"{seconds:.1f} s"
 
 
-async def restart_redis(town: Town, dice: random.Random) -> str:
+async def restart_redis(run: ChaosRun, dice: random.Random) -> str:
     seconds = dice.uniform(0, 3)
-    await asyncio.to_thread(town.redis.end)
+    await asyncio.to_thread(run.redis.end)
     await asyncio.sleep(seconds)
-    await asyncio.to_thread(town.redis.start)
+    await asyncio.to_thread(run.redis.start)
     return f"empty, after {seconds:.1f} s"
 
 
-async def kill_links(town: Town, dice: random.Random) -> str:
+async def kill_links(run: ChaosRun, dice: random.Random) -> str:
     """The workers' connections to Redis end."""
     killed = 0
     for type_ in ("normal", "pubsub"):
         with suppress(hiredis.ReplyError):
-            count = await _ask(town, "CLIENT", "KILL", "TYPE", type_)
+            count = await _ask(run, "CLIENT", "KILL", "TYPE", type_)
             assert isinstance(count, int)
             killed += count
     return f"{killed} connections"
 
 
-async def slow_link(town: Town, dice: random.Random) -> str:
+async def slow_link(run: ChaosRun, dice: random.Random) -> str:
     """What the first host and Redis send each other takes its time."""
     delay, seconds = dice.uniform(*SLOW_SECONDS), dice.uniform(*REDIS_SECONDS)
-    town.cable.delay = delay
+    run.cable.delay = delay
     try:
         await asyncio.sleep(seconds)
     finally:
-        town.cable.delay = 0.0
+        run.cable.delay = 0.0
     return f"{delay:.1f} s, for {seconds:.1f} s"
 
 
-async def cut_link(town: Town, dice: random.Random) -> str:
+async def cut_link(run: ChaosRun, dice: random.Random) -> str:
     """Nothing passes between the first host and Redis, and neither is told."""
     seconds = dice.uniform(*WORKER_SECONDS)
-    town.cable.pull()
+    run.cable.pull()
     try:
         await asyncio.sleep(seconds)
     finally:
-        town.cable.plug()
+        run.cable.plug()
     return f"{seconds:.1f} s"
 
 
-async def stop_worker(town: Town, dice: random.Random) -> str:
-    host, seconds = dice.randrange(len(town.hosts)), dice.uniform(*WORKER_SECONDS)
-    pid = worker(town, host)
+async def stop_worker(run: ChaosRun, dice: random.Random) -> str:
+    host, seconds = dice.randrange(len(run.hosts)), dice.uniform(*WORKER_SECONDS)
+    pid = worker(run, host)
     os.kill(pid, signal.SIGSTOP)
     try:
         await asyncio.sleep(seconds)
@@ -177,24 +177,24 @@ async def stop_worker(town: Town, dice: random.Random) -> str:
     return f"host {host}, {seconds:.1f} s"
 
 
-async def kill_worker(town: Town, dice: random.Random) -> str:
-    return await _end_worker(town, dice, signal.SIGKILL)
+async def kill_worker(run: ChaosRun, dice: random.Random) -> str:
+    return await _end_worker(run, dice, signal.SIGKILL)
 
 
-async def terminate_worker(town: Town, dice: random.Random) -> str:
-    return await _end_worker(town, dice, signal.SIGTERM)
+async def terminate_worker(run: ChaosRun, dice: random.Random) -> str:
+    return await _end_worker(run, dice, signal.SIGTERM)
 
 
-async def _end_worker(town: Town, dice: random.Random, number: signal.Signals) -> str:
-    host = dice.randrange(len(town.hosts))
-    town.round.ended.add(host)
-    os.kill(worker(town, host), number)
+async def _end_worker(run: ChaosRun, dice: random.Random, number: signal.Signals) -> str:
+    host = dice.randrange(len(run.hosts))
+    run.round.ended.add(host)
+    os.kill(worker(run, host), number)
     return f"host {host}"
 
 
-def worker(town: Town, host: int) -> int:
+def worker(run: ChaosRun, host: int) -> int:
     """Return the process id of a host's worker."""
-    return children(town.hosts[host].process.pid)[0]
+    return children(run.hosts[host].process.pid)[0]
 
 
 FAULTS = [

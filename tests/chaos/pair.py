@@ -13,7 +13,7 @@ from tests.chaos.record import PairRecord
 from tests.chaos.user import User
 
 if TYPE_CHECKING:
-    from tests.chaos.town import Town
+    from tests.chaos.run import ChaosRun
 
 _PAUSE_SECONDS = 1.5
 """Between two moves of a pair, on average."""
@@ -23,18 +23,18 @@ STEADY_PART = 0.5
 
 
 class Pair:
-    """One pair of a town.
+    """One pair of a run.
 
     Attributes:
         steady: whether it only talks in this round.
     """
 
-    def __init__(self, town: Town, number: int, dice: random.Random) -> None:
-        self.record = PairRecord(f"pair {number}", town.clock, town.violations)
+    def __init__(self, run: ChaosRun, number: int, dice: random.Random) -> None:
+        self.record = PairRecord(f"pair {number}", run.clock, run.violations)
         names = f"user {number}a", f"user {number}b"
-        self.users = tuple(User(town, self.record, name, remote, dice) for name, remote in (names, names[::-1]))
+        self.users = tuple(User(run, self.record, name, remote, dice) for name, remote in (names, names[::-1]))
         self.steady = False
-        self._town, self._dice = town, dice
+        self._run, self._dice = run, dice
         self._moving = asyncio.Lock()
         self._task = asyncio.create_task(self._move())
 
@@ -53,7 +53,7 @@ class Pair:
         self.steady = self._dice.random() < STEADY_PART
         self.record.connections[:] = [c for c in self.record.connections if c.ended is None]
         for connection in self.record.connections:
-            connection.begin_round(self._town.round)
+            connection.begin_round(self._run.round)
 
     async def end(self) -> None:
         self._task.cancel()
@@ -64,7 +64,7 @@ class Pair:
     async def _move(self) -> None:
         while True:
             await asyncio.sleep(self._dice.expovariate(1 / _PAUSE_SECONDS))
-            if self.steady or not self._town.storm.is_set():
+            if self.steady or not self._run.storm.is_set():
                 continue
             async with self._moving:
                 user = self._dice.choice(self.users)

@@ -2,7 +2,7 @@
 
 A run has rounds. In each, users come, talk, leave, return, replace themselves and drop, while something breaks. Then
 all stand still, whatever was broken works again, and users who want to be in a room come back. No clock decides: a
-state must come within `SETTLE_SECONDS`, which is far beyond an honest run.
+state must come within `TIMEOUT`, which is far beyond an honest run.
 
 At any time:
 
@@ -44,8 +44,6 @@ from tests.chaos.record import Word
 if TYPE_CHECKING:
     from tests.chaos.connection import Connection
     from tests.chaos.user import User
-
-SETTLE_SECONDS = 40.0
 
 MAX_MORE_DESCRIPTORS = 10
 """How many more a worker may have in the end: connections to Redis may be one more for a moment."""
@@ -114,7 +112,7 @@ def replaced_by_nobody(connections: list[Connection]) -> list[Connection]:
     ]
 
 
-def unsettled(users: tuple[User, User]) -> list[tuple[str, str]]:
+def unsettled(users: tuple[User, ...]) -> list[tuple[str, str]]:
     """Return which rules do not hold for a pair that stands still, and why; nothing where all is well."""
     wrong = []
     live = [user.live for user in users]

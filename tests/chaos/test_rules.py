@@ -8,7 +8,7 @@ from tests.chaos.connection import Connection
 from tests.chaos.faults import FAULTS
 from tests.chaos.record import Clock, PairRecord, Word
 from tests.chaos.rules import false_byes, lost_words, replaced_by_nobody
-from tests.chaos.town import Round
+from tests.chaos.run import Round
 
 
 class HandClock(Clock):

@@ -12,7 +12,7 @@ from tests.chaos.connection import CONNECT_SECONDS, Connection
 from tests.chaos.record import PairRecord
 
 if TYPE_CHECKING:
-    from tests.chaos.town import Town
+    from tests.chaos.run import ChaosRun
 
 _LOOK_SECONDS = 0.05
 _FIRST_RETRY_SECONDS, _MOST_RETRY_SECONDS = 0.1, 1.0
@@ -30,10 +30,10 @@ class User:
         busy: whether a move is under way, so that nothing else is done for it.
     """
 
-    def __init__(self, town: Town, record: PairRecord, name: str, remote: str, dice: random.Random) -> None:
+    def __init__(self, run: ChaosRun, record: PairRecord, name: str, remote: str, dice: random.Random) -> None:
         self.name, self.remote = name, remote
         self.wanted, self.busy = True, False
-        self._town, self._record, self._dice = town, record, dice
+        self._run, self._record, self._dice = run, record, dice
         self._tasks = [asyncio.create_task(self._stay()), asyncio.create_task(self._talk())]
         self._speaking = asyncio.Lock()
 
@@ -53,9 +53,9 @@ class User:
         Raises:
             OSError, TimeoutError or WebSocketException: it is not possible at the moment.
         """
-        chosen = self._dice.randrange(len(self._town.hosts)) if host is None else host
+        chosen = self._dice.randrange(len(self._run.hosts)) if host is None else host
         connection = Connection(self._record, chosen, self.name, self.remote)
-        await connection.open(self._town.hosts[chosen], self._town.round)
+        await connection.open(self._run.hosts[chosen], self._run.round)
         return connection
 
     async def silent(self) -> None:
@@ -92,7 +92,7 @@ class User:
             else:
                 for connection in live:
                     if connection.pending:
-                        if self._town.clock.now() - connection.join_sent > CONNECT_SECONDS:
+                        if self._run.clock.now() - connection.join_sent > CONNECT_SECONDS:
                             connection.drop()
                     elif not connection.seated:
                         await connection.join()
@@ -101,6 +101,6 @@ class User:
         while True:
             await asyncio.sleep(self._dice.expovariate(1 / _PAUSE_SECONDS))
             async with self._speaking:
-                if self._town.storm.is_set() and (live := self.live) and (live[-1].seated or self._dice.random() < 0.1):
+                if self._run.storm.is_set() and (live := self.live) and (live[-1].seated or self._dice.random() < 0.1):
                     for _ in range(_BURST if self._dice.random() < 0.02 else 1):
                         await live[-1].say()

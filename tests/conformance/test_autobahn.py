@@ -11,9 +11,6 @@ from tests.conformance import suite
 from tests.driver import Server
 from tests.left_out import leave_out
 
-# Installing the suite takes 10 seconds, once; its cases take 20, half of which they spend waiting.
-pytestmark = pytest.mark.timeout(600)
-
 # Framing, pings, reserved bits, opcodes, fragments, UTF-8, closing, limits, the rest. Without 12 and 13, which are for
 # compression: this server never agrees to it.
 CASES = [f"{category}.*" for category in (1, 2, 3, 4, 5, 6, 7, 9, 10)]

@@ -5,15 +5,12 @@ from __future__ import annotations
 import os
 import re
 
-import pytest
-
 from tests.address import Address
 from tests.containers.conftest import IMAGE, NAME, Compose, place_certificate, wait_until_healthy
 from tests.containers.machine import Machine
 from tests.driver import Client, meet
 
 # The image is built in the first test: half a minute, when the machine is at it alone.
-pytestmark = pytest.mark.timeout(600)
 
 
 def test_two_users_call_through_it(machine: Machine, service: Address):

@@ -14,9 +14,8 @@ from pathlib import Path
 
 from tests.deployment.command import run
 from tests.deployment.network import reaches
-from tests.waiting import wait_until
+from tests.waiting import TIMEOUT, wait_until
 
-_PATIENCE = 20.0
 _VALIDITY = 90 * 86_400  # as Let's Encrypt's
 # Random waits, refusals and authorizations that are valid already are for tests of ACME clients.
 _NO_CHANCE = {"PEBBLE_VA_NOSLEEP": "1", "PEBBLE_WFE_NONCEREJECT": "0", "PEBBLE_AUTHZREUSE": "0"}
@@ -77,7 +76,7 @@ def acme(folder: Path, host: str) -> Iterator[Acme]:
                 stderr=log,
                 start_new_session=True,
             )
-            undo.callback(process.wait, _PATIENCE)
+            undo.callback(process.wait, TIMEOUT)
             undo.callback(process.terminate)
             wait_until(lambda: _answers(process, answers))
 
@@ -97,6 +96,6 @@ def _free_ports(host: str, count: int) -> list[int]:
 
 
 def _answers(process: subprocess.Popen[bytes], address: str) -> bool:
-    assert process.poll() is None, f"{process.args} ended"
+    assert process.poll() is None, f"{process.args!r} ended"
     host, port = address.split(":")
     return reaches(host, int(port))

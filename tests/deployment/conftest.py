@@ -1,10 +1,11 @@
-"""One VM lives through all the tests, in the order of their files: bare at first, then deployed to."""
+"""One VM lives through all the tests, in the order of `ORDER`: bare at first, then deployed to."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -15,11 +16,33 @@ from tests.deployment.service import Service
 from tests.deployment.unit import Unit
 from tests.deployment.vm import VM
 from tests.left_out import leave_out
+from tests.waiting import TEST_TIMEOUT
 
 # The Debian releases to test on, such as SUITES="trixie bookworm".
 SUITES = os.environ.get("SUITES", "trixie").split()
 
+# The tests share VMs, and each file finds them as the one before it left them.
+ORDER = (
+    "test_role_values",
+    "test_first_deployment",
+    "test_certificate_renewal",
+    "test_recovery",
+    "test_check_playbook",
+    "test_turn_and_redis",
+    "test_each_role_alone",
+    "test_two_servers",
+)
+
 NO_ROOT = "The deployment is not tested: booting a VM takes root."
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the tests of this folder in order, and give them the time that a first deployment takes."""
+    ours = [item for item in items if item.path.parent == Path(__file__).parent]
+    for item in ours:
+        item.add_marker(pytest.mark.timeout(2 * TEST_TIMEOUT))
+    in_order = iter(sorted(ours, key=lambda item: ORDER.index(item.path.stem)))
+    items[:] = [next(in_order) if item in ours else item for item in items]
 
 
 @pytest.fixture(name="rig", scope="session", params=SUITES)

@@ -137,7 +137,7 @@ class Controller:
         file = self._ansible / path
         assert file.with_name(f"{file.name}.example").exists()
         file.write_text(json.dumps(variables))
-        vault = [PROGRAMS / "ansible-vault", "encrypt", file]
+        vault: list[str | Path] = [PROGRAMS / "ansible-vault", "encrypt", file]
         subprocess.run(vault, env=self._environ, check=True, capture_output=True)
 
     def variables(self, vm: VM) -> dict[str, Any]:
@@ -150,7 +150,7 @@ class Controller:
             "signaling_check_ca": str(self.authority),
             # So that the tests need not wait for long.
             "signaling_settings": {"SIGNALING_TLS_RELOAD_INTERVAL": 1},
-            "signaling_watchdog_seconds": 5,
+            "signaling_watchdog_seconds": 15,
         }
 
 

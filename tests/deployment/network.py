@@ -31,7 +31,7 @@ class Network:
 
 def reaches(address: str, port: int) -> bool:
     """Tell if there is an answer; where a firewall is silent, there is none."""
-    with suppress(OSError), socket.create_connection((address, port), 1):
+    with suppress(OSError), socket.create_connection((address, port), 3):
         return True
     return False
 

@@ -20,7 +20,7 @@ from tests.deployment.rig import Rig
 from tests.deployment.service import TURN_TLS_PORT, Service
 from tests.deployment.vm import VM
 from tests.driver import ROOT
-from tests.waiting import wait_until
+from tests.waiting import TIMEOUT, wait_until
 
 ROLES = sorted(path.name for path in (ROOT / "ansible/roles").iterdir())
 
@@ -87,7 +87,7 @@ def _certbot(vm: VM) -> None:
 def _coturn(vm: VM) -> None:
     """It answers over UDP, and has no TLS without a certificate."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
-        udp.settimeout(20)
+        udp.settimeout(TIMEOUT)
         udp.sendto(BINDING_REQUEST, (vm.address, 3478))
         answer = udp.recv(2048)
     assert answer.startswith(b"\x01\x01")

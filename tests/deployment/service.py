@@ -18,7 +18,8 @@ from cryptography import x509
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, WebSocketException
 
-PATIENCE = 20.0
+from tests.waiting import TIMEOUT
+
 TURN_TLS_PORT = 5349
 
 
@@ -38,7 +39,7 @@ class Service:
         return {"token": jwt.encode({"sub": user, "exp": 2**31}, self._key)} if self._key else {}
 
     def _handshake(self) -> ssl.SSLSocket:
-        tcp = socket.create_connection((self.address, self.port), PATIENCE)
+        tcp = socket.create_connection((self.address, self.port), TIMEOUT)
         return self.trust.wrap_socket(tcp, server_hostname=self.domain)
 
     def certificate(self) -> x509.Certificate:
@@ -115,7 +116,7 @@ class Call:
         return [self._do(_close_code(user)) for user in (self._alice, self._bob)]
 
     def _do(self, step: Coroutine[Any, Any, Any]) -> Any:
-        return asyncio.run_coroutine_threadsafe(asyncio.wait_for(step, PATIENCE), self._loop).result()
+        return asyncio.run_coroutine_threadsafe(asyncio.wait_for(step, TIMEOUT), self._loop).result()
 
     def _end(self) -> None:
         self._loop.call_soon_threadsafe(self._loop.stop)
@@ -126,7 +127,8 @@ class Call:
         one, other = secrets.token_hex(4), secrets.token_hex(4)
         async with AsyncExitStack() as users:
             self._alice, self._bob = [
-                await users.enter_async_context(connect(at.url, host=at.address, ssl=at.trust)) for at in self._services
+                await users.enter_async_context(connect(at.url, host=at.address, ssl=at.trust, open_timeout=TIMEOUT))
+                for at in self._services
             ]
             first, second = self._services
             await _send(self._alice, type="join", userId=one, remoteId=other, **first.token(one))

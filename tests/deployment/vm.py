@@ -12,9 +12,7 @@ from pathlib import Path
 from tests.deployment.command import attempt, run
 from tests.deployment.image import AUTHORITIES, USER
 from tests.deployment.network import Network
-from tests.waiting import wait_until
-
-PATIENCE = 60.0
+from tests.waiting import TIMEOUT, wait_until
 
 _START = """
     echo $$ > "$0/cgroup.procs"
@@ -72,14 +70,14 @@ class VM:
                 stderr=console,
                 start_new_session=True,
             )
-        wait_until(self._is_up, PATIENCE)
+        wait_until(self._is_up)
 
     def power_off(self) -> None:
         """Pull the plug."""
         if self._process is not None:
             self._process.kill()
             (self._cgroup / "cgroup.kill").write_text("1")
-            self._process.wait(PATIENCE)
+            self._process.wait(TIMEOUT)
             wait_until(lambda: "populated 0" in (self._cgroup / "cgroup.events").read_text())
             # Beside cgroup2 systemd-nspawn makes it in systemd's own hierarchy of version 1, where that is mounted.
             for cgroup in list(Path("/sys/fs/cgroup").glob(f"**/{self._cgroup.name}")):
@@ -90,7 +88,7 @@ class VM:
         """Reboot as an administrator does, and wait until it is up again."""
         assert self._process is not None
         self.ssh("sudo systemctl reboot", check=False)
-        assert self._process.wait(PATIENCE) == _REBOOT, self._console.read_text()
+        assert self._process.wait(TIMEOUT) == _REBOOT, self._console.read_text()
         run("ip", "netns", "exec", self.network.name, "nft", "flush", "ruleset")
         self.power_on()
 
@@ -106,9 +104,13 @@ class VM:
     def ssh(self, command: str, *, check: bool = True) -> str:
         """Run a command on the VM, and return what it printed."""
         options = [f"UserKnownHostsFile={self.known_hosts}", "BatchMode=yes", "ConnectTimeout=5", "LogLevel=ERROR"]
-        line = ["ssh", "-F", "none", "-i", self.key, *(f"-o{option}" for option in options), f"{USER}@{self.address}"]
+        line = ["ssh", "-F", "none", "-i", str(self.key), *(f"-o{option}" for option in options)]
         result = subprocess.run(
-            [*line, command], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=2 * PATIENCE
+            [*line, f"{USER}@{self.address}", command],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=2 * TIMEOUT,
         )
         assert not check or result.returncode == 0, f"{command}: {result.returncode}\n{result.stdout}{result.stderr}"
         return result.stdout

@@ -16,11 +16,12 @@ from typing import Any
 import jwt
 import pytest
 
+from tests.clock import Clock
 from tests.driver import ROOT, Client, Server
 from tests.integration.test_http import ask
 from tests.integration.test_process import fails_to_start
 from tests.unit.security.test_jwt import PRIVATE, RSA, SECRET, handmade, jwk, jwks, pem, private_pem, put, token
-from tests.waiting import wait_until
+from tests.waiting import TIMEOUT, wait_until
 
 TURN = {"SIGNALING_TURN_URLS": "turn:turn.example.org", "SIGNALING_TURN_SECRET": "north"}
 
@@ -111,19 +112,19 @@ def test_who_joins_again_with_a_bad_token_is_out_whatever_comes_behind_it(locked
         assert bob.receive()["type"] == "bye"
 
 
-def test_a_token_that_expires_in_a_call_ends_nothing(certificate: Path):
+def test_a_token_that_expires_in_a_call_ends_nothing(certificate: Path, tmp_path: Path):
+    clock = Clock(tmp_path)
     with (
-        Server(certificate, SIGNALING_JWT_KEY=SECRET, SIGNALING_JWT_LEEWAY=0) as server,
+        Server(certificate, SIGNALING_JWT_KEY=SECRET, SIGNALING_JWT_LEEWAY=0, **clock.settings) as server,
         Client(server) as alice,
         Client(server) as bob,
         Client(server) as late,
     ):
-        expiry = int(time.time()) + 3
-        short = token(exp=expiry)
+        short = token(exp=int(clock.now) + 1)
         assert join(alice, short)["type"] == "created"
         assert join(bob, token(sub="bob"), "bob", "alice")["type"] == "joined"
         bob.receive()
-        wait_until(lambda: time.time() >= expiry)
+        clock.set(clock.now + 1)
         assert join(late, short, remote="carol")["message"] == "Unauthorized: the token has expired"
         alice.send(type="message", data="still here")
         assert bob.receive()["data"] == "still here"
@@ -228,7 +229,8 @@ def test_the_page_and_the_health_need_no_token(locked: Server):
 def run(*arguments: object, environ: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     clean = {name: value for name, value in os.environ.items() if not name.startswith("SIGNALING_")}
     command = [sys.executable, *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=clean | (environ or {}), timeout=60)
+    clean |= environ or {}
+    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=clean, timeout=TIMEOUT)
 
 
 def made(*arguments: object, **environ: str) -> str:

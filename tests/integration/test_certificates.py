@@ -12,7 +12,7 @@ from cryptography import x509
 
 from tests.certificates import make_certificate
 from tests.driver import Server, meet
-from tests.waiting import PATIENCE
+from tests.waiting import TIMEOUT
 
 
 def replace(old: Path, new: Path, *, key: bool = True) -> None:
@@ -27,7 +27,7 @@ def served(server: Server) -> int:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     with (
-        socket.create_connection(("localhost", server.port), PATIENCE) as plain,
+        socket.create_connection(("localhost", server.port), TIMEOUT) as plain,
         context.wrap_socket(plain, server_hostname="localhost") as tls,
     ):
         certificate = tls.getpeercert(binary_form=True)
@@ -115,7 +115,7 @@ def test_tls_is_1_2_or_newer(server: Server, version: ssl.TLSVersion, accepted: 
     context = ssl.create_default_context(cafile=str(server.certificate))
     context.minimum_version = context.maximum_version = version
     context.set_ciphers("DEFAULT@SECLEVEL=0")
-    with socket.create_connection(("localhost", server.port), PATIENCE) as plain:
+    with socket.create_connection(("localhost", server.port), TIMEOUT) as plain:
         if not accepted:
             with pytest.raises((ssl.SSLError, ConnectionError)):
                 context.wrap_socket(plain, server_hostname="localhost")

@@ -8,12 +8,12 @@ from pathlib import Path
 
 from tests.certificates import make_certificate
 from tests.driver import ROOT, Client, Server
-from tests.waiting import PATIENCE
+from tests.waiting import TIMEOUT
 
 
 def check(*arguments: object, program: tuple[str, ...] = ("-m", "signaling.check")) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, *program, *map(str, arguments)], capture_output=True, text=True, cwd=ROOT, timeout=PATIENCE
+        [sys.executable, *program, *map(str, arguments)], capture_output=True, text=True, cwd=ROOT, timeout=TIMEOUT
     )
 
 

@@ -15,7 +15,7 @@ import pytest
 from tests.certificates import make_certificate
 from tests.coturn import Coturn
 from tests.driver import ROOT, Client, Server
-from tests.waiting import PATIENCE
+from tests.waiting import TIMEOUT
 
 CLIENT = [sys.executable, "-m", "signaling.client"]
 GOOD = r"connected, \d\d+ pictures, echo after [\d.]+ ms\n"
@@ -27,7 +27,9 @@ def command(server: Server, *arguments: object) -> list[str]:
 
 
 def run(server: Server, *arguments: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command(server, *arguments), capture_output=True, text=True, cwd=ROOT, timeout=60)
+    if "--timeout" not in arguments:
+        arguments += ("--timeout", TIMEOUT)
+    return subprocess.run(command(server, *arguments), capture_output=True, text=True, cwd=ROOT, timeout=2 * TIMEOUT)
 
 
 @contextmanager
@@ -57,6 +59,7 @@ def test_one_command_proves_each_turn_server(relayed: Server, coturn: Coturn):
     assert re.fullmatch(re.escape(f"{relayed.ws_url}: a call through TURN: ") + GOOD, done.stdout)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("way", ["tcp", "tls"])
 def test_the_pictures_go_to_the_turn_server_over_tcp_and_tls_as_well(certificate, coturn: Coturn, way: str):
     with Server(certificate, **coturn.settings | {"SIGNALING_TURN_URLS": coturn.urls[way]}) as server:
@@ -72,7 +75,7 @@ def test_one_instance_checks_against_another_again_and_again(relayed: Server, re
             done = run(relayed, "alice", "bob", "--check", *relay)
             assert (done.returncode, done.stderr) == (0, "")
         bob.send_signal(signal.SIGTERM)
-        said, faults = bob.communicate(timeout=PATIENCE)
+        said, faults = bob.communicate(timeout=TIMEOUT)
         assert (bob.returncode, faults) == (0, "")
     assert said.count("alice is here\n") == 2
     assert re.search(r"alice left; so far \d+ pictures, 1 echoed\n", said)
@@ -81,9 +84,10 @@ def test_one_instance_checks_against_another_again_and_again(relayed: Server, re
 
 
 def test_two_checks_pass_each_other(server: Server):
-    with subprocess.Popen(command(server, "carol", "dave", "--check"), stdout=subprocess.PIPE, cwd=ROOT) as carol:
+    arguments = ("carol", "dave", "--check", "--timeout", TIMEOUT)
+    with subprocess.Popen(command(server, *arguments), stdout=subprocess.PIPE, cwd=ROOT) as carol:
         assert run(server, "dave", "carol", "--check").returncode == 0
-        assert carol.wait(PATIENCE) == 0
+        assert carol.wait(TIMEOUT) == 0
 
 
 def test_nobody_there_fails_in_time(server: Server):
@@ -105,7 +109,7 @@ def test_a_description_that_makes_no_sense_is_one_line(server: Server, sdp: str)
     with there(server, "ivan", "judy") as ivan, Client(server) as judy:
         judy.join("judy", "ivan")
         judy.send(type="message", data={"type": "offer", "sdp": sdp})
-        _, faults = ivan.communicate(timeout=PATIENCE)
+        _, faults = ivan.communicate(timeout=TIMEOUT)
         assert (ivan.returncode, faults.count("\n")) == (1, 1)
         assert "the offer of judy cannot be used: " in faults
 
@@ -119,6 +123,7 @@ def test_a_turn_server_that_refuses_is_named(certificate, coturn: Coturn):
         assert run(server, "--check").returncode == 0, "which no direct call needs"
 
 
+@pytest.mark.long
 def test_a_turn_server_that_lets_nobody_through_fails_in_time(certificate, tmp_path: Path):
     """Each user gets a relay, and neither relay may reach the other."""
     with Coturn(tmp_path, certificate, lets_through=False) as closed, Server(certificate, **closed.settings) as server:
@@ -149,7 +154,7 @@ def test_a_refused_join_fails_with_the_servers_words(server: Server):
 def test_who_is_replaced_ends(server: Server):
     with there(server, "erin", "frank") as old, Client(server) as new:
         new.join("erin", "frank")
-        assert old.wait(PATIENCE) == 1
+        assert old.wait(TIMEOUT) == 1
         assert old.stderr
         assert "disconnected due to a new connection" in old.stderr.read()
 
@@ -157,7 +162,7 @@ def test_who_is_replaced_ends(server: Server):
 def test_a_certificate_that_is_not_trusted_fails(server: Server, tmp_path):
     other = make_certificate(tmp_path / "other.crt")
     done = subprocess.run(
-        [*CLIENT, server.ws_url, "--ca", other, "--check"], capture_output=True, text=True, cwd=ROOT, timeout=60
+        [*CLIENT, server.ws_url, "--ca", other, "--check"], capture_output=True, text=True, cwd=ROOT, timeout=TIMEOUT
     )
     assert done.returncode == 1
     assert "CERTIFICATE_VERIFY_FAILED" in done.stderr

@@ -10,10 +10,11 @@ import resource
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from websockets.asyncio.client import ClientConnection, connect
 
 from tests.driver import Server
-from tests.waiting import PATIENCE
+from tests.waiting import TIMEOUT
 
 CROWD = 2_000
 
@@ -32,7 +33,7 @@ async def join_all(server: Server, count: int) -> list[ClientConnection]:
 
     async def join(number: int) -> ClientConnection:
         async with gate:
-            options = {"compression": None, "ping_interval": None, "open_timeout": 2 * PATIENCE}
+            options = {"compression": None, "ping_interval": None, "open_timeout": 2 * TIMEOUT}
             socket = await connect(server.ws_url, ssl=server.tls, **options)
             pair, side = divmod(number, 2)
             ids = [f"crowd-{pair}-{side}", f"crowd-{pair}-{1 - side}"]
@@ -44,11 +45,12 @@ async def join_all(server: Server, count: int) -> list[ClientConnection]:
 
 
 async def until(server: Server, condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(2 * TIMEOUT):
         while not condition():
             await asyncio.sleep(0.05)
 
 
+@pytest.mark.long
 def test_a_crowd_comes_and_goes(certificate: Path, record_property):
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 8_192), hard))

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.driver import ROOT, Client, Server
-from tests.waiting import PATIENCE, wait_until
+from tests.waiting import TIMEOUT, wait_until
 
 
 def program(document: str, name: str) -> str:
@@ -35,7 +35,7 @@ def test_the_two_users_of_the_protocol_talk(server: Server, certificate: Path, t
         assert written in code
         code = code.replace(written, str(here))
     (tmp_path / "talk.py").write_text(code)
-    done = subprocess.run([sys.executable, "talk.py"], cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE)
+    done = subprocess.run([sys.executable, "talk.py"], cwd=tmp_path, capture_output=True, text=True, timeout=TIMEOUT)
     assert done.returncode == 0, done.stderr
     for line, speaker, kind in zip(
         done.stdout.splitlines(), ("alice", "bob", "bob"), ("created", "joined", "offer"), strict=True

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.driver import Client, Server
-from tests.waiting import PATIENCE
+from tests.waiting import TIMEOUT
 
 HANDSHAKE = {
     "Connection": "Upgrade",
@@ -31,9 +31,9 @@ def plain() -> Iterator[Server]:
 
 def headers(server: Server, path: str = "/", given: dict[str, str] | None = None) -> tuple[int, dict[str, str]]:
     if server.tls:
-        connection = http.client.HTTPSConnection("localhost", server.port, timeout=PATIENCE, context=server.tls)
+        connection = http.client.HTTPSConnection("localhost", server.port, timeout=TIMEOUT, context=server.tls)
     else:
-        connection = http.client.HTTPConnection("localhost", server.port, timeout=PATIENCE)
+        connection = http.client.HTTPConnection("localhost", server.port, timeout=TIMEOUT)
     try:
         connection.request("GET", path, headers=given or {})
         with connection.getresponse() as response:
@@ -113,7 +113,7 @@ def test_without_tls_nobody_is_told_and_over_that_of_a_proxy_everybody_is():
 
 def answer(server: Server, request: bytes) -> bytes:
     """Send an HTTP request as it is, and return what comes back until the server ends it."""
-    with socket.create_connection(("localhost", server.port), PATIENCE) as client:
+    with socket.create_connection(("localhost", server.port), TIMEOUT) as client:
         client.sendall(request)
         client.shutdown(socket.SHUT_WR)
         return b"".join(iter(lambda: client.recv(65_536), b""))

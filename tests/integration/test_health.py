@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 
 from tests.driver import ROOT, Server
-from tests.waiting import PATIENCE
+from tests.waiting import TIMEOUT
 
 
 def ask(**settings: object) -> tuple[int, str]:
     """Ask with these settings, and return the exit status and what was printed."""
     environ = os.environ | {name: str(value) for name, value in settings.items()}
     command = [sys.executable, "-m", "signaling.health"]
-    result = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=PATIENCE)
+    result = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=TIMEOUT)
     assert result.stderr == ""
     return result.returncode, result.stdout
 

@@ -7,7 +7,7 @@ import http.client
 import pytest
 
 from tests.driver import Client, Server
-from tests.waiting import PATIENCE
+from tests.waiting import TIMEOUT
 
 HANDSHAKE = {
     "Connection": "Upgrade",
@@ -18,7 +18,7 @@ HANDSHAKE = {
 
 
 def ask(server: Server, path: str = "/", headers: dict[str, str | None] | None = None, **more):
-    connection = http.client.HTTPSConnection("localhost", server.port, timeout=PATIENCE, context=server.tls)
+    connection = http.client.HTTPSConnection("localhost", server.port, timeout=TIMEOUT, context=server.tls)
     try:
         given = {name: value for name, value in (headers or {}).items() if value is not None}
         connection.request(more.get("method", "GET"), path, headers=given, body=more.get("body"))

@@ -16,7 +16,7 @@ from signaling.rooms.ice import ice_servers
 from tests.coturn import Coturn
 from tests.driver import Client, Server
 from tests.integration.test_http import ask
-from tests.waiting import PATIENCE, wait_until
+from tests.waiting import TIMEOUT, wait_until
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +52,7 @@ def allocate(coturn: Coturn, username: str, credential: str) -> tuple[str, int]:
         await relayed.over
         return relay.get_extra_info("sockname")
 
-    return asyncio.run(asyncio.wait_for(for_a_moment(), PATIENCE))
+    return asyncio.run(asyncio.wait_for(for_a_moment(), TIMEOUT))
 
 
 def refused(coturn: Coturn, username: str, credential: str) -> None:
@@ -101,7 +101,7 @@ def test_a_join_and_a_request_give_what_the_turn_server_takes(coturn: Coturn, pr
         [me] = alice.receive()["users"]
     for turn in by_request, by_join:
         assert turn["urls"] == list(coturn.urls.values())
-        assert abs(int(turn["username"].partition(":")[0]) - time.time() - 86_400) < PATIENCE
+        assert abs(int(turn["username"].partition(":")[0]) - time.time() - 86_400) < TIMEOUT
         assert allocate(coturn, turn["username"], turn["credential"])[0] == "127.0.0.1"
     assert by_join["username"].endswith(":" + me["id"]), "the logs of the two servers can be read together"
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.driver import Client, Server, meet
-from tests.waiting import PATIENCE, wait_until
+from tests.waiting import TIMEOUT, wait_until
 
 SECRET = "s3cret-t0ken"
 
@@ -47,7 +47,7 @@ def test_nothing_of_a_request_that_may_be_a_token_is_in_a_log(tmp_path: Path, lo
     settings = {"SIGNALING_LOG_LEVEL": "debug", "SIGNALING_LOG_FORMAT": log_format}
     with Server(None, ("--access-logfile", str(access)), **settings) as server:
         for request in REQUESTS:
-            with socket.create_connection(("localhost", server.port), PATIENCE) as client:
+            with socket.create_connection(("localhost", server.port), TIMEOUT) as client:
                 client.sendall(request.encode("latin-1"))
                 client.shutdown(socket.SHUT_WR)
                 with suppress(ConnectionResetError):
@@ -72,7 +72,7 @@ def test_an_error_in_a_view_shows_the_path_alone(tmp_path: Path):
         "app.wsgi_app = broken\n"
     )
     with Server(app="broken:app", PYTHONPATH=tmp_path) as server:
-        with socket.create_connection(("localhost", server.port), PATIENCE) as client:
+        with socket.create_connection(("localhost", server.port), TIMEOUT) as client:
             client.sendall(f"GET /break?token={SECRET} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
             assert b" 500 " in client.recv(65_536)
         server.wait_for_log(r"ERROR Error handling request GET /break$")
@@ -95,6 +95,9 @@ def test_an_id_forges_neither_a_line_nor_a_field(server: Server):
         plain = re.sub(r'"(?:[^"\\]|\\.)*"', '""', line)
         assert len(re.findall(r" connection=\w+", plain)) == 1
         assert "ffff" not in plain
+
+
+KINDS = ["pipe", *(pytest.param(kind, marks=pytest.mark.long) for kind in ("socket", "terminal", "fifo"))]
 
 
 class Deaf(Server):
@@ -143,7 +146,7 @@ class Deaf(Server):
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
             try:
-                self.process.wait(PATIENCE)
+                self.process.wait(TIMEOUT)
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 raise
@@ -164,7 +167,7 @@ class Deaf(Server):
             found += data
 
 
-@pytest.mark.parametrize("kind", ["pipe", "socket", "terminal", "fifo"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_log_that_nobody_reads_stops_nothing(tmp_path: Path, kind: str):
     """29 joins stopped everything before; here are so many that what is kept is full as well."""
     server = Deaf(kind, tmp_path)
@@ -206,7 +209,7 @@ def test_a_log_that_nobody_reads_stops_nothing(tmp_path: Path, kind: str):
     assert re.search(r"WARNING [1-9]\d+ log lines were lost: nobody read them in time$", lost)
 
 
-@pytest.mark.parametrize("kind", ["pipe", "socket", "terminal", "fifo"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_log_that_nobody_ever_reads_does_not_hold_up_the_end(tmp_path: Path, kind: str):
     server = Deaf(kind, tmp_path)
     with server:

@@ -19,7 +19,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.driver import Client, Mute, Server, meet
 from tests.integration.test_http import ask
 from tests.integration.test_process import fails_to_start
-from tests.waiting import PATIENCE, wait_until
+from tests.waiting import TIMEOUT, wait_until
 
 TOKEN = "of=the/scraper"
 
@@ -118,9 +118,9 @@ def test_the_heartbeat_is_measured(metered: Server):
 
 
 def test_prometheus_has_no_complaint(metered: Server):
-    with urllib.request.urlopen(own_port(metered), timeout=PATIENCE) as response:
+    with urllib.request.urlopen(own_port(metered), timeout=TIMEOUT) as response:
         page = response.read()
-    done = subprocess.run(["promtool", "check", "metrics"], input=page, capture_output=True, timeout=60)
+    done = subprocess.run(["promtool", "check", "metrics"], input=page, capture_output=True, timeout=TIMEOUT)
     assert (done.returncode, done.stdout + done.stderr) == (0, b"")
 
 
@@ -145,7 +145,7 @@ def test_a_port_of_its_own_has_nothing_else(metered: Server):
     port = int(own_port(metered).rsplit(":", 1)[1].split("/")[0])
 
     def status(method: str, path: str) -> int:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT)
         try:
             connection.request(method, path)
             return connection.getresponse().status
@@ -161,10 +161,10 @@ def test_whoever_is_silent_or_slow_at_that_port_does_not_keep_it(metered: Server
     url = own_port(metered)
     port = int(url.rsplit(":", 1)[1].split("/")[0])
     with ExitStack() as stack:
-        silent = [stack.enter_context(socket.create_connection(("127.0.0.1", port), PATIENCE)) for _ in range(10)]
+        silent = [stack.enter_context(socket.create_connection(("127.0.0.1", port), TIMEOUT)) for _ in range(10)]
         for client in silent[5:]:
             client.sendall(b"GET /metrics HTTP/1.1\r\n")
-        with urllib.request.urlopen(url, timeout=60) as response:
+        with urllib.request.urlopen(url, timeout=TIMEOUT) as response:
             assert response.status == 200
             assert response.headers["Connection"] == "close"
         assert all(client.recv(1) == b"" for client in silent)
@@ -193,7 +193,7 @@ def test_after_a_reload_the_new_worker_has_the_port(certificate: Path):
         server.signal(signal.SIGHUP)
         server.wait_for_log(line, since)
         assert not [said for said in server.log if "Worker exiting" in said]
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=PATIENCE) as response:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=TIMEOUT) as response:
             assert b"\nsignaling_connections 0.0\n" in response.read(), "the old one has one"
         silent.vanish()
         server.wait_for_log("Worker exiting", since)

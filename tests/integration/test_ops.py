@@ -13,7 +13,7 @@ import pytest
 
 from tests.driver import Client, Server, meet
 from tests.integration.test_http import ask
-from tests.waiting import PATIENCE, wait_until
+from tests.waiting import TIMEOUT, wait_until
 
 TOKEN = "für den Betrieb"
 METRICS = "m" * 32
@@ -86,7 +86,7 @@ def test_a_call_that_was_answered(operated: Server):
     alice.receive()
     call = call_of(operated, "bob")
     assert (call["state"], call["present"]) == ("settled", [True, True])
-    assert 0 < call["answeredIn"] < PATIENCE
+    assert 0 < call["answeredIn"] < TIMEOUT
     alice.close(1000)
     bob.vanish()
 

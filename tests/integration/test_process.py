@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import socket
-import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from websockets.exceptions import InvalidStatus
 
 from tests.certificates import make_certificate
 from tests.driver import Client, Mute, Server, meet
-from tests.waiting import PATIENCE, wait_until
+from tests.waiting import TIMEOUT, wait_until
 
 
 def fails_to_start(*arguments: str, **settings: object) -> list[str]:
@@ -122,7 +121,7 @@ def test_it_serves_on_a_unix_socket(tmp_path: Path):
     try:
         server.wait_for_log("Booting worker")
         with socket.socket(socket.AF_UNIX) as client:
-            client.settimeout(PATIENCE)
+            client.settimeout(TIMEOUT)
             client.connect(str(path))
             client.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
             assert client.recv(100).startswith(b"HTTP/1.1 200")
@@ -132,7 +131,7 @@ def test_it_serves_on_a_unix_socket(tmp_path: Path):
 
 def test_systemd_hears_of_the_start_and_of_each_turn_of_the_watchdog(tmp_path: Path):
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
-        systemd.settimeout(PATIENCE)
+        systemd.settimeout(TIMEOUT)
         systemd.bind(str(tmp_path / "notify"))
         with Server(NOTIFY_SOCKET=tmp_path / "notify", WATCHDOG_USEC="1000000") as server:
             heard = [systemd.recv(1000) for _ in range(3)]
@@ -164,17 +163,15 @@ def test_a_second_worker_is_refused_while_it_runs():
 def test_stopping_and_reloading_tell_every_client_to_come_back(certificate: Path, number: int):
     with Server(certificate) as server:
         clients = [*meet(server), *meet(server, "carol", "dave")]
-        begin = time.monotonic()
         server.signal(number)
         assert {client.closed()[0] for client in clients} == {1012}
-        assert time.monotonic() - begin < 5, "at once, not after a time-out"
         if number == signal.SIGTERM:
             assert server.wait() == 0
         else:
             server.wait_for_log("Worker exiting")
             with Client(server) as again:
                 assert again.join("alice", "bob")[0]["type"] == "created"
-        assert not [line for line in server.log if "Traceback" in line]
+        assert not [line for line in server.log if "Traceback" in line or "graceful timeout" in line]
 
 
 def test_a_client_that_does_not_answer_does_not_hold_up_the_end(certificate: Path):
@@ -189,7 +186,7 @@ def test_a_client_that_does_not_answer_does_not_hold_up_the_end(certificate: Pat
 def test_an_idle_http_connection_does_not_hold_up_the_end():
     with (
         Server(SIGNALING_DRAIN_SECONDS="0") as server,
-        socket.create_connection(("localhost", server.port), PATIENCE) as browser,
+        socket.create_connection(("localhost", server.port), TIMEOUT) as browser,
     ):
         browser.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert b"keep-alive" in browser.recv(65_536)
@@ -217,20 +214,25 @@ def test_full_is_said_politely_and_health_still_answers():
 def test_a_silent_tcp_connection_is_gone_in_time(certificate: Path):
     """Without a TLS handshake, and without a request after it; with the limit at 1 s, to be quick."""
     with Server(certificate, SIGNALING_HANDSHAKE_TIMEOUT="1") as server:
-        with socket.create_connection(("localhost", server.port), PATIENCE) as silent:
+        with socket.create_connection(("localhost", server.port), TIMEOUT) as silent:
             assert silent.recv(1) == b"", "closed by the server"
-        assert server.tls
-        with (
-            socket.create_connection(("localhost", server.port), PATIENCE) as plain,
-            server.tls.wrap_socket(plain, server_hostname="localhost") as silent,
-        ):
-            silent.sendall(b"GET / HTTP/1.1\r\nHost:")
-            assert silent.recv(1) == b"", "closed by the server"
+
+        def ends_amid_a_request() -> bool:
+            assert server.tls
+            with (
+                socket.create_connection(("localhost", server.port), TIMEOUT) as plain,
+                server.tls.wrap_socket(plain, server_hostname="localhost") as silent,
+            ):
+                silent.sendall(b"GET / HTTP/1.1\r\nHost:")
+                return silent.recv(1) == b""
+
+        # The limit holds for the handshake as well, and this machine may be slow.
+        wait_until(ends_amid_a_request)
 
 
 def test_a_half_open_connection_is_closed_with_4008(certificate: Path):
-    """A client that is there but does not answer pings; with short intervals, to be quick."""
-    quick = {"SIGNALING_PING_INTERVAL": "0.4", "SIGNALING_PING_TIMEOUT": "0.4"}
+    """A client that is there but does not answer pings; one that answers has time for it on a slow machine as well."""
+    quick = {"SIGNALING_PING_INTERVAL": "0.4", "SIGNALING_PING_TIMEOUT": "4"}
     with Server(certificate, **quick) as server, Client(server) as bob, Mute(server) as alice:
         bob.join("bob", "alice")
         alice.send(type="join", userId="alice", remoteId="bob")
@@ -255,11 +257,11 @@ def test_a_replaced_connection_that_does_not_answer_is_gone(certificate: Path):
 def test_a_probe_that_is_no_tls_is_one_line_or_none(certificate: Path):
     with Server(certificate) as server:
         for probe in (b"GET / HTTP/1.0\r\n\r\n", b"\x16\x03\x01\x00", b""):
-            with socket.create_connection(("localhost", server.port), PATIENCE) as scanner:
+            # The server may have closed it before all is sent.
+            with socket.create_connection(("localhost", server.port), TIMEOUT) as scanner, suppress(OSError):
                 scanner.sendall(probe)
                 scanner.shutdown(socket.SHUT_WR)
-                with suppress(ConnectionResetError):
-                    scanner.recv(100)
+                scanner.recv(100)
         assert server.health()["status"] == "ok"
     assert not [line for line in server.log if "Traceback" in line]
     assert len([line for line in server.log if "nvalid request" in line]) <= 3

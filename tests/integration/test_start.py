@@ -16,6 +16,7 @@ from tests.certificates import make_certificate
 from tests.driver import ROOT, Client, Server, meet
 from tests.integration.test_process import fails_to_start
 from tests.left_out import leave_out
+from tests.waiting import TIMEOUT
 
 SAYS = "The signaling server does not start: "
 
@@ -56,7 +57,7 @@ def test_the_command_of_the_package_says_it_in_one_line_too(count: str):
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=TIMEOUT,
     )
     assert (done.returncode, done.stdout) == (os.EX_CONFIG, "")
     assert done.stderr == (
@@ -178,6 +179,7 @@ def test_a_key_file_that_cannot_be_read(tmp_path: Path):
     assert one_line(SIGNALING_JWT_KEY=tmp_path).endswith("the file cannot be read: Is a directory")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("value", ["", "\udcff", "\u202e", " ", "x" * 50_000, "%", "-1"])
 @pytest.mark.parametrize("variable", ["PORT", "SIGNALING_BIND", "SIGNALING_TLS_CERT", "SIGNALING_OPS_TOKEN"])
 def test_an_odd_value_starts_or_is_one_line(variable: str, value: str):
@@ -206,7 +208,7 @@ def test_the_commands_say_what_is_wrong_in_one_line(module: str, variable: str, 
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=TIMEOUT,
     )
     assert done.returncode in (1, os.EX_CONFIG)
     assert (done.stdout + done.stderr).count("\n") == 1
@@ -242,14 +244,14 @@ def test_it_takes_ipv4_where_the_kernel_gives_ipv6_sockets_that_alone(bind: str)
         "from tests.driver import Server\n"
         f"with Server(SIGNALING_BIND={bind!r}) as server:\n"
         "    for host in ('127.0.0.1', '[::1]'):\n"
-        "        print(urllib.request.urlopen(f'http://{host}:{server.port}/healthz', timeout=60).status)\n"
+        "        print(urllib.request.urlopen(f'http://{host}:{server.port}/healthz').status)\n"
     )
     done = subprocess.run(
         ["unshare", "-n", "sh", "-c", NAMESPACE, "sh", sys.executable, "-c", code],
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=2 * TIMEOUT,
     )
     if done.returncode == 42:
         leave_out("The kernel's setting bindv6only cannot be changed here.")

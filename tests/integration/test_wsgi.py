@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.driver import ROOT, Client, Server, meet
-from tests.waiting import PATIENCE
+from tests.waiting import TIMEOUT
 
 APP = '''
 import sys
@@ -140,7 +140,7 @@ def test_a_refusal_is_seen_as_it_is(watched: Server):
 
 
 def test_bytes_behind_the_handshake_are_not_lost(watched: Server):
-    with socket.create_connection(("127.0.0.1", watched.port), PATIENCE) as client:
+    with socket.create_connection(("127.0.0.1", watched.port), TIMEOUT) as client:
         text = b'{"type":"ping","id":7}'
         client.sendall(
             b"GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"

@@ -13,7 +13,7 @@ from typing import ClassVar, Self
 
 from tests.address import Address
 from tests.driver import ROOT
-from tests.waiting import PATIENCE, wait_until
+from tests.waiting import TIMEOUT, wait_until
 
 Upstream = int | Path | Sequence[int]
 
@@ -63,7 +63,7 @@ class Proxy:
 
     def __exit__(self, *_: object) -> None:
         self.process.terminate()
-        self.process.wait(PATIENCE)
+        self.process.wait(TIMEOUT)
 
     def reload(self) -> None:
         """Make the proxy read its configuration and its certificate again, as its service's `reload` does."""
@@ -193,7 +193,7 @@ def places(ports: Upstream) -> dict[str, str]:
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+        return int(probe.getsockname()[1])
 
 
 def accepts(port: int) -> bool:

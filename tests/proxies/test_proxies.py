@@ -23,7 +23,7 @@ from tests.certificates import make_certificate
 from tests.driver import ROOT, Client, Server, meet
 from tests.proxies.conftest import StartProxy
 from tests.proxies.proxy import HAProxy, Nginx, Proxy
-from tests.waiting import PATIENCE, wait_until
+from tests.waiting import TIMEOUT, wait_until
 
 # An app of somebody else's, which shows what it is told of a request.
 APP = """
@@ -61,7 +61,7 @@ def test_the_service_can_be_on_a_unix_socket(kind: type[Proxy], start_proxy: Sta
         server.wait_for_log("Booting worker")
         # It answers as soon as the worker serves; HAProxy would take it for dead before.
         with socket.socket(socket.AF_UNIX) as connection:
-            connection.settimeout(PATIENCE)
+            connection.settimeout(TIMEOUT)
             connection.connect(str(path))
             connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
             assert connection.recv(65_536).startswith(b"HTTP/1.1 200")
@@ -186,7 +186,7 @@ def ask(address: Address, path: str, headers: Mapping[str, str]) -> bytes:
     head = "".join(f"{name}: {value}\r\n" for name, value in given.items())
     assert address.tls
     with (
-        socket.create_connection(("localhost", address.port), PATIENCE) as tcp,
+        socket.create_connection(("localhost", address.port), TIMEOUT) as tcp,
         address.tls.wrap_socket(tcp, server_hostname="localhost") as connection,
     ):
         connection.sendall(f"GET {path} HTTP/1.1\r\n{head}\r\n".encode())
@@ -225,7 +225,7 @@ def test_plain_http_is_sent_on_to_another_port_as_the_readme_says(
 
 def sent_on(proxy: Proxy) -> str | None:
     """Where a request without TLS is told to go."""
-    connection = http.client.HTTPConnection("localhost", proxy.http.port, timeout=PATIENCE)
+    connection = http.client.HTTPConnection("localhost", proxy.http.port, timeout=TIMEOUT)
     connection.request("GET", "/?me=alice&peer=bob", headers={"Host": "signaling.example.org"})
     answer = connection.getresponse()
     connection.close()
@@ -265,8 +265,8 @@ def test_the_service_can_be_under_a_path_beside_a_site(service: Server, start_pr
 
 
 TIMEOUTS = {
-    Nginx: {"proxy_read_timeout 120s;": "proxy_read_timeout 4s;"},
-    HAProxy: {"timeout tunnel 120s": "timeout tunnel 4s"},
+    Nginx: {"proxy_read_timeout 120s;": "proxy_read_timeout 8s;"},
+    HAProxy: {"timeout tunnel 120s": "timeout tunnel 8s"},
 }
 
 
@@ -274,15 +274,15 @@ TIMEOUTS = {
 def test_pings_keep_a_silent_connection_alive(
     kind: type[Proxy], start_proxy: StartProxy, ping_interval: float, lives: bool
 ):
-    """Through a proxy that cuts what is silent for four seconds: what is pinged outlives it, anything else does not."""
-    with Server(SIGNALING_BIND="127.0.0.1", SIGNALING_PING_INTERVAL=ping_interval, SIGNALING_PING_TIMEOUT=2) as server:
+    """The proxy cuts what is silent for eight seconds: what is pinged outlives it, anything else does not."""
+    with Server(SIGNALING_BIND="127.0.0.1", SIGNALING_PING_INTERVAL=ping_interval) as server:
         proxy = start_proxy(kind, server.port, TIMEOUTS[kind])
         if lives:
-            with connect(proxy.https.ws_url, ssl=proxy.https.tls) as silent:
+            with connect(proxy.https.ws_url, ssl=proxy.https.tls, open_timeout=TIMEOUT) as silent:
                 with pytest.raises(TimeoutError):
-                    silent.recv(timeout=6)
+                    silent.recv(timeout=10)
                 silent.send('{"type":"ping"}')
-                assert silent.recv(timeout=PATIENCE) == '{"type":"pong"}'
+                assert silent.recv(timeout=TIMEOUT) == '{"type":"pong"}'
         else:
             with Client(proxy.https) as silent:
                 assert silent.closed() == (1006, "")

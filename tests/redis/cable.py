@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from types import TracebackType
+from typing import Self
 
 
 class Cable:
@@ -17,7 +18,7 @@ class Cable:
         self._thread = threading.Thread(target=self._loop.run_forever)
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def __enter__(self) -> Cable:
+    def __enter__(self) -> Self:
         self._thread.start()
         asyncio.run_coroutine_threadsafe(self._open(), self._loop).result()
         return self
@@ -38,7 +39,11 @@ class Cable:
 
     def pull(self) -> None:
         """Let nothing pass from now on."""
-        self._loop.call_soon_threadsafe(self._passes.clear)
+
+        async def clear() -> None:
+            self._passes.clear()
+
+        asyncio.run_coroutine_threadsafe(clear(), self._loop).result()
 
     def plug(self) -> None:
         """Let everything pass again, what was sent meanwhile included."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -11,12 +12,12 @@ from tests.redis_server import Redis, redis_server
 
 # Short, so that nobody waits for long; long enough for a machine that does three things at once.
 NODE_TIMEOUT = 8.0
-REDIS_TIMEOUT = 1.0
+REDIS_TIMEOUT = 2.0
 
 
-def host(url: str, **settings: object) -> Server:
+def host(url: str, **settings: Any) -> Server:
     """Return a server with one worker that shares its rooms."""
-    shared = {
+    shared: dict[str, Any] = {
         "SIGNALING_REDIS_URL": url,
         "SIGNALING_NODE_TIMEOUT": NODE_TIMEOUT,
         "SIGNALING_REDIS_TIMEOUT": REDIS_TIMEOUT,
@@ -36,7 +37,8 @@ def redis() -> Iterator[Redis]:
 def hosts(redis: Redis) -> Iterator[tuple[Server, Server]]:
     """Two hosts for all the tests that leave them as they found them."""
     with host(redis.url) as one, host(redis.url) as other:
-        connected(one), connected(other)
+        for server in (one, other):
+            connected(server)
         yield one, other
 
 

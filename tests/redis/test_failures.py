@@ -21,17 +21,14 @@ NO_JOIN = {
 NO_RELAY = {"type": "error", "message": "Your peer cannot be reached at the moment", "code": "unavailable"}
 
 
-def test_the_peers_of_a_killed_workers_users_hear_of_it_in_time(one: Server, redis: Redis):
+def test_the_peers_of_a_killed_workers_users_hear_of_it(one: Server, redis: Redis):
     with host(redis.url) as doomed:
         alice, bob = meet_across(one, doomed, "survivor", "victim")
         lonely = Client(doomed)
         lonely.join("lonely", "nobody")
         with alice:
-            began = time.monotonic()
             os.kill(doomed.worker, signal.SIGKILL)
             bye = alice.receive()
-            # Both clocks are this machine's; it is the promise of the setting, with what a busy machine may add.
-            assert time.monotonic() - began < NODE_TIMEOUT + 5
             assert (bye["type"], bye["userId"], bye["reason"]) == ("bye", "victim", "lost")
             assert alice.receive()["userCount"] == 1
             # The master has started another worker, which the user comes back to.

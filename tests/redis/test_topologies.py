@@ -16,7 +16,7 @@ from tests.integration.test_metrics import own_port
 from tests.redis.conftest import connected, host
 from tests.redis.people import catch_up, meet_across, start_over, talk, types
 from tests.redis_server import Redis, ask, free_port, redis_server
-from tests.waiting import PATIENCE, wait_until
+from tests.waiting import TIMEOUT, wait_until
 
 WATCHWORD = "who-goes-there"
 """The password of the Sentinels."""
@@ -34,7 +34,7 @@ def sentinel(folder: Path, master: int) -> Redis:
     file = folder / "sentinel.conf"
     file.write_text(
         f"sentinel monitor calls 127.0.0.1 {master} 1\n"
-        "sentinel down-after-milliseconds calls 1000\n"
+        "sentinel down-after-milliseconds calls 3000\n"
         "sentinel failover-timeout calls 5000\n"
         f"requirepass {WATCHWORD}\n"
     )
@@ -59,7 +59,7 @@ def test_a_replica_that_sentinels_promote_takes_over(stack: ExitStack, tmp_path:
     before = [len(one.log), len(other.log)]
     master.end()
     for server, since in zip((one, other), before, strict=True):
-        server.wait_for_log(f"Connected to Redis at 127.0.0.1:{replica.port}", since, 3 * PATIENCE)
+        server.wait_for_log(f"Connected to Redis at 127.0.0.1:{replica.port}", since, 3 * TIMEOUT)
     talk(*inside)
     start_over(*across)
     talk(*across)
@@ -73,12 +73,12 @@ def test_a_replica_that_sentinels_promote_takes_over(stack: ExitStack, tmp_path:
 
 def cluster(stack: ExitStack, count: int, *more: str, replicas: int) -> list[Redis]:
     """Return the servers of a cluster whose masters have a third of the slots each; ``more`` are options of each."""
-    options = (*more, "--cluster-enabled", "yes", "--cluster-node-timeout", "1500", "--repl-diskless-sync-delay", "0")
+    options = (*more, "--cluster-enabled", "yes", "--cluster-node-timeout", "5000", "--repl-diskless-sync-delay", "0")
     buses = [free_port() for _ in range(count)]
     servers = [stack.enter_context(redis_server(*options, "--cluster-port", str(bus))) for bus in buses]
     addresses = [f"127.0.0.1:{server.port}@{bus}" for server, bus in zip(servers, buses, strict=True)]
     command = ["redis-cli", "--cluster", "create", *addresses, "--cluster-replicas", str(replicas), "--cluster-yes"]
-    subprocess.run(command, check=True, capture_output=True, timeout=3 * PATIENCE)
+    subprocess.run(command, check=True, capture_output=True, timeout=3 * TIMEOUT)
     for server in servers:
         wait_until(lambda server=server: b"cluster_state:ok" in server.ask("CLUSTER", "INFO"))
     return servers
@@ -107,7 +107,7 @@ def test_the_rooms_are_spread_over_the_masters_of_a_cluster_and_a_replica_takes_
     masters[0].end()
     for server, since in zip((one, other), before, strict=True):
         pattern = "Connected to Redis at .*:(" + "|".join(str(replica.port) for replica in replicas) + ")"
-        server.wait_for_log(pattern, since, 3 * PATIENCE)
+        server.wait_for_log(pattern, since, 3 * TIMEOUT)
     starts = [catch_up(*call) for call in calls]
     assert all(all(ends) == any(ends) for ends in starts), "both ends, or none"
     for call in calls:
@@ -129,7 +129,9 @@ ENDPOINTS = {
 """What the servers of a cluster tell of where they are, and how."""
 
 
-@pytest.mark.parametrize("endpoint", ENDPOINTS)
+@pytest.mark.parametrize(
+    "endpoint", ["an address", *(pytest.param(endpoint, marks=pytest.mark.long) for endpoint in list(ENDPOINTS)[1:])]
+)
 def test_workers_ask_each_other_over_a_cluster_as_well(stack: ExitStack, endpoint: str):
     options, told = ENDPOINTS[endpoint]
     servers = cluster(stack, 3, *options, replicas=0)
@@ -139,7 +141,7 @@ def test_workers_ask_each_other_over_a_cluster_as_well(stack: ExitStack, endpoin
     one, other = (stack.enter_context(host(url, SIGNALING_METRICS_BIND="127.0.0.1:0")) for _ in range(2))
     for server in (one, other):
         wait_until(lambda server=server: len(server.health()["nodes"]) == 2)
-        with urllib.request.urlopen(own_port(server), timeout=PATIENCE) as response:
+        with urllib.request.urlopen(own_port(server), timeout=TIMEOUT) as response:
             assert len(re.findall(rb"^signaling_node_up.* 1.0$", response.read(), re.MULTILINE)) == 2
     # One that is restarted is found where it was.
     before = len(one.log)

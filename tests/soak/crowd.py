@@ -16,31 +16,32 @@ import signal
 import sys
 import time
 from collections import defaultdict
+from typing import Any
 
 import msgspec
 
 from signaling.rooms.redis.scripts import Seat
 from tests.driver import Server
 from tests.redis_server import Redis, redis_server
-from tests.soak.couple import Couple
-from tests.soak.guest import Guest
-from tests.soak.pace import Pace
+from tests.soak.crowd_pair import CrowdPair
+from tests.soak.crowd_user import CrowdUser
+from tests.soak.results import Results
 from tests.soak.soak import faults_in_log
-from tests.soak.tally import Tally
+from tests.soak.throttle import Throttle
 from tests.soak.vitals import children
-from tests.waiting import PATIENCE
+from tests.waiting import TIMEOUT
 
 WORKERS = 2
-AT_THE_DOOR = 50
-"""How many couples meet at a time."""
+MEETING_AT_ONCE = 50
+"""How many pairs meet at a time."""
 
-EXCUSED_SECONDS = 20.0
+EXCUSED_SECONDS = TIMEOUT / 4
 """For so long after a worker is killed its connections may end; thousands are not noticed at once."""
 
-FAULTS_AT_MOST = 20
+MAX_FAULTS = 20
 _LOOK_SECONDS = 0.2
 
-SETTINGS = {
+SETTINGS: dict[str, Any] = {
     "WEB_CONCURRENCY": WORKERS,
     "SIGNALING_NODE_TIMEOUT": 10,
     # All of them find room in the worker that lives.
@@ -63,20 +64,20 @@ class Crowd:
     """One run against a server and a Redis, which are nobody else's.
 
     Attributes:
-        guests: all that there ever were, by their ids.
+        users: all that there ever were, by their ids.
         newest: of each user, who came last.
     """
 
-    def __init__(self, server: Server, redis: Redis, couples: int, seed: int) -> None:
-        self.tally = Tally()
-        self.guests: dict[str, Guest] = {}
-        self.newest: dict[str, Guest] = {}
-        self._server, self._redis, self._count, self._seed = server, redis, couples, seed
+    def __init__(self, server: Server, redis: Redis, pairs: int, seed: int) -> None:
+        self.results = Results()
+        self.users: dict[str, CrowdUser] = {}
+        self.newest: dict[str, CrowdUser] = {}
+        self._server, self._redis, self._count, self._seed = server, redis, pairs, seed
         # So many cannot be in a hurry.
-        self._pace = Pace(*children(server.process.pid), pause=min(20.0, couples / 200))
-        self._door = asyncio.Semaphore(AT_THE_DOOR)
+        self._throttle = Throttle(*children(server.process.pid), pause=min(20.0, pairs / 200))
+        self._meeting = asyncio.Semaphore(MEETING_AT_ONCE)
         self._numbers = itertools.count()
-        self._all_met = asyncio.Barrier(couples + 1)
+        self._all_met = asyncio.Barrier(pairs + 1)
         self._excused = 0.0
 
     def excuses(self) -> bool:
@@ -84,85 +85,85 @@ class Crowd:
         return time.monotonic() < self._excused
 
     async def run(self, seconds: float) -> list[str]:
-        """Fill the house, let them live, kill a worker in the middle, and look who is left where."""
+        """Connect all, let them live, kill a worker in the middle, and look who is left where."""
         lives = [asyncio.create_task(self._live()) for _ in range(self._count)]
         await self._all_met.wait()
         self._print("all have met")
         # To look through so many objects again and again would stop everybody for seconds.
         gc.collect()
         gc.disable()
-        regulator = asyncio.create_task(self._pace.regulate())
+        regulator = asyncio.create_task(self._throttle.regulate())
         await self._go_on(seconds / 2)
         await self._kill_one()
         await self._go_on(seconds / 2)
-        self._pace.over.set()
-        couples = await asyncio.gather(*lives)
+        self._throttle.over.set()
+        pairs = await asyncio.gather(*lives)
         await regulator
         self._print("all stand still")
-        await asyncio.gather(*(couple.settle() for couple in couples))
+        await asyncio.gather(*(pair.settle() for pair in pairs))
         await self._agree("at the end")
-        await asyncio.gather(*(couple.part() for couple in couples))
+        await asyncio.gather(*(pair.part() for pair in pairs))
         await self._agree("when all are gone")
         self._print("all are gone")
         gc.enable()
-        self.tally.faults += faults_in_log(self._server)
-        return self.tally.faults
+        self.results.faults += faults_in_log(self._server)
+        return self.results.faults
 
-    async def _live(self) -> Couple:
-        """One couple after the other; return the last, as it is when time is over."""
-        couple = await self._meet()
+    async def _live(self) -> CrowdPair:
+        """One pair after the other; return the last, as it is when time is over."""
+        pair = await self._meet()
         await self._all_met.wait()
         while True:
             try:
-                await couple.live()
+                await pair.live()
             except Exception as fault:
-                self.tally.note(f"couple {couple.number} after {couple.history}: {fault!r}")
-            if self._pace.over.is_set():
-                return couple
-            couple = await self._meet()
+                self.results.note(f"pair {pair.number} after {pair.history}: {fault!r}")
+            if self._throttle.over.is_set():
+                return pair
+            pair = await self._meet()
 
-    async def _meet(self) -> Couple:
+    async def _meet(self) -> CrowdPair:
         number = next(self._numbers)
-        couple = Couple(self, self._server.port, self._pace, number, random.Random(f"{self._seed} {number}"))
+        pair = CrowdPair(self, self._server.port, self._throttle, number, random.Random(f"{self._seed} {number}"))
         try:
-            async with self._door:
-                await couple.meet()
+            async with self._meeting:
+                await pair.meet()
         except Exception as fault:
-            self.tally.note(f"couple {number} does not meet: {fault!r}")
-        return couple
+            self.results.note(f"pair {number} does not meet: {fault!r}")
+        return pair
 
     async def _go_on(self, seconds: float) -> None:
         """Let them live for so long, unless there are too many faults."""
         end = time.monotonic() + seconds
-        while time.monotonic() < end and not self._pace.over.is_set():
-            await self._pace.wait(min(1.0, end - time.monotonic()))
-            if len(self.tally.faults) >= FAULTS_AT_MOST:
-                self._pace.over.set()
+        while time.monotonic() < end and not self._throttle.over.is_set():
+            await self._throttle.wait(min(1.0, end - time.monotonic()))
+            if len(self.results.faults) >= MAX_FAULTS:
+                self._throttle.over.set()
 
     async def _kill_one(self) -> None:
         before = children(self._server.process.pid)
         self._excused = time.monotonic() + EXCUSED_SECONDS
         os.kill(before[0], signal.SIGKILL)
         self._print(f"worker {before[0]} is killed")
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT):
             while before[0] in (now := children(self._server.process.pid)) or len(now) < WORKERS:
                 await asyncio.sleep(_LOOK_SECONDS)
-        self._pace.workers = tuple(now)
+        self._throttle.workers = tuple(now)
 
     async def _agree(self, when: str) -> None:
         """Wait until Redis has in its rooms whoever is in one, and nobody else."""
-        here = {guest.id for guest in self.guests.values() if guest.joined and not guest.over}
-        limit = time.monotonic() + PATIENCE
+        here = {user.id for user in self.users.values() if user.joined and not user.over}
+        limit = time.monotonic() + TIMEOUT
         while faults := await asyncio.to_thread(audit, self._redis, here):
             if time.monotonic() > limit:
-                self.tally.faults += [f"{when}: {fault}" for fault in faults]
+                self.results.faults += [f"{when}: {fault}" for fault in faults]
                 return
             await asyncio.sleep(_LOOK_SECONDS)
         print(f"{when}: {len(here)} in {len(rooms(self._redis))} rooms", flush=True)
 
     def _print(self, what: str) -> None:
-        open_ = sum(not guest.over for guest in self.guests.values())
-        print(self.tally.line(open=open_, faults=len(self.tally.faults)), what, sep=": ", flush=True)
+        open_ = sum(not user.over for user in self.users.values())
+        print(self.results.line(open=open_, faults=len(self.results.faults)), what, sep=": ", flush=True)
 
 
 def audit(redis: Redis, here: set[str]) -> list[str]:
@@ -199,14 +200,15 @@ def rooms(redis: Redis) -> dict[str, list[bytes]]:
     """Return the seats of each room in Redis."""
     script = "local found = {} for _, key in ipairs(redis.call('KEYS', ARGV[1])) do "
     script += "found[#found + 1] = {key, redis.call('HVALS', key)} end return found"
-    return {key.decode(): seats for key, seats in _ask(redis, "EVAL", script, "0", "signaling:{0}:room:*")}
+    found: list[Any] = _ask(redis, "EVAL", script, "0", "signaling:{0}:room:*")
+    return {key.decode(): seats for key, seats in found}
 
 
 def _keys(redis: Redis, kind: str) -> list[str]:
     return [key.decode() for key in _ask(redis, "KEYS", f"signaling:{{0}}:{kind}:*")]
 
 
-def _ask(redis: Redis, *command: str) -> list[bytes]:
+def _ask(redis: Redis, *command: str) -> list[Any]:
     found = redis.ask(*command)
     assert isinstance(found, list)
     return found

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import random
 
-from tests.soak.town import Town
+from tests.soak.context import SoakContext
 from tests.soak.user import UnexpectedError, User
 
-STEPS_AT_MOST = 25
+MAX_STEPS = 25
 
 
 class Pair:
@@ -17,8 +17,10 @@ class Pair:
     Who is `self.one` and who is `self.other` changes with each step.
     """
 
-    def __init__(self, town: Town, number: int, dice: random.Random) -> None:
-        self._town, self._dice = town, dice
+    def __init__(self, context: SoakContext, number: int, dice: random.Random) -> None:
+        self._context, self._dice = context, dice
+        self.one: User
+        self.other: User
         self._names = names(number)
         self._all: list[User] = []
         self.history: list[str] = []
@@ -31,9 +33,9 @@ class Pair:
         """
         try:
             await self._meet()
-            for _ in range(self._dice.randint(1, STEPS_AT_MOST)):
-                await self._town.pace.rest(self._dice)
-                if self._town.pace.over.is_set():
+            for _ in range(self._dice.randint(1, MAX_STEPS)):
+                await self._context.throttle.rest(self._dice)
+                if self._context.throttle.over.is_set():
                     break
                 if self._dice.random() < 0.5:
                     self.one, self.other = self.other, self.one
@@ -50,7 +52,7 @@ class Pair:
 
     async def _come(self, name: str | int) -> User:
         remote = self._names[0] if name == self._names[1] else self._names[1]
-        user = await self._town.user(name, remote)
+        user = await self._context.user(name, remote)
         self._all.append(user)
         return user
 
@@ -80,7 +82,7 @@ class Pair:
         """What waits fits into what the server keeps for a client."""
         count, padding, said = 100, self._dice.randint(0, 5_000), self.one.said
         await self.one.say(count, padding)
-        await self._town.pace.wait(self._dice.random())
+        await self._context.throttle.wait(self._dice.random())
         await self.other.hear(self.one, said, count, padding)
 
     async def say_bye(self) -> None:
@@ -142,7 +144,7 @@ class Pair:
     async def replace(self) -> None:
         newer = await self._come(self.one.name)
         await newer.join("joined")
-        self._town.tally["replacements"] += 1
+        self._context.results["replacements"] += 1
         await self.one.expect("error", code="replaced")
         await self.one.see_close(4001)
         await self.other.see_ready()
@@ -161,7 +163,7 @@ class Pair:
         await self.other.see_ready()
 
     def _drop(self) -> None:
-        self._town.tally["drops"] += 1
+        self._context.results["drops"] += 1
         self.one.drop()
 
 

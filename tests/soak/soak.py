@@ -6,27 +6,27 @@ import asyncio
 import itertools
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from tests.driver import Server
 from tests.soak.churn import Churn
-from tests.soak.pace import Pace
-from tests.soak.town import Town
+from tests.soak.context import SoakContext
+from tests.soak.throttle import Throttle
 from tests.soak.vitals import Vitals, descriptors, resident, rest
 
 WARM_UP_PART = 0.3
 """The warm-up is this part of the time, and a few minutes at the most."""
 
-WARM_UP_SECONDS_AT_MOST = 300.0
+MAX_WARM_UP_SECONDS = 300.0
 FIGURES_SECONDS = 60.0
 LINES_OF_A_TRACEBACK = 60
 
-# Short, so that there are ends by them all the time; a user that reads slowly does not for less.
-LIMITS = {
+# Short, so that there are ends by them all the time, and still enough for a good client on a busy machine.
+LIMITS: dict[str, Any] = {
     "SIGNALING_PING_INTERVAL": 4,
-    "SIGNALING_PING_TIMEOUT": 4,
-    # Not so short that a good client on a busy machine does not make it.
+    "SIGNALING_PING_TIMEOUT": 10,
     "SIGNALING_HANDSHAKE_TIMEOUT": 10,
-    # Counted, and not reached: the rude and the floods are to meet the other limits.
+    # Counted, and not reached: misbehaving clients and floods are to meet the other limits.
     "SIGNALING_MESSAGE_RATE": 1_000_000,
     "SIGNALING_MESSAGE_BURST": 1_000_000,
     "SIGNALING_JOIN_RATE": 1_000_000,
@@ -54,20 +54,20 @@ class Soak:
         assert server.tls is not None
         self._server = server
         self._worker = server.worker
-        self._town = Town(server.ws_url, server.port, server.tls, Pace(self._worker))
-        self._churn = Churn(self._town, seed, itertools.count())
+        self._context = SoakContext(server.ws_url, server.port, server.tls, Throttle(self._worker))
+        self._churn = Churn(self._context, seed, itertools.count())
 
     async def run(self, seconds: float) -> list[str]:
-        tally = self._town.tally
+        results = self._context.results
         figures = asyncio.create_task(self._print_figures())
         try:
-            user = await self._town.user("the first", "nobody")
+            user = await self._context.user("the first", "nobody")
             await user.close()
             before = await self._rest("before")
-            warm_up = min(WARM_UP_PART * seconds, WARM_UP_SECONDS_AT_MOST)
+            warm_up = min(WARM_UP_PART * seconds, MAX_WARM_UP_SECONDS)
             await self._churn.run(warm_up)
             warm = await self._rest("warmed up", before)
-            if not tally.faults:
+            if not results.faults:
                 await self._churn.run(seconds - warm_up)
             after = await self._rest("after", before)
         finally:
@@ -75,8 +75,8 @@ class Soak:
             with suppress(asyncio.CancelledError):
                 await figures
         self._read_log()
-        tally.faults += after.left_since(before) + after.grown_since(warm)
-        return tally.faults
+        results.faults += after.left_since(before) + after.grown_since(warm)
+        return results.faults
 
     async def _rest(self, name: str, before: Vitals | None = None) -> Vitals:
         vitals = await rest(self._server, self._worker, before)
@@ -92,17 +92,17 @@ class Soak:
 
     def _print_line(self) -> None:
         print(
-            self._town.tally.line(
+            self._context.results.line(
                 resident_kib=resident(self._worker),
                 files=descriptors(self._worker),
-                processor=f"{self._town.pace.share:.0%}",
-                faults=len(self._town.tally.faults),
+                processor=f"{self._context.throttle.share:.0%}",
+                faults=len(self._context.results.faults),
             ),
             flush=True,
         )
 
     def _read_log(self) -> None:
-        self._town.tally.faults += faults_in_log(self._server)
+        self._context.results.faults += faults_in_log(self._server)
 
 
 def faults_in_log(server: Server) -> list[str]:

@@ -5,11 +5,8 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
-import pytest
-
 from tests.soak.soak import soak
 
 
-@pytest.mark.timeout(900)
 def test_of_a_minute_of_churn_nothing_is_left(certificate: Path):
     assert soak(certificate, minutes=1, seed=random.randrange(2**32)) == []

@@ -9,8 +9,8 @@ from typing import Any
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 
-from tests.soak.tally import Tally
-from tests.waiting import PATIENCE
+from tests.soak.results import Results
+from tests.waiting import TIMEOUT
 
 
 class UnexpectedError(Exception):
@@ -24,11 +24,11 @@ class User:
         said: how many words it said so far; they are numbered.
     """
 
-    def __init__(self, socket: ClientConnection, name: str | int, remote: str | int, tally: Tally) -> None:
+    def __init__(self, socket: ClientConnection, name: str | int, remote: str | int, results: Results) -> None:
         self.name, self.remote = name, remote
         self.said = 0
         self._socket = socket
-        self._tally = tally
+        self._results = results
 
     async def send(self, **fields: Any) -> None:
         await self._socket.send(json.dumps(fields))
@@ -43,12 +43,12 @@ class User:
             self.said += 1
 
     async def receive(self) -> dict[str, Any]:
-        async with asyncio.timeout(PATIENCE):
-            reply = json.loads(await self._socket.recv())
+        async with asyncio.timeout(TIMEOUT):
+            reply: dict[str, Any] = json.loads(await self._socket.recv())
         if reply["type"] == "roomInfo":
             self._check_room(reply)
         if reply["type"] == "bye":
-            self._tally["departures"] += 1
+            self._results["departures"] += 1
         return reply
 
     async def expect(self, type_: str, **fields: Any) -> dict[str, Any]:
@@ -64,7 +64,7 @@ class User:
             reply = await self.expect("message", **{"from": speaker.name})
             if reply["data"] != heard_as(word(speaker.name, number, padding)):
                 raise UnexpectedError(f"{self.name!r} expected word {number} of {speaker.name!r} and got {reply}")
-            self._tally["messages"] += 1
+            self._results["messages"] += 1
 
     async def join(self, reply: str, alone: bool = False, remote: str | int | None = None) -> None:
         await self.send(type="join", userId=self.name, remoteId=self.remote if remote is None else remote)

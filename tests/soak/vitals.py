@@ -10,9 +10,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from tests.driver import Server
-
-REST_SECONDS = 30.0
-"""A server that nobody is connected to is at rest after this long; its longest time limit is much shorter."""
+from tests.waiting import TIMEOUT
 
 MARGIN_KIB = 3 * 1_024
 """How much more memory than after the warm-up it may hold then: what the allocator could not give back."""
@@ -73,7 +71,7 @@ def look(server: Server, worker: int) -> Vitals:
 
 async def rest(server: Server, worker: int, before: Vitals | None = None) -> Vitals:
     """Wait until nothing changes and all is as it was `before`, or the time for it is over; return what is."""
-    limit = time.monotonic() + REST_SECONDS
+    limit = time.monotonic() + TIMEOUT
     last = None
     while True:
         vitals = await asyncio.to_thread(look, server, worker)

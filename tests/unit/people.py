@@ -16,7 +16,7 @@ from signaling.rooms.context import SessionContext
 from signaling.rooms.redis.registry import RedisRegistry
 from signaling.rooms.registry import Registry
 from signaling.rooms.session import Session
-from tests.waiting import PATIENCE
+from tests.waiting import TIMEOUT
 
 DEFAULTS = Settings()
 
@@ -100,7 +100,7 @@ class Person:
 
 def until(so: Callable[[], object]) -> None:
     """Wait for what no event tells of, while the greenlets go on."""
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + TIMEOUT
     while not so():
         assert time.monotonic() < deadline
         gevent.sleep(0.01)

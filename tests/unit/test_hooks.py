@@ -12,6 +12,7 @@ from signaling import hooks, worker
 from signaling.node import node
 from signaling.process import supervisor
 from signaling.transport import connections, tls
+from tests.waiting import TIMEOUT
 
 
 @pytest.mark.parametrize("error", [FileNotFoundError, MemoryError, ZeroDivisionError, gevent.Timeout])
@@ -39,7 +40,7 @@ def test_the_watch_over_the_certificate_goes_on_after_any_error(
     before = hub.NOT_ERROR
     try:
         hooks.post_worker_init(alive)
-        assert often.wait(60)
+        assert often.wait(TIMEOUT)
     finally:
         hub.NOT_ERROR = before
         alive.alive = False

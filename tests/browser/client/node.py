@@ -9,7 +9,7 @@ import subprocess
 from pathlib import Path
 
 from tests.driver import ROOT
-from tests.waiting import PATIENCE, wait_until
+from tests.waiting import TIMEOUT, wait_until
 
 FOLDER = ROOT / "tests" / "benchmarks" / "node"
 
@@ -41,7 +41,7 @@ class NodeServer:
 
     def _answers(self) -> bool:
         try:
-            plain = socket.create_connection(("127.0.0.1", self.port), 1)
+            plain = socket.create_connection(("127.0.0.1", self.port), TIMEOUT)
             self._trust.wrap_socket(plain, server_hostname="localhost").close()
         except OSError:
             return False
@@ -49,4 +49,4 @@ class NodeServer:
 
     def stop(self) -> None:
         self.process.kill()
-        self.process.wait(PATIENCE)
+        self.process.wait(TIMEOUT)

@@ -11,10 +11,9 @@ from typing import Any
 
 from websockets.sync.client import connect
 
-from tests.waiting import wait_until
+from tests.waiting import TIMEOUT, wait_until
 
 FIREFOX = "firefox-esr"
-PATIENCE = 60  # seconds; a first start takes about five, on a machine that is not busy
 PREFERENCES = {
     # A camera and a microphone that are none, for whatever page asks.
     "media.navigator.streams.fake": True,
@@ -55,7 +54,7 @@ class Firefox:
     def __enter__(self) -> Firefox:
         try:
             # An answer has a whole screenshot in it.
-            self._connection = connect(f"{self._address()}/session", max_size=None)
+            self._connection = connect(f"{self._address()}/session", max_size=None, open_timeout=TIMEOUT)
             self._socket = self._connection.__enter__()
             self.ask("session.new", capabilities={"alwaysMatch": {"acceptInsecureCerts": True}})
         except BaseException:
@@ -68,7 +67,7 @@ class Firefox:
         try:
             self.ask("browser.close")
             self._connection.__exit__(None, None, None)
-            self._process.wait(PATIENCE)
+            self._process.wait(TIMEOUT)
         finally:
             self._process.kill()
             self._process.wait()
@@ -77,7 +76,7 @@ class Firefox:
         def found() -> re.Match[str] | None:
             return re.search(r"WebDriver BiDi listening on (ws://\S+)\n", self._log.read_text())
 
-        wait_until(lambda: found() or self._process.poll() is not None, PATIENCE, self._log.read_text)
+        wait_until(lambda: found() or self._process.poll() is not None, told=self._log.read_text)
         match = found()
         assert match is not None, f"Firefox ended: {self._log.read_text()}"
         return match[1]
@@ -86,7 +85,7 @@ class Firefox:
         """The result of a command; events that come before it are kept in `events`."""
         self._asked += 1
         self._socket.send(json.dumps({"id": self._asked, "method": method, "params": params}))
-        while (message := json.loads(self._socket.recv(PATIENCE))).get("id") != self._asked:
+        while (message := json.loads(self._socket.recv(TIMEOUT))).get("id") != self._asked:
             self.events.append(message)
         assert message["type"] == "success", f"{method}: {message['message']}"
-        return message["result"]
+        return dict(message["result"])

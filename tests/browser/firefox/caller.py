@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import time
+from typing import Any
 
-from tests.browser.conftest import Caller
-from tests.browser.firefox.browser import PATIENCE
+from tests.browser.caller import Caller
+from tests.browser.firefox.browser import Firefox
 from tests.browser.firefox.page import Page
 
 PRELOAD = """
@@ -22,32 +22,28 @@ PRELOAD = """
 
 
 class FirefoxCaller(Caller):
-    def __init__(self, firefox, url, preload=""):
+    def __init__(self, firefox: Firefox, url: str, preload: str = "") -> None:
         self.page = Page(firefox, PRELOAD + preload)
         self.url = url
 
-    def settle(self):
+    def settle(self) -> None:
         """A window behind another one counts no press; a person brings it to the front first."""
         self.page.ask("browsingContext.activate")
         super().settle()
 
-    def reads(self, words):
+    def reads(self, words: str) -> None:
         self.until("(words) => document.querySelector('[role=status]').textContent.includes(words)", words)
 
-    def shows(self, words):
+    def shows(self, words: str) -> None:
         self.until("(words) => document.body.innerText.includes(words)", words)
 
-    def button(self, name):
+    def button(self, name: str) -> Any:
         """The one button of this name, as soon as it is there."""
-        deadline = time.monotonic() + PATIENCE
-        while not (found := self.page.find("button", name)):
-            assert time.monotonic() < deadline, f"no button {name!r}"
-            self.page.wait_for_timeout(50)
-        [button] = found
+        [button] = self.wait_until(lambda: self.page.find("button", name), f"a button {name!r}")
         return button
 
-    def press(self, name):
+    def press(self, name: str) -> None:
         self.page.click(self.button(name))
 
-    def hang_up(self):
+    def hang_up(self) -> None:
         self.press("Hang up")

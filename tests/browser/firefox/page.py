@@ -51,7 +51,7 @@ class Page:
         return [node for node in self.ask("browsingContext.locateNodes", locator=locator)["nodes"] if self._seen(node)]
 
     def _seen(self, node: dict[str, Any]) -> bool:
-        return self._call("(node) => node.checkVisibility()", node)
+        return bool(self._call("(node) => node.checkVisibility()", node))
 
     def _call(self, function: str, node: dict[str, Any]) -> Any:
         answer = self._firefox.ask(

@@ -14,6 +14,7 @@ import pytest
 
 from signaling.process import output
 from signaling.process.output import MAX_PENDING_BYTES, Output
+from tests.waiting import TIMEOUT
 
 
 def described(lost: int) -> str:
@@ -118,7 +119,7 @@ def test_the_end_waits_for_a_reader_and_not_for_ever(reader: Reader):
         reader.output.write(f"{number} {'x' * 200}\n".encode())
     begin = time.monotonic()
     reader.output.finish(0.2)
-    assert time.monotonic() - begin < 30
+    assert time.monotonic() - begin < TIMEOUT
     assert reader.output._pending
 
 
@@ -128,8 +129,8 @@ def test_a_full_disk_passes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     for number in range(10_000):
         lines.write(f"{number} {'x' * 100}\n".encode())
     begin = time.monotonic()
-    lines.finish(60)
-    assert time.monotonic() - begin < 30, "nobody waits for a disk"
+    lines.finish(10 * TIMEOUT)
+    assert time.monotonic() - begin < TIMEOUT, "nobody waits for a disk"
     log = os.open(tmp_path / "log", os.O_WRONLY | os.O_CREAT)
     lines._write = lambda data: os.write(log, data)
     lines.write(b"again\n")
@@ -154,7 +155,7 @@ def test_a_reader_that_is_gone_is_no_error(reader: Reader):
 
 def run(code: str, **options: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False, **options
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=TIMEOUT, check=False, **options
     )
 
 

@@ -14,6 +14,7 @@ from signaling.process.reloader import MAX_FILE_BYTES, Reloader, read_file
 from signaling.security.keys import Keys
 from signaling.transport import tls
 from tests.certificates import make_certificate
+from tests.waiting import TIMEOUT
 
 
 @pytest.fixture(autouse=True)
@@ -222,7 +223,7 @@ def test_keys_whose_file_goes_while_it_is_read(tmp_path: Path, monkeypatch: pyte
     assert keys.find(None).material == b"2" * 32
 
 
-@pytest.mark.timeout(20)
+@pytest.mark.timeout(TIMEOUT)
 @pytest.mark.parametrize("kind", ["pipe", "folder", "device", "huge", "missing", "nul"])
 def test_what_is_no_file_to_read_is_an_error_and_no_wait(tmp_path: Path, kind: str):
     path = str(tmp_path / kind)

@@ -10,7 +10,7 @@ from gevent.event import Event
 
 from signaling.process import supervisor
 from signaling.process.supervisor import ErrorLog, spawn_forever
-from tests.waiting import PATIENCE
+from tests.waiting import TIMEOUT
 
 
 class Steps:
@@ -24,7 +24,7 @@ class Steps:
         if self.errors:
             raise self.errors.pop(0)
         self.passed.set()
-        gevent.sleep(PATIENCE)
+        gevent.sleep(TIMEOUT)
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,7 @@ class Steps:
 def test_a_loop_goes_on_after_any_exception(error: Exception, caplog: pytest.LogCaptureFixture):
     steps = Steps(error, error, error)
     loop = spawn_forever("the test", steps)
-    assert steps.passed.wait(PATIENCE)
+    assert steps.passed.wait(TIMEOUT)
     [record] = [record for record in caplog.records if record.name == "signaling.process.supervisor"]
     assert record.message == "An error in the test, which goes on"
     assert record.exc_info
@@ -46,15 +46,15 @@ def test_a_loop_goes_on_after_any_exception(error: Exception, caplog: pytest.Log
 def test_a_timeout_of_gevent_that_nobody_caught_does_not_end_it():
     steps = Steps(gevent.Timeout(1))
     loop = spawn_forever("the test", steps)
-    assert steps.passed.wait(PATIENCE)
+    assert steps.passed.wait(TIMEOUT)
     loop.kill()
 
 
 def test_who_ends_the_greenlet_ends_the_loop():
     steps = Steps()
     loop = spawn_forever("the test", steps)
-    assert steps.passed.wait(PATIENCE)
-    loop.kill(timeout=PATIENCE)
+    assert steps.passed.wait(TIMEOUT)
+    loop.kill(timeout=TIMEOUT)
     assert loop.dead
 
 

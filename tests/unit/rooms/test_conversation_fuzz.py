@@ -29,6 +29,7 @@ from signaling.rooms.session import Session
 from signaling.transport.connection import Connection
 from tests.unit.near_json import ANYTHING
 from tests.unit.transport.test_receiver import STREAMS, frame
+from tests.waiting import TIMEOUT
 
 SETTINGS = Settings(join_rate=0, message_rate=0)
 JOIN = '{{"type":"join","userId":"{}","remoteId":"{}"}}'
@@ -91,7 +92,7 @@ class End:
 @contextmanager
 def call() -> Iterator[tuple[End, End]]:
     service = SessionContext.of(SETTINGS, MemoryRegistry())
-    with gevent.Timeout(60):
+    with gevent.Timeout(TIMEOUT):
         alice, bob = End(service), End(service)
         for end, names in ((alice, ("alice", "bob")), (bob, ("bob", "alice"))):
             end.says(frame(0x81, JOIN.format(*names).encode()))

@@ -11,6 +11,7 @@ import weakref
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 import gevent
@@ -25,6 +26,7 @@ from signaling.transport.connection import Connection
 from signaling.transport.connections import Connections
 from signaling.transport.receiver import MAX_FRAMES_AFTER_CLOSE, MAX_FRAMES_PER_TURN, FrameReceiver
 from tests.unit.transport.test_receiver import frame
+from tests.waiting import TIMEOUT
 
 
 @pytest.fixture(params=["plain", "tls"])
@@ -32,7 +34,7 @@ def wires(request, certificate) -> Iterator[tuple[gevent.socket.socket, gevent.s
     """The server's end and the client's end, of little room, so that a slow reader shows soon."""
     ours, theirs = gevent.socket.socketpair()
     ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4_096)
-    with gevent.Timeout(20):
+    with gevent.Timeout(TIMEOUT):
         if request.param == "tls":
             server = gevent.ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             server.load_cert_chain(certificate, certificate.with_suffix(".key"))
@@ -41,7 +43,7 @@ def wires(request, certificate) -> Iterator[tuple[gevent.socket.socket, gevent.s
             accepting = gevent.spawn(server.wrap_socket, ours, server_side=True)
             theirs = client.wrap_socket(theirs, server_hostname="localhost")
             ours = accepting.get()
-        theirs.settimeout(10)
+        theirs.settimeout(TIMEOUT)
         with ours, theirs:
             yield ours, theirs
 
@@ -246,19 +248,25 @@ def no_heartbeat_goes_on() -> Iterator[None]:
 
 
 def settings(**values: float) -> Settings:
-    return Settings(ping_interval=0.08, ping_timeout=0.04, **values)
+    return Settings(ping_interval=0.08, ping_timeout=TIMEOUT, **values)
 
 
-def test_one_heartbeat_pings_all_and_closes_who_is_silent(wires):
-    connections = Connections(settings())
+def test_one_heartbeat_pings_all_and_closes_who_is_silent(wires, monkeypatch):
+    """By a clock that only the test turns; the heartbeat looks at it now and then."""
+    now = 0.0
+    monkeypatch.setattr(connections_module, "time", SimpleNamespace(monotonic=lambda: now))
+    connections = Connections(Settings(ping_interval=0.08, ping_timeout=0.04))
     ours, deaf = gevent.socket.socketpair()
     answering, silent = Connection(wires[0]), Connection(ours)
     for connection in (answering, silent):
         connections.add(connection)
+    gevent.spawn(answering.receive)
     for _ in range(3):
+        now += 0.08
         assert wires[1].recv(2) == b"\x89\x00"
         wires[1].sendall(frame(0x8A))
-        gevent.spawn(answering.receive)
+        while not answering.alive:
+            gevent.sleep(0)
     with pytest.raises(ConnectionClosed) as closed:
         silent.receive()
     assert closed.value.reason == 4008
@@ -332,7 +340,7 @@ def test_a_flood_is_dealt_with_in_turns_in_which_others_have_theirs(wires, unit)
     readers = [gevent.spawn(other.receive), gevent.spawn(connection.receive)]
     gevent.idle()
     flooding, pongs = flood(wires[1], unit * 4_000), gevent.spawn(read_all, wires[1])
-    with gevent.Timeout(60):
+    with gevent.Timeout(TIMEOUT):
         while counted < 4_000:
             gevent.sleep(0)
     assert len(answered) > 10

@@ -9,6 +9,7 @@ import gevent
 import pytest
 
 from signaling.transport.loop_share import SHARE_SECONDS, LoopShare
+from tests.waiting import TIMEOUT
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -26,7 +27,7 @@ def test_everybody_gets_on(seed: int):
             while time.monotonic() - began < SHARE_SECONDS / 4:
                 pass
 
-    with gevent.Timeout(60):
+    with gevent.Timeout(TIMEOUT):
         workers = [gevent.spawn(work, number, 10) for number in range(20)]
         killed = choices.sample(range(20), 6)
         for number in killed:
@@ -57,7 +58,7 @@ def test_those_who_are_in_go_on_meanwhile():
             gevent.sleep(0.0001)
             turns += 1
 
-    with gevent.Timeout(60):
+    with gevent.Timeout(TIMEOUT):
         newcomers = [gevent.spawn(greedy) for _ in range(50)]
         gevent.spawn(called).join()
         gevent.killall(newcomers)

@@ -13,6 +13,7 @@ from signaling.transport import tick
 from signaling.transport.connection import Connection
 from signaling.transport.tick import LoopTick
 from tests.unit.transport.test_receiver import frame
+from tests.waiting import TIMEOUT
 
 
 class Note:
@@ -52,7 +53,7 @@ def users() -> Iterator[list[tuple[Connection, gevent.socket.socket]]]:
     """Connections with greenlets that read, and the clients' ends, on which each read is one write of the server's."""
     pairs = [gevent.socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET) for _ in range(3)]
     connections = [Connection(ours, close_timeout=0.2) for ours, _ in pairs]
-    with gevent.Timeout(20):
+    with gevent.Timeout(TIMEOUT):
         readers = [gevent.spawn(connection.receive) for connection in connections]
         gevent.idle()
         yield [(connection, theirs) for connection, (_, theirs) in zip(connections, pairs, strict=True)]
@@ -129,7 +130,7 @@ def test_what_is_postponed_waits_until_all_sockets_were_looked_at():
     watcher.start(read)
     other.send(b"it")
     here().queue_read(Again("a", notes), b"it")
-    with gevent.Timeout(20):
+    with gevent.Timeout(TIMEOUT):
         while len(notes) < 7:
             gevent.sleep(0.001)
     watcher.close()

@@ -24,6 +24,7 @@ from signaling.telemetry.stats import REASONS
 from signaling.transport import tls
 from signaling.web.metrics import Metrics
 from tests.redis_server import Redis
+from tests.waiting import TIMEOUT
 
 ROOT = Path(__file__).parents[3]
 MONITORING = ROOT / "docs" / "monitoring.md"
@@ -182,7 +183,7 @@ def test_the_dashboard_asks_one_datasource_that_can_be_chosen():
 
 
 def promtool(*arguments: str) -> str:
-    done = subprocess.run(["promtool", *arguments], capture_output=True, text=True, cwd=ROOT, timeout=60)
+    done = subprocess.run(["promtool", *arguments], capture_output=True, text=True, cwd=ROOT, timeout=TIMEOUT)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 

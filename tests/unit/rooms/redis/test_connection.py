@@ -11,8 +11,10 @@ import gevent.socket
 import pytest
 
 from signaling.rooms.redis.connection import RedisConnection, RedisConnectionError
+from tests.unit.people import until
+from tests.waiting import TIMEOUT
 
-PATIENCE = 0.2
+SECONDS = 0.2
 
 
 @pytest.fixture
@@ -26,10 +28,10 @@ def ends() -> Iterator[tuple[RedisConnection, gevent.socket.socket]]:
 
 def test_an_answer_that_came_in_time_is_taken_after_this_process_stood_still(ends):
     link, redis = ends
-    asking = gevent.spawn(link.execute, "PING", seconds=PATIENCE)
+    asking = gevent.spawn(link.execute, "PING", seconds=SECONDS)
     assert redis.recv(100)
     redis.send(b"+PONG\r\n")
-    time.sleep(2 * PATIENCE)  # the event loop does not turn: now both are due, and the timer comes first
+    time.sleep(2 * SECONDS)  # the event loop does not turn: now both are due, and the timer comes first
     assert asking.get() == b"PONG"
     assert not link.broken
 
@@ -37,7 +39,7 @@ def test_an_answer_that_came_in_time_is_taken_after_this_process_stood_still(end
 def test_a_server_that_does_not_answer_breaks_the_link(ends):
     link, _ = ends
     with pytest.raises(RedisConnectionError, match=r"^no answer within 0\.2 seconds$"):
-        link.execute("PING", seconds=PATIENCE)
+        link.execute("PING", seconds=SECONDS)
     assert link.broken
 
 
@@ -46,7 +48,7 @@ def test_a_subscription_that_is_refused_breaks_the_link(ends):
     link.push("SUBSCRIBE", "forbidden")
     assert redis.recv(100)
     redis.send(b"-NOPERM no channel\r\n")
-    gevent.sleep(0.05)
+    until(lambda: link.broken)
     assert link.broken == "NOPERM no channel"
 
 
@@ -67,7 +69,7 @@ def test_a_link_that_breaks_while_much_waits_to_be_sent_tells_who_waits_for_it(f
     else:
         link._watcher.stop()
         theirs.close()
-    with gevent.Timeout(20):
+    with gevent.Timeout(TIMEOUT):
         while not told:
             gevent.sleep(0.001)
     assert len(told) == 1

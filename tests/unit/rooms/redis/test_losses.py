@@ -10,7 +10,7 @@ import pytest
 from tests.redis.cable import Cable
 from tests.redis_server import Redis, redis_server
 from tests.unit.people import Host, Person, until
-from tests.waiting import PATIENCE
+from tests.waiting import TIMEOUT
 
 NO_RELAY = {"type": "error", "message": "Your peer cannot be reached at the moment", "code": "unavailable"}
 STARTS_OVER = ["ready", "roomInfo"]
@@ -159,7 +159,7 @@ def test_what_was_under_way_when_a_link_broke_does_not_come_after_what_was_said_
         here, there = Host(cable.url), Host(server.url)
         alice, bob = meet(here, there)
         [link] = here.registry.redis.up
-        old = link.execute("CLIENT", "ID", seconds=PATIENCE)
+        old = link.execute("CLIENT", "ID", seconds=TIMEOUT)
         cable.slow(2.0)
         for number in range(10):
             alice.says(type="message", data=number)

@@ -11,9 +11,7 @@ import pytest
 from tests.redis.cable import Cable
 from tests.redis_server import Redis, redis_server
 from tests.unit.people import Host, Person, until
-
-SLOW = 0.3
-"""Seconds between the slow worker and Redis, each way."""
+from tests.waiting import TIMEOUT
 
 
 @pytest.fixture
@@ -30,9 +28,9 @@ def cable(server: Redis) -> Iterator[Cable]:
 
 @pytest.fixture
 def slow(cable: Cable) -> Iterator[Host]:
-    host = Host(cable.url, redis_timeout=10.0)
+    host = Host(cable.url, redis_timeout=TIMEOUT)
     yield host
-    cable.slow(0.0)
+    cable.plug()
     host.registry.redis.stop()
 
 
@@ -59,10 +57,11 @@ def test_who_joins_again_while_a_newer_connection_joins_elsewhere_gives_way_to_i
 ):
     old, bob = slow.joins("alice", "bob"), (slow if peer_is_slow else fast).joins("bob", "alice")
     slow.workers.settle()
-    cable.slow(SLOW)
+    cable.pull()
     again = gevent.spawn(old.joins, "alice", "bob")
-    gevent.sleep(SLOW / 10)
+    gevent.idle()
     new = fast.joins("alice", "bob")
+    cable.plug()
     again.join()
     until(lambda: replaced(old))
     slow.workers.settle()
@@ -91,11 +90,12 @@ def test_who_joins_again_after_a_newer_connection_came_and_went_is_out(
 ):
     old, bob = slow.joins("alice", "bob"), fast.joins("bob", "alice")
     slow.workers.settle()
-    cable.slow(SLOW)
+    cable.pull()
     again = gevent.spawn(old.joins, "alice", "bob")
-    gevent.sleep(SLOW / 10)
+    gevent.idle()
     new = fast.joins("alice", "bob")
     new.says(type="bye")
+    cable.plug()
     again.join()
     until(lambda: old.close_code)
     slow.workers.settle()
@@ -113,11 +113,12 @@ def test_of_two_who_come_new_at_the_same_time_the_later_one_in_redis_stays(
     slow: Host, fast: Host, cable: Cable, server: Redis
 ):
     bob = fast.joins("bob", "alice")
-    cable.slow(SLOW)
+    cable.pull()
     one = Person(slow.workers)
     joining = gevent.spawn(one.joins, "alice", "bob")
-    gevent.sleep(SLOW / 10)
+    gevent.idle()
     two = fast.joins("alice", "bob")
+    cable.plug()
     joining.join()
     fast.workers.settle()
     slow.workers.settle()

@@ -14,7 +14,8 @@ from signaling.protocol.messages import Pair
 from signaling.rooms.redis.connector import key_slot
 from signaling.rooms.redis.registry import RedisRegistry
 from tests.redis_server import Redis, redis_server
-from tests.unit.people import Person, Workers
+from tests.unit.people import Person, Workers, until
+from tests.waiting import TIMEOUT
 
 
 def calls(redis: Redis) -> int:
@@ -147,18 +148,19 @@ def test_who_joins_again_before_its_worker_hears_that_it_was_taken_for_dead_hear
 
 def test_nobody_is_taken_for_dead_because_redis_stood_still():
     with redis_server() as redis:
-        # A lease of 0.7 seconds, and no hurry to take Redis for lost.
-        settings = Settings(redis_url=redis.url, node_timeout=1, redis_timeout=30)
+        # A lease of 2.1 seconds, and no hurry to take Redis for lost.
+        settings = Settings(redis_url=redis.url, node_timeout=3, redis_timeout=TIMEOUT)
         workers = Workers(RedisRegistry(settings), RedisRegistry(settings))
         alice, bob = Person(workers).joins("alice", "bob"), Person(workers).joins("bob", "alice")
         alice.hears()
         bob.hears()
-        gevent.sleep(0.3)
+        # From the first beat on, Redis knows how long there was none.
+        until(lambda: bool(redis.ask("HGET", "signaling:{0}:workers", "")))
         redis.hold()
-        gevent.sleep(1.5)
+        gevent.sleep(3.0)
         redis.go_on()
         # Time for each to look, and to act on it.
-        gevent.sleep(0.3)
+        gevent.sleep(1.0)
         assert alice.hears() == []
         assert bob.hears() == []
         alice.says(type="message", data=1)

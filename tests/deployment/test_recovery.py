@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import pytest
-
 from tests.deployment.service import Service
 from tests.deployment.unit import Unit
 from tests.deployment.vm import VM
 from tests.waiting import wait_until
-
-pytestmark = pytest.mark.timeout(1_800)
 
 LOST = [None, None]  # no close frame: the TCP connection ended
 

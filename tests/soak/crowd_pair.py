@@ -6,12 +6,13 @@ import asyncio
 import random
 from collections.abc import Awaitable
 from contextlib import suppress
+from functools import partial
 
-from tests.soak.guest import GoneError, Guest, House
-from tests.soak.pace import Pace
-from tests.waiting import PATIENCE
+from tests.soak.crowd_user import ConnectionEndedError, CrowdContext, CrowdUser
+from tests.soak.throttle import Throttle
+from tests.waiting import TIMEOUT
 
-STEPS_AT_MOST = 25
+MAX_STEPS = 25
 _RETRY_SECONDS = 0.2
 
 
@@ -20,25 +21,25 @@ class Side:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.guest: Guest | None = None
+        self.user: CrowdUser | None = None
 
     @property
-    def here(self) -> Guest | None:
+    def here(self) -> CrowdUser | None:
         """Its connection, while it is in the room."""
-        guest = self.guest
-        return guest if guest is not None and guest.joined and not guest.over else None
+        user = self.user
+        return user if user is not None and user.joined and not user.over else None
 
     @property
     def lost(self) -> bool:
         """Whether its connection ended that was to go on."""
-        return self.guest is not None and self.guest.over
+        return self.user is not None and self.user.over
 
 
-class Couple:
+class CrowdPair:
     """A life of two users. After each step, each of them that is in the room must know who is there with it."""
 
-    def __init__(self, house: House, port: int, pace: Pace, number: int, dice: random.Random) -> None:
-        self._house, self._port, self._pace, self._dice = house, port, pace, dice
+    def __init__(self, context: CrowdContext, port: int, throttle: Throttle, number: int, dice: random.Random) -> None:
+        self._context, self._port, self._throttle, self._dice = context, port, throttle, dice
         self.number = number
         self.sides = Side(f"{number} she"), Side(f"{number} he")
         self.history: list[str] = []
@@ -49,9 +50,9 @@ class Couple:
 
     async def live(self) -> None:
         """Take random steps, until life is over or time is, and be as the last of them left it."""
-        for _ in range(self._dice.randint(1, STEPS_AT_MOST)):
-            await self._pace.rest(self._dice)
-            if self._pace.over.is_set():
+        for _ in range(self._dice.randint(1, MAX_STEPS)):
+            await self._throttle.rest(self._dice)
+            if self._throttle.over.is_set():
                 return
             one, other = sorted(self._dice.sample(self.sides, 2), key=lambda side: not side.lost)
             if one.here is None:
@@ -67,34 +68,34 @@ class Couple:
 
     async def _step(self, name: str, step: Awaitable[object]) -> None:
         self.history.append(name)
-        with suppress(GoneError):
+        with suppress(ConnectionEndedError):
             await step
         await self.settle()
 
     async def settle(self) -> None:
         """Wait until each of them knows whether the other one is there."""
         for one, other in (self.sides, self.sides[::-1]):
-            if (guest := one.here) is not None:
+            if (user := one.here) is not None:
                 try:
-                    with suppress(GoneError):
-                        await guest.until(lambda one=one, other=other: knows(one, other))
+                    with suppress(ConnectionEndedError):
+                        await user.until(partial(knows, one, other))
                 except TimeoutError:
                     there = other.here.id if other.here else None
-                    self._house.tally.note(
-                        f"{one.name} ({guest.id}) believes in {guest.peer}, and not in {there}, after {self.history}"
+                    self._context.results.note(
+                        f"{one.name} ({user.id}) believes in {user.peer}, and not in {there}, after {self.history}"
                     )
 
     async def _come(self, side: Side) -> None:
-        async with asyncio.timeout(2 * PATIENCE):
+        async with asyncio.timeout(2 * TIMEOUT):
             while True:
-                if side.guest is not None and not side.guest.joined:
-                    side.guest.drop()
+                if side.user is not None and not side.user.joined:
+                    side.user.drop()
                 try:
-                    guest = await Guest.come(self._house, self._port, side.name, self._other(side).name)
-                    side.guest = guest
-                    await guest.join()
+                    user = await CrowdUser.come(self._context, self._port, side.name, self._other(side).name)
+                    side.user = user
+                    await user.join()
                     return
-                except (GoneError, OSError):
+                except (ConnectionEndedError, OSError):
                     # A worker that dies takes those with it who are at its door.
                     await asyncio.sleep(_RETRY_SECONDS)
 
@@ -102,12 +103,12 @@ class Couple:
         return self.sides[side is self.sides[0]]
 
     async def _go(self, side: Side) -> None:
-        if (guest := side.guest) is not None:
-            side.guest = None
+        if (user := side.user) is not None:
+            side.user = None
             if self._dice.random() < 0.5:
-                await guest.close()
+                await user.close()
             else:
-                guest.drop()
+                user.drop()
 
     # The steps.
 
@@ -116,7 +117,7 @@ class Couple:
         if one.here and other.here:
             await asyncio.gather(self._say(one.here, other.here), self._say(other.here, one.here))
 
-    async def _say(self, speaker: Guest, listener: Guest) -> None:
+    async def _say(self, speaker: CrowdUser, listener: CrowdUser) -> None:
         speaker.say(self._dice.randint(1, 10))
         await listener.until(lambda: listener.heard.get(speaker.id) == speaker.said or speaker.over)
 
@@ -135,36 +136,36 @@ class Couple:
 
     async def say_bye(self, one: Side, other: Side) -> None:
         """It is missed, and comes back on the same connection."""
-        assert one.guest is not None
-        guest = one.guest
-        await guest.bye()
+        assert one.user is not None
+        user = one.user
+        await user.bye()
         if (left := other.here) is not None:
             await left.until(lambda: left.peer is None)
-        await guest.join()
+        await user.join()
 
     async def join_again(self, one: Side, other: Side) -> None:
         """Nobody is missed."""
-        assert one.guest is not None
-        await one.guest.join()
+        assert one.user is not None
+        await one.user.join()
 
     async def replace(self, one: Side, other: Side) -> None:
         """The older connection is told, and closed."""
-        assert one.guest is not None
-        older = one.guest
+        assert one.user is not None
+        older = one.user
         await self._come(one)
-        self._house.tally["replacements"] += 1
-        with suppress(GoneError):
+        self._context.results["replacements"] += 1
+        with suppress(ConnectionEndedError):
             await older.until(lambda: older.over)
 
 
 STEPS = (
-    Couple.talk,
-    Couple.go,
-    Couple.go_and_come,
-    Couple.both_go_and_come,
-    Couple.say_bye,
-    Couple.join_again,
-    Couple.replace,
+    CrowdPair.talk,
+    CrowdPair.go,
+    CrowdPair.go_and_come,
+    CrowdPair.both_go_and_come,
+    CrowdPair.say_bye,
+    CrowdPair.join_again,
+    CrowdPair.replace,
 )
 WEIGHTS = (8, 4, 3, 1, 2, 2, 2)
 

@@ -16,8 +16,6 @@ from tests.deployment.vm import VM
 from tests.driver import ROOT
 from tests.waiting import wait_until
 
-pytestmark = pytest.mark.timeout(1_800)
-
 LIVE = "/etc/letsencrypt/live/signaling"
 COPIES = "/etc/signaling/tls"
 HOOK = "/etc/letsencrypt/renewal-hooks/deploy/signaling"

@@ -20,7 +20,6 @@ from tests.chaos.record import Clock, PairRecord, Violation
 from tests.chaos.rules import (
     MAX_MORE_DESCRIPTORS,
     MAX_MORE_KIB,
-    SETTLE_SECONDS,
     false_byes,
     lost_words,
     replaced_by_nobody,
@@ -31,7 +30,7 @@ from tests.redis_server import Redis
 from tests.soak.crowd import audit
 from tests.soak.soak import faults_in_log
 from tests.soak.vitals import children, descriptors, resident
-from tests.waiting import PATIENCE
+from tests.waiting import TIMEOUT
 
 PAIRS = 12
 TWO_AT_ONCE_PART = 0.25
@@ -62,7 +61,7 @@ class Round:
         return host in self.ended
 
 
-class Town:
+class ChaosRun:
     """All there is of one run.
 
     Attributes:
@@ -156,7 +155,7 @@ class Town:
         await self._renew(self._dice.random() < NEW_PAIR_PART for _ in range(PAIRS))
 
     async def _settle(self) -> None:
-        limit = time.monotonic() + SETTLE_SECONDS
+        limit = time.monotonic() + TIMEOUT
         while True:
             wrong = {pair.name: found for pair in self.pairs if (found := unsettled(pair.users))}
             registry = [] if wrong else await self._registry()
@@ -202,7 +201,7 @@ class Town:
         live = [user.live for user in pair.users]
         for mine, others in zip(live, reversed(live), strict=True):
             if len(mine) == len(others) == 1 and (word := await mine[0].say()):
-                limit = time.monotonic() + PATIENCE
+                limit = time.monotonic() + TIMEOUT
                 while not (word.heard and mine[0].answered):
                     if mine[0].ended is not None or others[0].ended is not None:
                         break
@@ -255,7 +254,7 @@ class Town:
         for pair in self.pairs:
             await pair.end()
         self.pairs = []
-        limit = time.monotonic() + SETTLE_SECONDS
+        limit = time.monotonic() + TIMEOUT
         while wrong := [*await self._registry(), *await self._left_over(first)]:
             if time.monotonic() > limit:
                 break

@@ -16,8 +16,6 @@ import pytest
 from tests.deployment.acme import self_signed
 from tests.deployment.rendering import ROLES, Case, Outcome, render
 
-pytestmark = pytest.mark.timeout(1_800)
-
 LIVE = "/etc/letsencrypt/live"
 
 # Names that a shell would take apart, or run.

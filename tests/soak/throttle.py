@@ -1,4 +1,4 @@
-"""How fast the town lives: as fast as the server, and the town itself, may use the processor."""
+"""How often users act: as often as the processor time of the server and of the test allows."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ SERVER_SHARE, OWN_SHARE = 0.5, 0.75
 """Of one processor core, at the most."""
 
 LATE = 1.2
-"""How many times as long as it should a pause of the town may take."""
+"""How many times as long as it should a pause may take."""
 
-_LEAST_SECONDS, _MOST_SECONDS = 0.02, 20.0
+_MIN_SECONDS, _MAX_SECONDS = 0.02, 20.0
 _REGULAR_SECONDS = 1.0
 
 
-class Pace:
+class Throttle:
     """The pauses between what users do, adjusted to the processor time that it costs.
 
     Attributes:
@@ -56,7 +56,7 @@ class Pace:
             # Where others use the machine too, nobody's share is large, and all is late.
             late = (now - before) / _REGULAR_SECONDS
             change = min(1.25, max(0.8, self.share / SERVER_SHARE, own / OWN_SHARE, late / LATE))
-            self._pause = min(_MOST_SECONDS, max(_LEAST_SECONDS, self._pause * change))
+            self._pause = min(_MAX_SECONDS, max(_MIN_SECONDS, self._pause * change))
             before, used = now, using
 
     def _used(self) -> dict[int, float]:

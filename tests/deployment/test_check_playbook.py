@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import pytest
-
 from tests.deployment.controller import Controller
 from tests.deployment.service import Service
 from tests.deployment.vm import VM
-
-pytestmark = pytest.mark.timeout(1_800)
 
 
 def test_all_is_well(service: Service, controller: Controller):

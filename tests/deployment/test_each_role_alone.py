@@ -8,8 +8,6 @@ import pytest
 
 from tests.deployment.roles import ROLES
 
-pytestmark = pytest.mark.timeout(1_800)
-
 
 @pytest.mark.parametrize("role", ROLES)
 def test_it_does_its_work_alone(alone: dict[str, Future[None]], role: str):

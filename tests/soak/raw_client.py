@@ -1,4 +1,4 @@
-"""A client that does as it likes: raw bytes over TLS, and no answer to anything."""
+"""A client that sends raw bytes over TLS, and answers nothing."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from websockets.client import ClientProtocol
 from websockets.protocol import State
 from websockets.uri import parse_uri
 
-from tests.waiting import PATIENCE
+from tests.waiting import TIMEOUT
 
 _READ_BYTES = 65_536
 _SMALL_BUFFER_BYTES = 4_096
 
 
-class Rude:
+class RawClient:
     """A TCP connection to the server, with or without TLS."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -26,13 +26,13 @@ class Rude:
         self._protocol = ClientProtocol(parse_uri("wss://localhost/"))
 
     @classmethod
-    async def come(cls, port: int, tls: ssl.SSLContext | None) -> Rude:
+    async def come(cls, port: int, tls: ssl.SSLContext | None) -> RawClient:
         """Connect, with a kernel buffer so small that not reading is soon felt."""
         plain = socket.socket()
         plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _SMALL_BUFFER_BYTES)
         plain.setblocking(False)
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(TIMEOUT):
                 await asyncio.get_running_loop().sock_connect(plain, ("127.0.0.1", port))
                 name = "localhost" if tls else None
                 return cls(*await asyncio.open_connection(sock=plain, ssl=tls, server_hostname=name))
@@ -48,7 +48,7 @@ class Rude:
         """
         self._protocol.send_request(self._protocol.connect())
         await self.send(*self._protocol.data_to_send())
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT):
             while self._protocol.state is State.CONNECTING:
                 data = await self._reader.read(_READ_BYTES)
                 if not data:
@@ -59,7 +59,7 @@ class Rude:
         """Send bytes; nothing happens when the server has ended the connection."""
         with suppress(ConnectionError):
             self._writer.writelines(data)
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(TIMEOUT):
                 await self._writer.drain()
 
     async def end(self) -> int | None:
@@ -69,7 +69,7 @@ class Rude:
             TimeoutError: it does not end.
         """
         with suppress(ConnectionError, ssl.SSLError):
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(TIMEOUT):
                 while data := await self._reader.read(_READ_BYTES):
                     if self._protocol.handshake_exc is None and self._protocol.state is not State.CONNECTING:
                         self._protocol.receive_data(data)

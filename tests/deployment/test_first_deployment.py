@@ -12,12 +12,10 @@ from tests.deployment.controller import Controller
 from tests.deployment.network import reaches
 from tests.deployment.rendering import render
 from tests.deployment.service import Service
-from tests.deployment.test_1_values import SETTINGS, TEXTS
+from tests.deployment.test_role_values import SETTINGS, TEXTS
 from tests.deployment.unit import Unit
 from tests.deployment.vm import VM
 from tests.waiting import wait_until
-
-pytestmark = pytest.mark.timeout(1_800)
 
 TRACES = "ls -d /opt/signaling /etc/signaling /etc/letsencrypt /usr/sbin/ufw; getent passwd signaling"
 

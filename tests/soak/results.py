@@ -8,7 +8,7 @@ from collections import Counter
 COUNTED = ("connections", "messages", "departures", "replacements", "drops", "misdeeds")
 
 
-class Tally(Counter[str]):
+class Results(Counter[str]):
     """Counts of what was done and what was seen.
 
     Attributes:

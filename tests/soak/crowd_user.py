@@ -1,4 +1,4 @@
-"""One of thousands: a user's connection, and all that it is told held against what it may be told."""
+"""A user of the crowd: one connection, which verifies all that the server sends it."""
 
 from __future__ import annotations
 
@@ -14,33 +14,33 @@ from websockets.frames import Frame, Opcode
 from websockets.protocol import State
 from websockets.uri import parse_uri
 
-from tests.soak.tally import Tally
-from tests.waiting import PATIENCE
+from tests.soak.results import Results
+from tests.waiting import TIMEOUT
 
 _URI = parse_uri("ws://localhost/")
 
 
-class GoneError(Exception):
+class ConnectionEndedError(Exception):
     """A connection ended that was to go on."""
 
 
-class House(Protocol):
-    """What guests share.
+class CrowdContext(Protocol):
+    """What users share.
 
     Attributes:
-        guests: all that there ever were, by their ids.
+        users: all that there ever were, by their ids.
         newest: of each user, who came last.
     """
 
-    tally: Tally
-    guests: dict[str, Guest]
-    newest: dict[str, Guest]
+    results: Results
+    users: dict[str, CrowdUser]
+    newest: dict[str, CrowdUser]
 
     def excuses(self) -> bool:
         """Tell if a connection may end now that nobody closed."""
 
 
-class Guest(asyncio.Protocol):
+class CrowdUser(asyncio.Protocol):
     """A connection of the user `name`.
 
     Attributes:
@@ -52,14 +52,14 @@ class Guest(asyncio.Protocol):
         heard: how many words it heard from each connection.
     """
 
-    def __init__(self, house: House, name: str, remote: str) -> None:
+    def __init__(self, context: CrowdContext, name: str, remote: str) -> None:
         self.name, self.remote = name, remote
         self.id = ""
         self.joined = self.replaced = self.over = False
         self.peer: str | None = None
         self.heard: dict[str, int] = {}
         self.said = 0
-        self._house = house
+        self._context = context
         self._protocol = ClientProtocol(_URI)
         self._asked = self._answered = self._entries = 0
         self._leaving = False
@@ -67,31 +67,31 @@ class Guest(asyncio.Protocol):
         self._waiting: asyncio.Future[None] | None = None
 
     @classmethod
-    async def come(cls, house: House, port: int, name: str, remote: str) -> Guest:
+    async def come(cls, context: CrowdContext, port: int, name: str, remote: str) -> CrowdUser:
         """Connect.
 
         Raises:
-            GoneError or OSError: it was not to be.
+            ConnectionEndedError or OSError: it was not to be.
         """
         loop = asyncio.get_running_loop()
-        house.tally["connections"] += 1
-        _, guest = await loop.create_connection(lambda: cls(house, name, remote), "127.0.0.1", port)
-        await guest.until(lambda: guest._protocol.state is State.OPEN)
-        return guest
+        context.results["connections"] += 1
+        _, user = await loop.create_connection(lambda: cls(context, name, remote), "127.0.0.1", port)
+        await user.until(lambda: user._protocol.state is State.OPEN)
+        return user
 
     # What it does.
 
     async def join(self) -> None:
         """Join, and wait for the answer."""
         entries = self._entries
-        self._house.newest[self.name] = self
+        self._context.newest[self.name] = self
         self._send(type="join", userId=self.name, remoteId=self.remote)
         await self.until(lambda: self._entries > entries)
 
     @property
     def stays(self) -> bool:
         """Whether nothing happened that ends its place in the room."""
-        newest = self._house.newest[self.name] is self
+        newest = self._context.newest[self.name] is self
         return newest and self.joined and not (self._leaving or self.over)
 
     async def bye(self) -> None:
@@ -118,13 +118,13 @@ class Guest(asyncio.Protocol):
         if self._protocol.state is State.OPEN:
             self._protocol.send_close(1000)
             self._flush()
-        with suppress(GoneError):
+        with suppress(ConnectionEndedError):
             await self.until(lambda: False)
 
     def drop(self) -> None:
         """End the TCP connection without a close frame."""
         self._leaving = True
-        self._house.tally["drops"] += 1
+        self._context.results["drops"] += 1
         self.transport.abort()
         self._end()
 
@@ -132,13 +132,13 @@ class Guest(asyncio.Protocol):
         """Wait until something is true that depends on what it is told.
 
         Raises:
-            GoneError: its connection ended.
+            ConnectionEndedError: its connection ended.
             TimeoutError: it does not come to that.
         """
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT):
             while not true():
                 if self.over:
-                    raise GoneError(self.name)
+                    raise ConnectionEndedError(self.name)
                 self._waiting = asyncio.get_running_loop().create_future()
                 await self._waiting
 
@@ -154,7 +154,7 @@ class Guest(asyncio.Protocol):
         self._protocol.receive_data(data)
         for event in self._protocol.events_received():
             if isinstance(event, Frame) and event.opcode is Opcode.TEXT:
-                self._take(json.loads(event.data))
+                self._take(json.loads(bytes(event.data)))
         if isinstance(self._protocol.handshake_exc, InvalidHandshake):
             self._fault(f"was refused: {self._protocol.handshake_exc}")
         self._flush()
@@ -162,7 +162,7 @@ class Guest(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._protocol.receive_eof()
-        if not (self._leaving or self.replaced or self._house.excuses()):
+        if not (self._leaving or self.replaced or self._context.excuses()):
             self._fault(f"lost its connection: {exc or self._protocol.close_rcvd}")
         self._end()
 
@@ -174,7 +174,7 @@ class Guest(asyncio.Protocol):
             case "roomInfo":
                 self._look(told)
             case "bye":
-                self._house.tally["departures"] += 1
+                self._context.results["departures"] += 1
                 if told["id"] != self.peer:
                     self._fault(f"is told of a bye that is not its peer's: {told}")
                 self.peer = None
@@ -185,7 +185,7 @@ class Guest(asyncio.Protocol):
             case "error" if told["code"] == "replaced":
                 self.joined, self.peer, self.replaced = False, None, True
             # Those who speak to somebody at a worker that was killed are told so.
-            case "error" if told["code"] in ("peer-absent", "unavailable") and self._house.excuses():
+            case "error" if told["code"] in ("peer-absent", "unavailable") and self._context.excuses():
                 pass
             case _:
                 self._fault(f"did not expect {told}")
@@ -196,7 +196,7 @@ class Guest(asyncio.Protocol):
         peer = ids.pop(self.remote, None)
         if not self.id or ids or len(info["users"]) != info["userCount"]:
             self._fault(f"is told of an impossible room: {info}")
-        self._house.guests[self.id] = self
+        self._context.users[self.id] = self
         if self._entered == "":
             # It goes with a bye.
             if peer is not None:
@@ -208,13 +208,13 @@ class Guest(asyncio.Protocol):
             if self._entered != "ready":
                 self._fault(f"is told of {peer} in the place of {self.peer} by {self._entered}")
             # One that was cut off before it heard its own id is not known.
-            elif (gone := self._house.guests.get(self.peer)) is not None and gone.stays:
+            elif (gone := self._context.users.get(self.peer)) is not None and gone.stays:
                 self._fault(f"is told of {peer} in the place of {self.peer}, which is there")
         self._entries += self._entered in ("created", "joined")
         self._entered, self.peer = "", peer
 
     def _hear(self, word: dict[str, Any]) -> None:
-        self._house.tally["messages"] += 1
+        self._context.results["messages"] += 1
         speaker, number = word["speaker"], word["number"]
         if speaker != self.peer or number != self.heard.get(speaker, number):
             self._fault(f"of {self.peer} hears {word} after {self.heard.get(speaker)}")
@@ -243,4 +243,4 @@ class Guest(asyncio.Protocol):
             self._waiting.set_result(None)
 
     def _fault(self, what: str) -> None:
-        self._house.tally.note(f"{self.name} ({self.id}) {what}")
+        self._context.results.note(f"{self.name} ({self.id}) {what}")

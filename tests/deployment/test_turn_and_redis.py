@@ -8,7 +8,6 @@ import sys
 from contextlib import ExitStack
 from pathlib import Path
 
-import pytest
 from cryptography import x509
 
 from tests.deployment.controller import Controller
@@ -19,8 +18,6 @@ from tests.deployment.unit import Unit
 from tests.deployment.vm import VM
 from tests.driver import ROOT
 from tests.waiting import wait_until
-
-pytestmark = pytest.mark.timeout(1_800)
 
 CAP_NET_BIND_SERVICE = 1 << 10
 # The users' name server knows the domain; here a namespace with its own hosts file does.

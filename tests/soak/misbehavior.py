@@ -1,12 +1,12 @@
-"""What badly-behaved clients do, one function each, and how the server is to end it."""
+"""What misbehaving clients do, one function each, and how the server must end it."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Awaitable, Callable
 
-from tests.soak.rude import frame, hello, text
-from tests.soak.town import Town
+from tests.soak.context import SoakContext
+from tests.soak.raw_client import frame, hello, text
 from tests.soak.user import UnexpectedError
 
 # What is wrong, and the code of the error it is answered with.
@@ -51,8 +51,8 @@ BAD_REQUESTS = (
 POURED_AT_MOST = 600
 
 
-async def send_garbage(town: Town, number: int, dice: random.Random) -> None:
-    user = await town.user(f"garbage {number}", "nobody")
+async def send_garbage(context: SoakContext, number: int, dice: random.Random) -> None:
+    user = await context.user(f"garbage {number}", "nobody")
     try:
         for bad in dice.choices(list(BAD_MESSAGES), k=dice.randint(1, 20)):
             await user.send_text(bad)
@@ -62,62 +62,62 @@ async def send_garbage(town: Town, number: int, dice: random.Random) -> None:
         user.drop()
 
 
-async def send_bad_frames(town: Town, number: int, dice: random.Random) -> None:
+async def send_bad_frames(context: SoakContext, number: int, dice: random.Random) -> None:
     bad = dice.choice(list(BAD_FRAMES))
-    await until_ended(town, dice, bad, BAD_FRAMES[bad])
+    await until_ended(context, dice, bad, BAD_FRAMES[bad])
 
 
-async def send_noise(town: Town, number: int, dice: random.Random) -> None:
+async def send_noise(context: SoakContext, number: int, dice: random.Random) -> None:
     """What bytes there are may be a frame or the start of one, so that the end is any; but there is one."""
-    await until_ended(town, dice, dice.randbytes(dice.randint(1, 5_000)), None)
+    await until_ended(context, dice, dice.randbytes(dice.randint(1, 5_000)), None)
 
 
-async def until_ended(town: Town, dice: random.Random, bad: bytes, code: int | None) -> None:
-    rude = await town.rude()
+async def until_ended(context: SoakContext, dice: random.Random, bad: bytes, code: int | None) -> None:
+    client = await context.raw_client()
     try:
-        await rude.upgrade()
-        await rude.send(text(type="ping") * dice.randint(0, 3), bad)
-        ended = await rude.end()
+        await client.upgrade()
+        await client.send(text(type="ping") * dice.randint(0, 3), bad)
+        ended = await client.end()
         if code is not None and ended != code:
             raise UnexpectedError(f"{bad[:20]!r}… was closed with {ended} and not with {code}")
     finally:
-        rude.drop()
+        client.drop()
 
 
-async def answer_no_ping(town: Town, number: int, dice: random.Random) -> None:
+async def answer_no_ping(context: SoakContext, number: int, dice: random.Random) -> None:
     """It hears everything and says nothing any more."""
-    rude = await town.rude()
+    client = await context.raw_client()
     try:
-        await rude.upgrade()
+        await client.upgrade()
         if dice.random() < 0.5:
-            await rude.send(text(type="join", userId=f"deaf {number}", remoteId="nobody"))
-        if (code := await rude.end()) != 4008:
+            await client.send(text(type="join", userId=f"deaf {number}", remoteId="nobody"))
+        if (code := await client.end()) != 4008:
             raise UnexpectedError(f"one who does not answer was closed with {code}")
     finally:
-        rude.drop()
+        client.drop()
 
 
-async def flood(town: Town, number: int, dice: random.Random) -> None:
-    rude = await town.rude()
+async def flood(context: SoakContext, number: int, dice: random.Random) -> None:
+    client = await context.raw_client()
     try:
-        await rude.upgrade()
-        await rude.send(text(type="bye") * dice.randint(100, 3_000), text(type="ping") * dice.randint(0, 1_000))
+        await client.upgrade()
+        await client.send(text(type="bye") * dice.randint(100, 3_000), text(type="ping") * dice.randint(0, 1_000))
         if dice.random() < 0.5:
-            await rude.send(frame(0x88, b"\x03\xe8"))
-            if (code := await rude.end()) != 1000:
+            await client.send(frame(0x88, b"\x03\xe8"))
+            if (code := await client.end()) != 1000:
                 raise UnexpectedError(f"a flood's close was answered with {code}")
     finally:
-        rude.drop()
+        client.drop()
 
 
-async def read_nothing(town: Town, number: int, dice: random.Random) -> None:
+async def read_nothing(context: SoakContext, number: int, dice: random.Random) -> None:
     """Its peer pours until the server drops the one that does not read."""
-    rude = await town.rude()
-    peer = await town.user(f"peer {number}", f"stuck {number}")
+    client = await context.raw_client()
+    peer = await context.user(f"peer {number}", f"stuck {number}")
     try:
-        await rude.upgrade()
+        await client.upgrade()
         await peer.join("created", alone=True)
-        await rude.send(text(type="join", userId=f"stuck {number}", remoteId=f"peer {number}"))
+        await client.send(text(type="join", userId=f"stuck {number}", remoteId=f"peer {number}"))
         await peer.see_ready()
         kinds: list[str] = []
         for _ in range(POURED_AT_MOST // 20):
@@ -133,44 +133,44 @@ async def read_nothing(town: Town, number: int, dice: random.Random) -> None:
         if kinds[:2] != ["bye", "roomInfo"] or set(kinds[2:]) - {"error"}:
             raise UnexpectedError(f"the peer of one who does not read got {kinds}")
     finally:
-        rude.drop()
+        client.drop()
         peer.drop()
 
 
-async def never_speak(town: Town, number: int, dice: random.Random) -> None:
-    user = await town.user("nobody", "nobody else")
+async def never_speak(context: SoakContext, number: int, dice: random.Random) -> None:
+    user = await context.user("nobody", "nobody else")
     try:
-        await town.pace.rest(dice)
+        await context.throttle.rest(dice)
         if dice.random() < 0.5:
             await user.close()
     finally:
         user.drop()
 
 
-async def stop_amid_handshake(town: Town, number: int, dice: random.Random) -> None:
+async def stop_amid_handshake(context: SoakContext, number: int, dice: random.Random) -> None:
     """A part of the TLS handshake, or of something else, and then nothing."""
-    start = dice.choice([hello(town.tls), b"GET / HTTP/1.1\r\n\r\n", b"", dice.randbytes(100)])
-    await stop_amid(town, dice, start[: dice.randint(0, len(start))], tls=False)
+    start = dice.choice([hello(context.tls), b"GET / HTTP/1.1\r\n\r\n", b"", dice.randbytes(100)])
+    await stop_amid(context, dice, start[: dice.randint(0, len(start))], tls=False)
 
 
-async def stop_amid_request(town: Town, number: int, dice: random.Random) -> None:
+async def stop_amid_request(context: SoakContext, number: int, dice: random.Random) -> None:
     request = dice.choice(BAD_REQUESTS)
-    await stop_amid(town, dice, request[: dice.choice([0, dice.randint(0, len(request)), len(request)])], tls=True)
+    await stop_amid(context, dice, request[: dice.choice([0, dice.randint(0, len(request)), len(request)])], tls=True)
 
 
-async def stop_amid(town: Town, dice: random.Random, start: bytes, tls: bool) -> None:
-    rude = await town.rude(tls)
+async def stop_amid(context: SoakContext, dice: random.Random, start: bytes, tls: bool) -> None:
+    client = await context.raw_client(tls)
     try:
-        await rude.send(start)
+        await client.send(start)
         if dice.random() < 0.7:
-            await rude.end()
+            await client.end()
     finally:
-        rude.drop()
+        client.drop()
 
 
-Pest = Callable[[Town, int, random.Random], Awaitable[None]]
+Misbehavior = Callable[[SoakContext, int, random.Random], Awaitable[None]]
 
-PESTS: dict[Pest, int] = {
+MISBEHAVIORS: dict[Misbehavior, int] = {
     send_garbage: 4,
     send_bad_frames: 4,
     send_noise: 2,

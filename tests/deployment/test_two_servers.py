@@ -22,8 +22,6 @@ from tests.deployment.service import TURN_TLS_PORT, Service
 from tests.deployment.vm import VM
 from tests.waiting import wait_until
 
-pytestmark = pytest.mark.timeout(1_800)
-
 INVENTORY = "inventories/three"
 SIGNALING, REDIS = ("s1.example.org", "s2.example.org"), "redis.example.org"
 PORT = 6380
