@@ -99,17 +99,25 @@ def graceful_timeout(settings: Settings) -> int:
 def on_starting(server: Arbiter) -> None:
     """Refuse to start with a wrong configuration, in one line, before anything listens."""
     settings = load_settings()
+    check_process(server)
+    preflight.certificate(settings)
+    bind_address.install()
+    preflight.addresses(server, settings, address(settings))
+
+
+def check_process(server: Arbiter) -> None:
+    """Refuse to start in a gunicorn that cannot hold the service, in one line; and raise the limit of open files."""
+    settings = load_settings()
     preflight.workers(server, settings)
     if not issubclass(server.cfg.worker_class, GeventWorker):
         preflight.stop(f"the worker class must be signaling.worker.Worker or gevent, not {server.cfg.worker_class_str}")
     if server.cfg.preload_app:
         preflight.stop("preload_app is not possible: the app must be loaded after gevent has patched the worker")
-    preflight.certificate(settings)
+    if server.cfg.max_requests:
+        preflight.stop(f"max_requests={server.cfg.max_requests} would end every call of a worker: set it to 0")
     preflight.redis_ca(settings)
     if settings.jwt_key:
         preflight.key(settings)
-    bind_address.install()
-    preflight.addresses(server, settings, address(settings))
     _raise_file_limit(settings.max_connections + SPARE_PLACES)
 
 

@@ -36,7 +36,19 @@ ALLOWED: dict[str, set[str]] = {
     "check": set(),
 }
 # The modules beside the packages, which people name from outside, import what they like, but nothing imports them.
-TOP = {"__init__", "__main__", "extension", "health", "hooks", "logs", "output", "restart", "token", "worker"}
+TOP = {
+    "__init__",
+    "__main__",
+    "extension",
+    "gunicorn",
+    "health",
+    "hooks",
+    "logs",
+    "output",
+    "restart",
+    "token",
+    "worker",
+}
 
 
 def modules() -> dict[str, Path]:

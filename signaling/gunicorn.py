@@ -1,0 +1,60 @@
+"""The service's hooks in your own ``gunicorn.conf.py``.
+
+The last line of that file is ``install(globals())``. gunicorn's master imports this module before gevent has patched
+anything, so nothing here that makes a lock is imported at the top.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from . import hooks
+from .transport.pending import SPARE_PLACES
+
+_AFTER_YOURS: dict[str, Callable[..., Any]] = {
+    "on_starting": hooks.check_process,
+    "nworkers_changed": hooks.nworkers_changed,
+    "post_worker_init": hooks.post_worker_init,
+}
+
+
+def install(config: dict[str, Any]) -> None:
+    """Chain the service's hooks to the hooks of a gunicorn configuration.
+
+    Your ``bind``, logging, TLS and timeouts stay as they are. Without a ``worker_class`` of yours, the class is
+    ``signaling.worker.Worker``.
+
+    The start is refused in one line, with exit status 78, if the worker class cannot hold WebSockets, if there are
+    several workers without a Redis, if ``max_requests`` is over 0, or if ``preload_app`` is on.
+
+    Args:
+        config: the global names of ``gunicorn.conf.py``.
+    """
+    settings = hooks.load_settings()
+    config.setdefault("worker_class", "signaling.worker.Worker")
+    config.setdefault("worker_connections", settings.max_connections + SPARE_PLACES)
+    config.setdefault("graceful_timeout", hooks.graceful_timeout(settings))
+    for name, ours in _AFTER_YOURS.items():
+        config[name] = _chain(config.get(name), ours)
+    # Clients hear of the restart before your own cleanup.
+    config["worker_exit"] = _chain(hooks.worker_exit, config.get("worker_exit"))
+
+
+def _chain(first: Callable[..., Any] | None, second: Callable[..., Any] | None) -> Callable[..., Any]:
+    if first is None or second is None:
+        hook = first or second
+        assert hook is not None
+        return hook
+    one, other = first, second
+
+    # gunicorn counts the parameters of a hook, and ``wraps`` shows it the original ones.
+    @wraps(other)
+    def both(*arguments: Any) -> None:
+        try:
+            one(*arguments)
+        finally:
+            other(*arguments)
+
+    return both

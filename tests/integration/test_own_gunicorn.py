@@ -1,0 +1,93 @@
+"""The service inside an app whose team has a gunicorn configuration of its own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.driver import ROOT, Client, Server
+from tests.waiting import TIMEOUT
+
+APP = """
+import socket
+from flask import Flask
+from signaling import Signaling
+
+app = Flask(__name__)
+Signaling(app, url_prefix="/call")
+
+@app.get("/timeout")
+def timeout():
+    return {"timeout": socket.getdefaulttimeout()}
+"""
+CONFIGURATION = """
+import os
+from signaling.gunicorn import install
+
+bind = "127.0.0.1:0"
+loglevel = "info"
+{more}
+
+def on_starting(server):
+    print("theirs: on_starting", file=__import__("sys").stderr, flush=True)
+
+def post_worker_init(worker):
+    worker.log.info("theirs: post_worker_init")
+
+def worker_exit(server, worker):
+    worker.log.info("theirs: worker_exit")
+
+install(globals())
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "mine.py").write_text(APP)
+    return tmp_path
+
+
+def configured(folder: Path, more: str = "") -> tuple[str, ...]:
+    (folder / "own.py").write_text(CONFIGURATION.format(more=more))
+    return ("-c", str(folder / "own.py"))
+
+
+@pytest.mark.parametrize("worker_class", ["", 'worker_class = "gevent"'], ids=["ours", "gevent"])
+def test_a_call_and_all_their_hooks(folder: Path, worker_class: str):
+    where = {"app": "mine:app", "health": "/call/healthz", "PYTHONPATH": f"{folder}:{ROOT}"}
+    with Server(None, configured(folder, worker_class), **where) as server:
+        with Client(server, "/call/ws") as alice, Client(server, "/call/ws") as bob:
+            alice.join("alice", "bob")
+            bob.join("bob", "alice")
+            bob.send(type="message", data=1)
+            assert [alice.receive()["type"] for _ in range(3)] == ["ready", "roomInfo", "message"]
+            assert server.get("/timeout") == {"timeout": None}
+            server.process.terminate()
+            assert alice.closed()[0] == 1012
+        server.wait()
+    log = "\n".join(server.log)
+    for hook in ("on_starting", "post_worker_init", "worker_exit"):
+        assert log.count(f"theirs: {hook}") == 1
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ('worker_class = "sync"', "the worker class must be signaling.worker.Worker or gevent, not sync"),
+        ('worker_class = "gthread"', "the worker class must be signaling.worker.Worker or gevent, not gthread"),
+        ("workers = 4", "4 workers would each have rooms of their own"),
+        ("max_requests = 1000", "max_requests=1000 would end every call of a worker: set it to 0"),
+        ("preload_app = True", "preload_app is not possible"),
+    ],
+)
+def test_a_configuration_that_cannot_work_is_one_line(folder: Path, more: str, words: str):
+    command = [sys.executable, "-m", "gunicorn", *configured(folder, more), "mine:app"]
+    environ = {"PATH": "/usr/bin:/bin", "PYTHONPATH": f"{folder}:{ROOT}"}
+    ended = subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, timeout=TIMEOUT)
+    assert ended.returncode == 78
+    lines = [line for line in ended.stderr.splitlines() if "theirs" not in line]
+    assert words in lines[-1]
+    assert "Traceback" not in ended.stderr
