@@ -1,4 +1,6 @@
-"""Who meets whom. ``registry`` is the interface of the rooms, ``memory`` has those of one process, ``redis/`` those
-that several share. A ``session`` is the conversation of one connection; ``context`` is what all sessions share;
-``ice`` and ``webhook`` are what a join may ask for and set off.
+"""Rooms and their members.
+
+``registry`` is the interface of the rooms. ``memory`` has the rooms of one process, ``redis/`` those that several nodes
+share. A ``session`` is the conversation of one connection, and ``context`` is what all sessions share. ``ice`` makes
+the ICE servers that a join may ask for. ``webhook`` announces users who wait.
 """

@@ -1,4 +1,4 @@
-"""What all sessions of a worker share."""
+"""The objects that all sessions of a node share."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ if TYPE_CHECKING:
 
 
 class SessionContext(NamedTuple):
-    """The rooms, the rules, and what is noted of it all."""
+    """The settings, the rooms, the rules and the stats."""
 
     settings: Settings
     registry: Registry
     stats: Stats
     verifier: JwtVerifier | None
-    """What checks the token of a join; None while there is no authentication."""
+    """The check of a join's token; None without authentication."""
     webhook: Webhook | None
-    """Who is told of a user who waits; None while nobody is."""
-    messages: Rate
-    """How often one connection may send a message."""
-    joins: Rate
-    """How often one connection may join."""
+    """The announcements of users who wait; None without a webhook."""
+    message_rate: Rate
+    """The limit on the messages of one connection."""
+    join_rate: Rate
+    """The limit on the joins of one connection."""
 
     @classmethod
     def of(cls, settings: Settings, registry: Registry) -> SessionContext:
-        """Return the service that the settings ask for.
+        """Return the context that ``settings`` ask for, over the rooms of ``registry``.
 
         Raises:
             signaling.config.env.SettingsError: a setting cannot be used.
@@ -50,7 +50,7 @@ class SessionContext(NamedTuple):
 def _verifier(settings: Settings) -> JwtVerifier | None:
     if not settings.jwt_key:
         return None
-    # It takes some 10 MiB, which a service without authentication need not have.
+    # Import it only if needed: it takes some 10 MiB.
     from ..security.jwt import JwtVerifier
 
     return JwtVerifier(settings)

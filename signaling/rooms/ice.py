@@ -1,7 +1,7 @@
-"""The ICE servers that a client is told of: STUN, and TURN with credentials that run out by themselves. Pure.
+"""The ICE servers of a client: STUN, and TURN with credentials that expire. Pure.
 
-The credentials are those of "A REST API For Access To TURN Services" (draft-uberti-behave-turn-rest-00), as coturn
-takes them with ``use-auth-secret``: the TURN server knows the secret as well, and so it needs to be told of none.
+"A REST API For Access To TURN Services" (draft-uberti-behave-turn-rest-00) defines the credentials. coturn accepts them
+with ``use-auth-secret``. The TURN server knows the secret too, so this server need not tell it of each credential.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from ..config.settings import Settings
 
 
 class IceServer(TypedDict):
-    """One of the ``iceServers`` of a browser's ``RTCPeerConnection``."""
+    """An ``RTCIceServer``, an item of the ``iceServers`` of a browser's ``RTCPeerConnection`` (W3C WebRTC)."""
 
     urls: tuple[str, ...]
     username: NotRequired[str]
@@ -22,10 +22,13 @@ class IceServer(TypedDict):
 
 
 def ice_servers(settings: Settings, user: str, now: float) -> list[IceServer]:
-    """Return what ``user`` may use from ``now`` (in seconds since 1970) on; nothing, where nothing is set.
+    """Return the ICE servers that the settings name, with TURN credentials that are valid from ``now`` on.
 
-    TURN's user name goes over the network in the clear, and into the TURN server's log and quotas. So ``user`` is not
-    to tell who somebody is, and is to be of the server's choosing.
+    Args:
+        settings: the URLs, the secret of the TURN server, and the lifetime of a credential in seconds.
+        user: a part of the TURN user name. It must be the server's choice and identify nobody, since the name goes
+            over the network in the clear, and into the TURN server's log and quotas.
+        now: seconds since 1970.
     """
     servers: list[IceServer] = []
     if settings.stun_urls:

@@ -1,6 +1,6 @@
 """The rooms of one process, in its memory, protected by a lock.
 
-Nothing yields, sends or logs under the lock.
+No code yields, sends or logs under the lock.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class MemoryRegistry:
         return len(self._rooms)
 
     def join(self, pair: Pair, member: Member, on_joined: Callable[[JoinResult], None]) -> None:
-        """Put ``member`` into the room of ``pair``. It does not wait."""
+        """Put ``member`` into the room of ``pair``. Does not wait."""
         with self._lock:
             room = self._rooms.setdefault(pair, [])
             replaced = next((other for other in room if other.user.key == member.user.key), None)
@@ -46,7 +46,7 @@ class MemoryRegistry:
             peer.peer_joined(members)
 
     def leave(self, member: Member, reason: str) -> Peer | None:
-        """Take ``member`` out of its room."""
+        """Take ``member`` out of its room, and return the peer that stays."""
         with self._lock:
             if member.pair is None:
                 return None
@@ -63,24 +63,24 @@ class MemoryRegistry:
         return peer
 
     def is_alone(self, pair: Pair, user: User) -> bool:
-        """Tell if ``user`` is in the room of ``pair``, and nobody else."""
+        """Tell if ``user`` is alone in the room of ``pair``."""
         with self._lock:
             return [member.user.key for member in self._rooms.get(pair, ())] == [user.key]
 
 
 rooms = MemoryRegistry()
-"""The rooms of the first app of this process, which is the only one where the service runs alone.
+"""The rooms of the first app of this process. The service has no other app.
 
-They are this process's own: a second worker would have others.
+A second worker would have other rooms.
 """
 
 _free = [rooms]
 
 
 def take_rooms() -> MemoryRegistry:
-    """Return the rooms of one more app: :data:`rooms` the first time, and new ones from then on.
+    """Return the rooms of one more app: :data:`rooms` the first time, then new ones.
 
-    Apps may have other rules about who may join, so they never share rooms.
+    Apps never share rooms, since their rules for joins may differ.
     """
     try:
         return _free.pop()

@@ -1,7 +1,7 @@
-"""The interface of the rooms: which pair is met by whom.
+"""The interface of the rooms, and of their members.
 
-Joining and leaving change membership, and leave each member holding its peer; a relay takes no lock and only reads
-:attr:`Member.peer`. ``memory.py`` has the rooms of one process, ``redis/registry.py`` those that several share.
+Joining and leaving change membership, and set the peer of each member. Forwarding a message takes no lock: it reads
+:attr:`Member.peer`. ``memory.py`` has the rooms of one process, ``redis/registry.py`` those that several nodes share.
 """
 
 from __future__ import annotations
@@ -14,83 +14,91 @@ from ..protocol.messages import Pair, User
 
 
 class Occupant(Protocol):
-    """Whoever has a place in a room."""
+    """A connection with a place in a room."""
 
     @property
     def id(self) -> str:
-        """Return what is unique for each connection."""
+        """Return the id of the connection, which is unique."""
 
     @property
     def user(self) -> User:
-        """Return who it is, in this room."""
+        """Return its user."""
 
 
 class Peer(Occupant, Protocol):
-    """The other one in a room: a session of this process, or one elsewhere."""
+    """The other connection in a room: a session of this process, or a connection to another node."""
 
     @property
     def is_remote(self) -> bool:
-        """Tell if its connection is another process's."""
+        """Tell if it is a connection to another node."""
 
     @property
     def deliver(self) -> Callable[..., None]:
-        """Send replies, as bytes, to its client. Neither waits nor raises."""
+        """Return the function that sends replies, as bytes, to its client. The function neither waits nor raises."""
 
 
 class Member(Peer, Protocol):
-    """Somebody in a room whose connection is here. What it is told neither waits nor raises.
+    """A connection to this process that can be in a room. Its methods neither wait nor raise.
 
     Attributes:
-        pair: the room it is in, or None. Written by the registry alone.
-        peer: the other one in the room, or None. Written by the registry alone.
+        pair: its room, or None. Only the registry sets it.
+        peer: the other connection in the room, or None. Only the registry sets it.
     """
 
     pair: Pair | None
     peer: Peer | None
 
     def peer_joined(self, members: Sequence[Occupant]) -> None:
-        """Its peer came; ``members`` are in order of arrival."""
+        """Handle the arrival of its peer; ``members`` are in order of arrival."""
 
     def peer_left(self, gone: Peer, reason: str) -> None:
-        """Its peer left: ``left`` or ``lost``."""
+        """Handle the departure of its peer, for the ``reason`` ``left`` or ``lost``."""
 
     def replaced(self, *, is_remote: bool = False) -> None:
-        """A newer connection of its user, here or elsewhere, has its place."""
+        """Handle the loss of its place to a newer connection of its user, which another node has if ``is_remote``."""
 
     def refuse(self, error: MessageError) -> None:
-        """Something that it asked for cannot be done."""
+        """Tell its client that a request cannot be done."""
 
 
 class JoinResult(NamedTuple):
-    """What an :meth:`Registry.join` changed."""
+    """The effect of :meth:`Registry.join`."""
 
     replaced: str | None
-    """The connection that had this user's place before and is out now; None as well when it was the member itself."""
+    """The id of the connection that this one replaced; None if there was none, or if it was the member itself."""
     peer: Peer | None
     members: Sequence[Occupant]
-    """In order of arrival, the one who entered last."""
+    """In order of arrival; the member itself is the last one."""
 
 
 class Registry(Protocol):
-    """The rooms. Empty ones do not exist; nobody is in two. Members are told of what others do to their rooms."""
+    """The rooms. No room is empty, and no member is in two.
+
+    It calls the methods of a member if somebody else changes the member's room.
+    """
 
     def __len__(self) -> int:
         """Return the number of rooms; where several processes share them, of those that count here."""
 
     def join(self, pair: Pair, member: Member, on_joined: Callable[[JoinResult], None]) -> None:
-        """Put ``member``, who is in no other room, into the room of ``pair``, in the place of its user if taken.
+        """Put ``member``, which must be in no other room, into the room of ``pair``.
 
-        It may wait. ``on_joined`` is called before anything else can happen in the room; it must not wait.
+        If its user has a place there already, ``member`` replaces that connection. It may wait.
+
+        Args:
+            pair: the room.
+            member: the connection that joins.
+            on_joined: is called before anything else can happen in the room. It must not wait.
 
         Raises:
             MessageError: ``unavailable``.
         """
 
     def leave(self, member: Member, reason: str) -> Peer | None:
-        """Take ``member`` out of its room and return the peer it leaves behind; harmless when it is in none.
+        """Take ``member`` out of its room, and return the peer that stays. Does not wait.
 
-        It does not wait. ``reason`` is what the peer is told.
+        If ``member`` is in no room, nothing happens. The peer's client gets the ``reason``, ``left`` or ``lost``.
         """
 
     def is_alone(self, pair: Pair, user: User) -> bool:
-        """Tell if ``user``, whose connection is here, is in the room of ``pair``, and nobody else."""
+        """Tell if a connection of ``user`` to this process is the only one in the room of ``pair``."""

@@ -1,4 +1,4 @@
-"""One client's conversation: who it is, who its peer is, and what each message of it does. Pure of sockets."""
+"""One client's conversation: its user, its room, its peer, and the effect of each message. It knows no socket."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import secrets
 import time
 from collections.abc import Sequence
 from functools import partial
-from typing import NoReturn, Protocol
+from typing import Protocol
 
 from ..config.logging import quoted
 from ..protocol import errors, messages, replies
@@ -27,11 +27,11 @@ LOST = "lost"
 
 # Not 1001: browsers send it for a tab that closes, and for a page that was frozen and may come back.
 _DELIBERATE = {CloseCode.NORMAL, CloseCode.NO_STATUS}
-_NOBODY = User("", b"")
+_NO_USER = User("", b"")
 
 
 class ClientTransport(Protocol):
-    """Where a session's replies go. Neither call waits or raises."""
+    """The connection to the client. Its methods neither wait nor raise."""
 
     def send_text(self, payload: bytes, *more: bytes) -> None: ...
 
@@ -41,8 +41,8 @@ class ClientTransport(Protocol):
 class Session:
     """The member of a room that stands for one connection.
 
-    Invariant: it is in at most one room, and each time it is in one it leaves it exactly once, whatever ends it:
-    ``bye``, another join, a replacement or the end of its connection.
+    Invariant: it is in at most one room, and leaves each room exactly once. A ``bye``, another join, a replacement or
+    the end of its connection makes it leave.
     """
 
     is_remote = False
@@ -51,19 +51,22 @@ class Session:
 
     def __init__(self, context: SessionContext, transport: ClientTransport) -> None:
         self.id = secrets.token_hex(8)
-        self.user = _NOBODY
+        self.user = _NO_USER
         self.pair: Pair | None = None
         self.peer: Peer | None = None
         self._context = context
         self._transport = transport
-        self._messages = TokenBucket(context.messages)
+        self._messages = TokenBucket(context.message_rate)
         self._joins: TokenBucket | None = None
-        # That of the room, while it is in one.
+        # The call of its room; None outside of a room.
         self._call: Call | None = None
         self.deliver = transport.send_text
 
     def forward(self, text: str | bytes) -> bool:
-        """Pass a message on to the peer, without waiting; False, and nothing done, if it is for :meth:`receive`."""
+        """Forward a message to the peer, without waiting.
+
+        Return False, with nothing done, if the message is for :meth:`receive`.
+        """
         if self.peer is None:
             return False
         try:
@@ -80,7 +83,10 @@ class Session:
         return True
 
     def receive(self, text: str | bytes) -> None:
-        """Do what one message of the client asks for; what is wrong with it is answered by an ``error``."""
+        """Do what one message of the client asks for. It may wait for Redis.
+
+        If the message is wrong, the client gets an ``error``.
+        """
         now = time.monotonic()
         try:
             if not self._messages.try_acquire(now):
@@ -89,7 +95,9 @@ class Session:
             type_ = message.type
             reply = replies.forwarded(message, self.user.json)
             if reply is not None:
-                self._forward(self.peer or self._nobody(), message, text, reply, now)
+                if self.peer is None:
+                    raise errors.not_in_room() if self.pair is None else errors.peer_absent()
+                self._forward(self.peer, message, text, reply, now)
             elif type_ == "join":
                 self._join(message, now)
             elif type_ == "bye":
@@ -102,74 +110,73 @@ class Session:
             self.refuse(error)
 
     def charge_frames(self, frames: int) -> None:
-        """Count frames that are no messages, such as pings, as if they were."""
+        """Charge frames that are no messages, such as pings, to the message rate."""
         now = time.monotonic()
         if not self._messages.try_acquire(now, frames):
             self.refuse(_rate_limited(self._messages, now, frames))
 
     def on_disconnect(self, code: int) -> None:
-        """Leave for good: the connection ended with the close code ``code``."""
+        """Leave the room, since the connection ended with the close code ``code``."""
         self._leave(LEFT if code in _DELIBERATE else LOST, code)
 
     def _forward(self, peer: Peer, message: Message, text: str | bytes, reply: bytes, now: float) -> None:
-        # In two steps: `peer.deliver(reply)` looks for a method first, at each message.
+        # Two steps: `peer.deliver(reply)` would look for a method first, with each message.
         deliver = peer.deliver
         deliver(reply)
         if self._call is not None:
             self._call.forwarded(self.user.key, message, text, now)
 
-    def _nobody(self) -> NoReturn:
-        raise errors.not_in_room() if self.pair is None else errors.peer_absent()
-
     def _join(self, join: Message, now: float) -> None:
         context = self._context
         if self._joins is None:
-            self._joins = TokenBucket(context.joins)
+            self._joins = TokenBucket(context.join_rate)
         if not self._joins.try_acquire(now):
             raise _rate_limited(self._joins, now)
         user, remote = messages.users_of(join)
-        asked: dict[str, object] = {}
+        extras: dict[str, object] = {}
         if context.verifier is not None:
             token_end = context.verifier.check(join, user, remote)
             if messages.resume_of(join):
-                asked["resume"] = context.verifier.tickets.issue(user, remote, token_end)
+                extras["resume"] = context.verifier.tickets.issue(user, remote, token_end)
         if messages.wants_ice_servers(join):
-            asked["iceServers"] = ice_servers(context.settings, self.id, time.time())
+            extras["iceServers"] = ice_servers(context.settings, self.id, time.time())
         pair = Pair.of(user, remote)
-        # Elsewhere, or here under the other name: that is a departure. Here as before: one joins again in place.
+        # Another room, or the same one as the other user: it leaves first. The same seat: it keeps its place.
         if self.pair is not None and (self.pair, self.user.key) != (pair, user.key):
             self._leave(LEFT)
-        again = self.pair is not None
+        rejoins = self.pair is not None
         self.user = user
-        name, shown = context.stats.name(user.key), context.stats.room(pair)
-        self._note("User %s is joining room %s to connect with %s", name, shown, context.stats.name(remote.key))
-        context.registry.join(pair, self, partial(self._on_joined, pair, remote, again, asked))
+        name, room = context.stats.name(user.key), context.stats.room(pair)
+        self._log("User %s is joining room %s to connect with %s", name, room, context.stats.name(remote.key))
+        context.registry.join(pair, self, partial(self._on_joined, pair, remote, rejoins, extras))
 
-    def _on_joined(self, pair: Pair, remote: User, again: bool, asked: dict[str, object], result: JoinResult) -> None:
+    def _on_joined(
+        self, pair: Pair, remote: User, rejoins: bool, extras: dict[str, object], result: JoinResult
+    ) -> None:
         replaced, peer, members = result
         stats = self._context.stats
-        name, shown = stats.name(self.user.key), stats.room(pair)
+        name, room = stats.name(self.user.key), stats.room(pair)
         self._call = stats.enter(pair, self.user.key, first=peer is None, replaces=replaced is not None)
         if replaced is not None:
-            self._note("User %s has a newer connection; the old one, %s, is out", name, replaced)
+            self._log("User %s has a newer connection, which replaced %s", name, replaced)
         if peer is None:
             if replaced is None:
-                self._note("Created new room: %s", shown)
-                if self._context.webhook is not None and not again:
+                self._log("Created new room: %s", room)
+                if self._context.webhook is not None and not rejoins:
                     self._context.webhook.tell_waiting(pair, self.user, remote)
-            self._note("User %s is initiator for room %s", name, shown)
-            reply = replies.created(pair.room, **asked)
+            self._log("User %s is initiator for room %s", name, room)
+            reply = replies.created(pair.room, **extras)
         else:
-            self._note("User %s joined room %s", name, shown)
-            reply = replies.joined(pair.room, **asked)
+            self._log("User %s joined room %s", name, room)
+            reply = replies.joined(pair.room, **extras)
         self.deliver(reply, _info(pair, members))
 
     def peer_joined(self, members: Sequence[Occupant]) -> None:
-        """Tell the client that its peer came, and to start, or restart, the negotiation."""
-        pair = self._present()
+        """Tell the client that its peer came, so that it starts or restarts the negotiation."""
+        pair = self._current_pair()
         if self._call is not None and self.peer is not None and self.peer.is_remote:
             if members[-1].id == self.id:
-                # The peer was taken for gone and is back: nobody came who would measure it.
+                # The peer was thought lost and is back. No join happened that would measure this negotiation.
                 self._call.ready(self.user.key, time.monotonic())
             else:
                 self._call.follow()
@@ -177,7 +184,7 @@ class Session:
 
     def peer_left(self, gone: Peer, reason: str) -> None:
         """Tell the client that its peer left."""
-        pair = self._present()
+        pair = self._current_pair()
         if self._call is not None and gone.is_remote:
             self._call.alone()
         self.deliver(replies.bye(gone.id, gone.user, reason), _info(pair, [self]))
@@ -186,10 +193,10 @@ class Session:
         """Tell the client that a newer connection of its user took its place, and close."""
         self.refuse(errors.replaced())
         if self._call is not None and is_remote:
-            self._context.stats.leave(self._call, self.user.key, "replaced by a connection to another worker")
+            self._context.stats.leave(self._call, self.user.key, "replaced by a connection to another node")
         self._call = None
 
-    def _present(self) -> Pair:
+    def _current_pair(self) -> Pair:
         assert self.pair is not None
         return self.pair
 
@@ -203,19 +210,19 @@ class Session:
             stats.leave(self._call, self.user.key, reason if code is None else f"{reason}, close code {code:d}")
             self._call = None
         room = stats.room(pair)
-        self._note("User %s left room %s (%s)", stats.name(self.user.key), room, reason)
+        self._log("User %s left room %s (%s)", stats.name(self.user.key), room, reason)
         if peer is None:
-            self._note("Removed empty room: %s", room)
+            self._log("Removed empty room: %s", room)
 
     def refuse(self, error: MessageError) -> None:
-        """Answer with an ``error``, and close where that belongs to it."""
+        """Answer with an ``error``, and close the connection if the error has a close code."""
         log.debug("Error %s: %s", error.code, quoted(str(error), sentence=True), extra={"connection": self.id})
         self._context.stats.fail(error, self._call, self.user.key)
         self.deliver(replies.error(error))
         if error.close is not None:
             self._transport.close(error.close, str(error))
 
-    def _note(self, text: str, *values: str) -> None:
+    def _log(self, text: str, *values: str) -> None:
         if log.isEnabledFor(logging.INFO):
             log.info(text, *map(quoted, values), extra={"connection": self.id})
 
