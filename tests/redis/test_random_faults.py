@@ -184,7 +184,7 @@ class Town:
         self.heal()
         for host in self.hosts:
             # Now it must succeed, on a machine that is busy too.
-            host.registry.redis._seconds = TIMEOUT
+            host.registry.redis._timeout = TIMEOUT
         until(lambda: all(host.up for host in self.hosts))
         until(lambda: not any(person.busy for seat in self.seats for person in seat.all))
         for seat in self.seats:

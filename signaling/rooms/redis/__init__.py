@@ -1,4 +1,6 @@
-"""The rooms that several workers share. ``registry`` and ``room`` are the rooms as one worker knows them, ``redis``
-and ``connection`` its connections to Redis, ``bus`` what workers publish to each other, ``servers`` how a server is
-found, ``scripts`` and ``lua/`` what Redis does in one step.
+"""The rooms that several nodes share, in Redis.
+
+``registry`` and ``room`` are the rooms as one node knows them. ``client`` and ``connection`` are its connections to
+Redis, which ``connector`` opens. ``bus`` carries data between nodes, ``evictions`` evicts dead ones. ``scripts`` and
+``lua/`` are the steps that Redis does at once.
 """

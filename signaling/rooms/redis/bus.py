@@ -1,4 +1,4 @@
-"""The channels on which workers hear of each other, beside how a room is: messages, and what they ask and answer."""
+"""The records that nodes publish to each other: messages between users, and surveys."""
 
 from __future__ import annotations
 
@@ -7,19 +7,21 @@ from collections.abc import Callable
 
 from .client import RedisClient
 
-head = struct.Struct(">c32sI")
-"""Before each of several in a row: a kind, a route such as that from one connection to another, the length."""
+RECORD_HEAD = struct.Struct(">c32sI")
+"""The kind of a record, its route, and the bytes that follow. One publication has several records in a row."""
 
 MESSAGE = b"m"
+"""The kind of a record."""
+
 ROOM_STATE = b"s"
-"""How a room is: alone, and without a head."""
+"""The first byte of a publication that has the state of a room instead of records."""
 
 
 class Bus:
-    """Those of one worker. Nothing of it waits.
+    """The records from and to one node. No method waits.
 
     Attributes:
-        routes: who gets what is sent to each. All are in one table, so that a message pays for no other kind.
+        routes: the receiver of each route. Surveys share the table with messages, so that a message costs no more.
     """
 
     def __init__(self, redis: RedisClient) -> None:
@@ -28,24 +30,27 @@ class Bus:
 
     @property
     def worker(self) -> str:
-        """Return the name of this worker among the others."""
+        """Return the name of this node in Redis."""
         return self._redis.worker
 
     @property
     def up(self) -> bool:
-        """Return whether all of Redis can be reached."""
+        """Tell if all partitions have a connection."""
         return self._redis.all_up
 
     def others(self) -> dict[str, bytes]:
-        """Return what each other worker that is alive told of itself, by its name; nothing while Redis is down."""
+        """Return the description of each other node that is alive, by its name. While Redis is down, it is empty."""
         if self._redis.up[0] is None:
             return {}
-        return {worker: words for worker, words in self._redis.workers.items() if worker != self.worker}
+        return {name: description for name, description in self._redis.workers.items() if name != self.worker}
 
-    def publish(self, worker: str, route: bytes, words: bytes) -> bool:
-        """Send ``words`` to a route in another worker; False, and nothing sent, while Redis is down or slow."""
+    def publish(self, worker: str, route: bytes, payload: bytes) -> bool:
+        """Send ``payload`` to a route of the node ``worker``.
+
+        If Redis is down or slow, return False and send nothing.
+        """
         connection = self._redis.up[0]
         if connection is None or connection.congested:
             return False
-        connection.publish(self._redis.channel(0, worker), head.pack(MESSAGE, route, len(words)) + words)
+        connection.publish(self._redis.channel(0, worker), RECORD_HEAD.pack(MESSAGE, route, len(payload)) + payload)
         return True

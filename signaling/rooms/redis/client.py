@@ -1,7 +1,7 @@
-"""A worker's links to Redis: opened, opened anew when they break, and kept alive; and who of the workers is alive.
+"""A node's connections to Redis, which it opens again when they break, and the heartbeat that extends its lease.
 
-The rooms are divided into partitions, one where there is one server. What a partition has in Redis is in one hash slot,
-the channels included, so that one script can change it in one step. A link is a server's, and has its partitions.
+The rooms are divided into partitions; without a cluster there is one. The keys and channels of a partition are in one
+hash slot, so that one script can change them in one step. A node has one connection to each server, for its partitions.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import secrets
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from functools import partial
 from typing import Any, Protocol
 
 import gevent
@@ -22,7 +21,7 @@ from ...config.redis_url import Address, Servers
 from ...config.settings import Settings
 from ...process.supervisor import ErrorLog, spawn_forever
 from ...protocol.messages import Pair
-from .connection import RedisConnection, RedisConnectionError, Then, checked
+from .connection import OnReply, RedisConnection, RedisConnectionError
 from .connector import Connector
 from .evictions import Evictions
 from .scripts import Scripts
@@ -30,44 +29,44 @@ from .scripts import Scripts
 log = logging.getLogger(__name__)
 
 HEARTBEATS = 10
-"""How often a worker says within the node timeout that it is there."""
+"""How often a node extends its lease within the node timeout."""
 
 LEASE = 0.7
-"""The part of the node timeout after which the others take a worker for dead; they look once a beat."""
+"""The length of a lease, as a share of the node timeout. The other nodes check it at each heartbeat."""
 
 RECONNECT_INTERVAL = 0.5
-"""Seconds between two connects at the least: a link that breaks each time must not take all the CPU."""
+"""The least number of seconds between two connects, so that a connection that always breaks costs little CPU."""
 
 
 class PartitionRooms(Protocol):
-    """What a worker knows of the rooms."""
+    """The rooms as this node knows them."""
 
     def published(self, data: bytes) -> None:
-        """Take in what was published to this worker. Does not wait."""
+        """Handle a publication to this node. Does not wait."""
 
     def resync(self, connection: RedisConnection, partition: int) -> None:
-        """Make a partition in Redis agree with what this worker knows. Waits.
+        """Make a partition in Redis agree with the rooms of this node. Waits.
 
         Raises:
-            RedisConnectionError: Redis does not answer.
+            RedisConnectionError: Redis does not reply.
         """
 
     def evict(self, pair: Pair, id_: str, key: str, worker: str) -> None:
-        """Take a connection that is lost out of its room. Does not wait."""
+        """Evict a lost connection of the node ``worker`` from its room. Does not wait."""
 
 
 class RedisClient:
-    """The links of one worker.
+    """The connections of one node to Redis.
 
     Attributes:
-        worker: the name of this worker in Redis.
-        lease: for how long it may be silent, in milliseconds.
-        up: by partition, its link while all is in order; else None.
-        broken: how many that were up broke.
+        worker: the name of this node in Redis.
+        lease: the length of its lease in milliseconds, as a script takes it.
+        up: by partition, the connection that is ready for commands, or None.
+        broken: how many connections broke that were ready.
     """
 
     def __init__(self, settings: Settings, rooms: PartitionRooms, describe: Callable[[], bytes]) -> None:
-        """Begin at :meth:`start`; ``describe`` is what this worker tells the others of itself, as JSON."""
+        """Connect at :meth:`start`; ``describe`` returns what this node tells the others about itself, as JSON."""
         self.worker = secrets.token_hex(8)
         self.lease = str(int(settings.node_timeout * LEASE * 1000))
         self._interval = settings.node_timeout / HEARTBEATS
@@ -77,7 +76,7 @@ class RedisClient:
         self._connector = Connector(settings)
         self._scripts = Scripts(sharded=servers.kind == "cluster")
         self._prefix = settings.redis_prefix
-        self._seconds = settings.redis_timeout
+        self._timeout = settings.redis_timeout
         self._max_bytes = settings.redis_buffer_bytes
         self.up: list[RedisConnection | None] = [None] * servers.partitions
         self.broken = 0
@@ -86,21 +85,21 @@ class RedisClient:
         self._evictions = Evictions(self.key, self._scripts.digests["evict"], rooms.evict)
         self._workers: list[dict[str, bytes]] = [{}] * servers.partitions
         self._ready = [Event() for _ in self.up]
-        self._news = Event()
+        self._disconnected = Event()
         self._connected_at = -RECONNECT_INTERVAL
         self._greenlets: list[gevent.Greenlet[..., None]] = []
-        self._complained = False
+        self._error_logged = False
         self._errors = ErrorLog("the connection to Redis")
-        self._describing = ErrorLog("what this worker tells of itself")
+        self._description_errors = ErrorLog("the description of this node")
 
     @property
     def all_up(self) -> bool:
-        """Whether all of Redis can be reached."""
+        """Whether all partitions have a connection."""
         return None not in self.up
 
     @property
     def workers(self) -> dict[str, bytes]:
-        """What each worker that is alive told of itself at its last beat, by its name."""
+        """The descriptions of the nodes that are alive, as of the last heartbeat, by name."""
         return self._workers[0]
 
     def key(self, partition: int, name: str) -> str:
@@ -108,111 +107,114 @@ class RedisClient:
         return f"{self._prefix}:{{{partition}}}:{name}"
 
     def channel(self, partition: int, worker: str) -> bytes:
-        """Return the channel on which ``worker`` hears of a partition."""
+        """Return the channel of the node ``worker`` in a partition."""
         return self.key(partition, f"worker:{worker}").encode()
 
-    # Asking.
+    # Commands.
 
     def wait_for(self, partition: int) -> RedisConnection:
-        """Return the link of a partition, once it has one.
+        """Return the connection of a partition, and wait until it has one.
 
         Raises:
-            RedisConnectionError: it has none in time.
+            RedisConnectionError: it has none within the timeout.
         """
         self.start()
-        if self._ready[partition].wait(self._seconds):
+        if self._ready[partition].wait(self._timeout):
             connection = self.up[partition]
             if connection is not None:
                 return connection
         raise RedisConnectionError("not connected")
 
     def execute(self, connection: RedisConnection, *command: str | bytes) -> Any:
-        """Return the answer to a command.
+        """Return the reply to a command. Waits.
 
         Raises:
-            RedisConnectionError: there is none in time, or it is an error.
+            RedisConnectionError: the reply is an error, or none came within the timeout.
         """
-        return connection.execute(*command, seconds=self._seconds)
+        return connection.execute(*command, seconds=self._timeout)
 
-    def any_of(self, partition: int) -> RedisConnection | None:
-        """Return the link of a partition, also while it is being put in order."""
+    def connection_of(self, partition: int) -> RedisConnection | None:
+        """Return the connection of a partition, even during the resync, or None."""
         return self.up[partition] or self._opening[partition]
 
     def run(
         self,
         connection: RedisConnection,
-        then: Then,
+        on_reply: OnReply,
         script: str,
         partition: int,
         room: str,
         pair: Pair,
         *more: str | bytes,
     ) -> None:
-        """Have Redis run a script on a room. Does not wait; an answer that is an error breaks the link first."""
-        connection.send(
-            partial(checked, connection, then),
+        """Run a script on a room in Redis. Does not wait.
+
+        If the reply is an error, the connection breaks before ``on_reply`` gets it.
+        """
+        connection.send_checked(
+            on_reply,
             *("EVALSHA", self._scripts.digests[script]),
             *("2", self.key(partition, f"room:{room}"), self.key(partition, "workers")),
             *(self.key(partition, ""), self.worker, self._epochs[partition], *pair, *more),
         )
 
-    # Being connected.
+    # Connections.
 
     def start(self) -> None:
-        """Connect, and stay connected. Does not wait."""
+        """Connect, and reconnect whenever a connection breaks. Does not wait."""
         if not self._greenlets:
             self._greenlets = [
-                spawn_forever("the connection to Redis", self._stay_connected, report=self._report),
+                spawn_forever("the connection to Redis", self._stay_connected, report=self._report_error),
                 spawn_forever("the heartbeat to Redis", self._heartbeat),
             ]
 
     def stop(self) -> None:
-        """Tell Redis what it was not told yet, and be known there no more. Waits."""
+        """Send the commands that wait, remove this node from Redis, and disconnect. Waits."""
         gevent.killall(self._greenlets)
         for partition, connection in enumerate(self.up):
             if connection is not None:
                 with suppress(RedisConnectionError):
                     self.execute(connection, "HDEL", self.key(partition, "workers"), self.worker)
         for connection in {connection for connection in (*self.up, *self._opening) if connection is not None}:
-            connection.abort("the worker stops")
+            connection.abort("the node stops")
 
     def _stay_connected(self) -> None:
-        """Wait until a link is missing, and open it. It is called again and again."""
-        self._news.clear()
+        """Wait until a connection is missing, and open it. A loop calls it."""
+        self._disconnected.clear()
         if self.all_up:
-            self._news.wait()
+            self._disconnected.wait()
         gevent.sleep(max(0.0, self._connected_at + RECONNECT_INTERVAL - time.monotonic()))
         self._connect()
 
-    def _report(self, error: BaseException) -> None:
+    def _report_error(self, error: BaseException) -> None:
         if not isinstance(error, RedisConnectionError):
             self._errors.add(error)
-        if not self._complained:
-            self._complained = True
+        if not self._error_logged:
+            self._error_logged = True
             log.error("Redis cannot be used: %s; the server keeps trying", error or repr(error))
 
     def _connect(self) -> None:
-        """Open the links that are missing.
+        """Open the connections that are missing.
 
         Raises:
-            RedisConnectionError: for one of them it was not possible.
+            RedisConnectionError: one of them could not be opened.
         """
-        faults = []
+        errors = []
         for address, partitions in self._connector.locate().items():
             missing = [partition for partition in partitions if self.up[partition] is None]
             if missing:
                 try:
                     self._open(address, missing)
                 except Exception as error:
-                    # The other servers are not to wait for this one.
+                    # Go on with the other servers: they do not depend on this one.
                     if not isinstance(error, RedisConnectionError):
                         self._errors.add(error)
-                    faults.append(f"{address}: {error}")
-        if faults:
-            raise RedisConnectionError("; ".join(faults))
+                    errors.append(f"{address}: {error}")
+        if errors:
+            raise RedisConnectionError("; ".join(errors))
 
     def _open(self, address: Address, partitions: list[int]) -> None:
-        connection = self._connector.open(address, self._connection)
+        connection = self._connector.open(address, self._make_connection)
         try:
             for source in self._scripts.sources:
                 self.execute(connection, "SCRIPT", "LOAD", source)
@@ -224,7 +226,7 @@ class RedisClient:
                 self.execute(connection, *register, self.worker, self._epochs[partition], self.lease)
                 self._rooms.resync(connection, partition)
             if connection.broken:
-                # It broke after its last answer, before this greenlet had its turn.
+                # It broke after its last reply, before this greenlet continued.
                 raise RedisConnectionError(connection.broken)
             for partition in partitions:
                 self._opening[partition], self.up[partition] = None, connection
@@ -234,9 +236,9 @@ class RedisClient:
             raise
         self._connected_at = time.monotonic()
         log.info("Connected to Redis at %s", address)
-        self._complained = False
+        self._error_logged = False
 
-    def _connection(self, sock: gevent.socket.socket) -> RedisConnection:
+    def _make_connection(self, sock: gevent.socket.socket) -> RedisConnection:
         return RedisConnection(sock, self._on_push, self._on_close, self._scripts.publish, self._max_bytes)
 
     def _on_close(self, connection: RedisConnection) -> None:
@@ -247,9 +249,9 @@ class RedisClient:
                 self._ready[partition].clear()
             if self._opening[partition] is connection:
                 self._opening[partition] = None
-        # Another link begins again with the workers that are dead.
+        # The next connection begins again with the dead nodes.
         self._evictions.forget([partition for partition, connection in enumerate(self.up) if connection is None])
-        self._news.set()
+        self._disconnected.set()
 
     def _on_push(self, push: list[Any]) -> None:
         if push[0] in (b"message", b"smessage"):
@@ -257,41 +259,41 @@ class RedisClient:
         elif push[0] == b"sunsubscribe":
             for connection in self.up:
                 if connection is not None:
-                    connection.abort("parts of the cluster moved")
+                    connection.abort("hash slots of the cluster moved")
 
-    # Being alive.
+    # Heartbeat.
 
     def _heartbeat(self) -> None:
-        """Extend the leases, check that each server answers, and wait. It is called again and again."""
-        words = self._words()
+        """Extend the leases, check that each server replies, and wait. A loop calls it."""
+        description = self._description()
         for partition, connection in enumerate(self.up):
             if connection is not None:
-                self._tell(connection, partition, words)
+                self._extend_lease(connection, partition, description)
         for connection in {connection for connection in self.up if connection is not None}:
-            # One that does not answer is of no use to anybody.
+            # Without a reply, this breaks the connection.
             with suppress(RedisConnectionError):
                 self.execute(connection, "PING")
         gevent.sleep(self._interval)
 
-    def _words(self) -> bytes:
+    def _description(self) -> bytes:
         try:
             return self._describe()
         except Exception as error:
-            # Without a beat the others would take this worker for dead.
-            self._describing.add(error)
+            # Without a heartbeat, the other nodes would evict this one.
+            self._description_errors.add(error)
             return b"{}"
 
-    def _tell(self, connection: RedisConnection, partition: int, words: bytes) -> None:
-        def then(reply: Any) -> None:
+    def _extend_lease(self, connection: RedisConnection, partition: int, description: bytes) -> None:
+        def on_reply(reply: Any) -> None:
             if isinstance(reply, Exception):
                 return
-            told, over = reply
-            self._workers[partition] = dict(zip(map(bytes.decode, told[::2]), told[1::2], strict=True))
-            for worker in over:
+            alive, dead = reply
+            self._workers[partition] = dict(zip(map(bytes.decode, alive[::2]), alive[1::2], strict=True))
+            for worker in dead:
                 self._evictions.begin(connection, partition, worker)
 
-        connection.send(
-            partial(checked, connection, then),
+        connection.send_checked(
+            on_reply,
             *("EVALSHA", self._scripts.digests["heartbeat"], "1", self.key(partition, "workers")),
-            *(self.worker, self._epochs[partition], self.lease, words),
+            *(self.worker, self._epochs[partition], self.lease, description),
         )

@@ -1,8 +1,7 @@
-"""One connection to a Redis server, on which answers and what was published come in the order in which it happened.
+"""One connection to a Redis server, for replies and for published data, in RESP3 (Redis serialization protocol).
 
-Client libraries keep these on two connections, so that news of a room can overtake the answer that it follows from. In
-RESP3 one is enough, and order needs no rule of its own. Nor can their sending be called from the event loop, as a
-relayed message asks for.
+The server sends both in the order in which it did things. Client libraries use two connections for them, so news of a
+room could overtake the reply that it follows. Forwarding a message must send from the event loop, which they cannot.
 """
 
 from __future__ import annotations
@@ -22,58 +21,58 @@ from ...transport.send_buffer import SendBuffer
 from ...transport.socket_io import READABLE, WOULD_BLOCK, reader
 from ...transport.tick import LoopTick
 
-Then = Callable[[Any], None]
+OnReply = Callable[[Any], None]
 OnPush = Callable[[list[Any]], None]
 OnClose = Callable[["RedisConnection"], None]
 
-# The types of the package know commands of one word only.
+# The type stubs of hiredis lack commands of several words.
 _pack: Callable[[tuple[str | bytes, ...]], bytes] = hiredis.pack_command  # type: ignore[assignment]
 
-# At least a TLS record. With more than 128 KiB malloc may give memory back to the kernel at each read: 40 µs.
+# At least one TLS record. Over 128 KiB, malloc may return memory to the kernel after each read, which takes 40 µs.
 _READ_BYTES = 65_536
 
 MAX_BATCH_BYTES = 65_536
-"""What is published to one worker at once."""
+"""The bytes of records that wait for the end of a turn of the loop; with more, all batches are published at once."""
 
 
-def _ignore(_: object) -> None:
-    pass
+def ignore(_: object) -> None:
+    """Do nothing with a reply, a push or a broken connection."""
 
 
 class RedisConnectionError(Exception):
-    """Redis cannot be reached, or does not do what it was asked; ``str()`` of it says why."""
+    """A command without a reply, or with an error for a reply; ``str()`` of it says why."""
 
 
 class Publisher(Protocol):
-    """The sender of a message that is published."""
+    """The sender of a published message."""
 
     def undelivered(self) -> None:
-        """Take in that nobody received the message, or that Redis did not say so. Neither waits nor raises."""
+        """Handle that Redis did not confirm a receiver of the message. Neither waits nor raises."""
 
 
 class RedisConnection:
-    """A connection that is open.
+    """An open connection.
 
     Attributes:
-        broken: why it is of no use any more, or empty.
+        broken: the reason why it broke, or empty.
     """
 
     def __init__(
         self,
         sock: gevent.socket.socket,
-        on_push: OnPush = _ignore,
-        on_close: OnClose = _ignore,
+        on_push: OnPush = ignore,
+        on_close: OnClose = ignore,
         publish: str = "PUBLISH",
         max_bytes: int = 1_048_576,
     ) -> None:
-        """Make one of a socket that is connected to the server.
+        """Begin on a socket that is connected to the server.
 
         Args:
-            sock: it.
-            on_push: is called with what the server pushes, in the event loop; it must not wait.
-            on_close: is called once when the link breaks, in the event loop or not; it must not wait.
-            publish: the command that publishes: ``SPUBLISH`` in a cluster.
-            max_bytes: what is kept for a server that reads slowly; over it the link breaks.
+            sock: the socket.
+            on_push: is called with each push of the server, in the event loop. It must not wait.
+            on_close: is called once when the connection breaks, in the event loop or not. It must not wait.
+            publish: the command that publishes: ``PUBLISH``, or ``SPUBLISH`` in a cluster.
+            max_bytes: the bytes that wait for a server that reads slowly. With more, the connection breaks.
         """
         self.broken = ""
         self._sock = sock
@@ -83,12 +82,12 @@ class RedisConnection:
         self._max_bytes = max_bytes
         hub = gevent.get_hub()
         self._tick = LoopTick.of(hub)
-        self._replies = hiredis.Reader()
-        # Whom each answer is for, in order. An answer to PUBLISH is for all the speakers of the batch.
-        self._waiting: deque[Then | list[Publisher | None] | None] = deque()
-        # What is to be published at the end of this turn of the loop, by channel: the records and their speakers.
+        self._parser = hiredis.Reader()
+        # The receiver of each reply, in order. The reply to PUBLISH is for the publishers of the batch.
+        self._receivers: deque[OnReply | list[Publisher | None] | None] = deque()
+        # The batches that the end of this turn of the loop publishes, by channel: records, and their publishers.
         self._batches: dict[bytes, tuple[list[bytes], list[Publisher | None]]] = {}
-        self._batched = 0
+        self._batched_bytes = 0
         self._send_buffer = SendBuffer(sock, max_bytes, self.abort)
         self._read: Any = reader(sock)
         self._watcher: Any = hub.loop.io(sock.fileno(), READABLE)
@@ -96,57 +95,71 @@ class RedisConnection:
 
     @property
     def congested(self) -> bool:
-        """Whether the server is so slow that nothing should be published that can be left out."""
-        return len(self._send_buffer) + self._batched > self._max_bytes // 2
+        """Whether more than half of the buffer waits for the server. Then messages are refused."""
+        return len(self._send_buffer) + self._batched_bytes > self._max_bytes // 2
 
-    def send(self, then: Then | None, *command: str | bytes) -> None:
+    def send(self, on_reply: OnReply | None, *command: str | bytes) -> None:
         """Send a command. Neither waits nor raises.
 
         Args:
-            then: called with the answer in the event loop, or with a :class:`RedisConnectionError` if there will be
-                none. It must not wait.
+            on_reply: is called with the reply, in the event loop, or with a :class:`RedisConnectionError` if the
+                connection breaks first. It must not wait.
             command: the command and its arguments.
         """
         if self.broken:
-            if then is not None:
-                then(RedisConnectionError(self.broken))
+            if on_reply is not None:
+                on_reply(RedisConnectionError(self.broken))
             return
         self.flush()
         packed = _pack(command)
-        self._waiting.append(then)
+        self._receivers.append(on_reply)
         self._send_buffer.write(packed)
 
+    def send_checked(self, on_reply: OnReply, *command: str | bytes) -> None:
+        """Send a command as :meth:`send` does, and break the connection if the reply is an error.
+
+        It is broken before ``on_reply`` gets the error.
+        """
+
+        def check(reply: Any) -> None:
+            if isinstance(reply, Exception):
+                # The next connection begins with a resync, which repairs the rooms.
+                self.abort(str(reply))
+            on_reply(reply)
+
+        self.send(check, *command)
+
     def push(self, *command: str | bytes) -> None:
-        """Send a command that is answered by a push, such as ``SUBSCRIBE``. Neither waits nor raises."""
+        """Send a command that the server answers with a push, such as ``SUBSCRIBE``. Neither waits nor raises."""
         if not self.broken:
             self.flush()
             self._send_buffer.write(_pack(command))
 
     def execute(self, *command: str | bytes, seconds: float) -> Any:
-        """Send a command and wait for its answer.
+        """Send a command, wait for its reply and return it.
 
         Raises:
-            RedisConnectionError: there is none within ``seconds``, which breaks the link; or it is an error.
+            RedisConnectionError: the reply is an error; or none came within ``seconds``, which breaks the connection.
         """
-        answer: AsyncResult[Any] = AsyncResult()
-        self.send(answer.set, *command)
+        result: AsyncResult[Any] = AsyncResult()
+        self.send(result.set, *command)
         try:
-            reply = answer.get(timeout=seconds)
+            reply = result.get(timeout=seconds)
         except gevent.Timeout:
-            # Where it is this process that stood still, the answer may have come in time, and is only to be read.
+            # If this process stood still, the reply may have arrived in time, and waits to be read.
             if not self.broken:
                 self._readable()
-            if not answer.ready():
+            if not result.ready():
                 self.abort(f"no answer within {seconds:g} seconds")
-            reply = answer.get()
+            reply = result.get()
         if isinstance(reply, Exception):
             raise reply if isinstance(reply, RedisConnectionError) else RedisConnectionError(str(reply))
         return reply
 
     def publish(self, channel: bytes, record: bytes, publisher: Publisher | None = None) -> None:
-        """Publish ``record`` with all that goes to ``channel`` in this turn of the loop. Neither waits nor raises.
+        """Publish ``record`` in the batch of its channel, when this turn of the loop ends. Neither waits nor raises.
 
-        The link must not be broken. ``publisher`` is told if Redis does not confirm that somebody received the record.
+        The connection must not be broken. If Redis does not confirm a receiver, ``publisher.undelivered`` is called.
         """
         if not self._batches:
             self._tick.queue_flush(self)
@@ -156,12 +169,12 @@ class RedisConnection:
         records, publishers = batch
         records.append(record)
         publishers.append(publisher)
-        self._batched += len(record)
-        if self._batched > MAX_BATCH_BYTES:
+        self._batched_bytes += len(record)
+        if self._batched_bytes > MAX_BATCH_BYTES:
             self.flush()
 
     def flush(self) -> None:
-        """Send now what there is to publish. Neither waits nor raises."""
+        """Publish the batches now. Neither waits nor raises."""
         if not self._batches or self.broken:
             return
         try:
@@ -169,15 +182,15 @@ class RedisConnection:
                 _pack((self._publish, channel, b"".join(records))) for channel, (records, _) in self._batches.items()
             ]
         except Exception as error:
-            # All speakers are told.
+            # The abort tells all publishers.
             tick.abort(self, error)
             return
-        self._waiting.extend(publishers for _, publishers in self._batches.values())
-        self._batches, self._batched = {}, 0
+        self._receivers.extend(publishers for _, publishers in self._batches.values())
+        self._batches, self._batched_bytes = {}, 0
         self._send_buffer.write(b"".join(commands))
 
     def abort(self, why: str) -> None:
-        """Break the link, and tell all who wait for an answer. Harmless when it is broken. Does not wait."""
+        """Break the connection, and tell all who wait for a reply. A second call does nothing. Does not wait."""
         if self.broken:
             return
         self.broken = why
@@ -186,26 +199,26 @@ class RedisConnection:
         self._send_buffer.close()
         self._sock.close()
         self._on_close(self)
-        waiting, self._waiting = self._waiting, deque()
-        waiting.extend(publishers for _, publishers in self._batches.values())
-        self._batches, self._batched = {}, 0
+        receivers, self._receivers = self._receivers, deque()
+        receivers.extend(publishers for _, publishers in self._batches.values())
+        self._batches, self._batched_bytes = {}, 0
         error = RedisConnectionError(why)
-        for then in waiting:
+        for receiver in receivers:
             try:
-                self._answer(then, error)
-            except Exception as fault:
-                _errors.add(fault)
+                self._answer(receiver, error)
+            except Exception as raised:
+                _errors.add(raised)
 
     @staticmethod
-    def _answer(then: Then | list[Publisher | None] | None, reply: Any) -> None:
-        if isinstance(then, list):
-            # How many received it, as far as Redis knows.
+    def _answer(receiver: OnReply | list[Publisher | None] | None, reply: Any) -> None:
+        if isinstance(receiver, list):
+            # The reply to PUBLISH is the number of subscribers that got the batch.
             if not isinstance(reply, int) or reply == 0:
-                for publisher in then:
+                for publisher in receiver:
                     if publisher is not None:
                         publisher.undelivered()
-        elif then is not None:
-            then(reply)
+        elif receiver is not None:
+            receiver(reply)
 
     def _readable(self) -> None:
         try:
@@ -223,18 +236,18 @@ class RedisConnection:
             self.abort("the server closed the connection")
             return
         try:
-            self._replies.feed(data)
-            while not self.broken and (reply := self._replies.gets()) is not False:
+            self._parser.feed(data)
+            while not self.broken and (reply := self._parser.gets()) is not False:
                 if isinstance(reply, hiredis.PushNotification):
                     self._on_push(reply)
-                elif not self._waiting:
-                    # A command that is answered by a push was refused.
+                elif not self._receivers:
+                    # The server refused a command that it answers with a push.
                     self.abort(str(reply))
                 else:
-                    then = self._waiting.popleft()
-                    self._answer(then, reply)
-                    # Any other command's own answerer decides.
-                    if isinstance(reply, hiredis.ReplyError) and not callable(then):
+                    receiver = self._receivers.popleft()
+                    self._answer(receiver, reply)
+                    # A function that takes the reply decides about an error itself.
+                    if isinstance(reply, hiredis.ReplyError) and not callable(receiver):
                         self.abort(str(reply))
         except Exception as error:
             _errors.add(error)
@@ -242,11 +255,3 @@ class RedisConnection:
 
 
 _errors = ErrorLog("a connection to Redis")
-
-
-def checked(connection: RedisConnection, then: Then, reply: Any) -> None:
-    """Call ``then`` with an answer; one that is an error breaks the link first."""
-    if isinstance(reply, Exception):
-        # To begin anew puts in order whatever it is.
-        connection.abort(str(reply))
-    then(reply)

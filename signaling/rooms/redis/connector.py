@@ -1,4 +1,4 @@
-"""Opens links to Redis: to one server, to the master that Sentinels name, or to the shards of a cluster."""
+"""Opens connections to Redis: to one server, to the master that Sentinels name, or to the shards of a cluster."""
 
 from __future__ import annotations
 
@@ -16,46 +16,51 @@ from ...config.settings import Settings
 from .connection import RedisConnection, RedisConnectionError
 
 _SLOTS = 16_384
+"""The hash slots of a cluster (Redis Cluster specification)."""
 
-_UNKNOWN_HOSTS = (b"", b"?")
-"""What CLUSTER SLOTS has for a host, beside null, where it tells none (Redis: ``cluster-preferred-endpoint-type``)."""
+_UNKNOWN_HOSTS = (None, b"", b"?")
+"""The hosts in a reply to ``CLUSTER SLOTS`` that name no host (Redis: ``cluster-preferred-endpoint-type``)."""
 
 
 class Connector:
-    """Opens links to the servers, whichever they are at the moment. All of it waits."""
+    """Finds the servers of the moment, and opens connections to them. Its methods wait."""
 
     def __init__(self, settings: Settings) -> None:
         self._servers = Servers.of(settings.redis_url)
-        self._seconds = settings.redis_timeout
+        self._timeout = settings.redis_timeout
         self._sentinel_password = settings.redis_sentinel_password
-        self._context = _context(settings.redis_ca) if self._servers.tls else None
+        self._tls_context = _tls_context(settings.redis_ca) if self._servers.tls else None
 
     def locate(self) -> dict[Address, list[int]]:
-        """Return the servers to write to, and the numbers of the partitions that each has.
+        """Return the servers to write to, and the partitions of each.
 
         Raises:
-            RedisConnectionError: no server of the URL gives an answer that can be used.
+            RedisConnectionError: no server of the URL gives a valid reply.
         """
         if not self._servers.kind:
             return {self._servers.addresses[0]: [0]}
-        ask = self._master if self._servers.kind == "sentinel" else self._shards
-        faults = []
+        locate = self._master if self._servers.kind == "sentinel" else self._shards
+        errors = []
         for address in self._servers.addresses:
             try:
-                return ask(address)
+                return locate(address)
             except RedisConnectionError as error:
-                faults.append(f"{address}: {error}")
+                errors.append(f"{address}: {error}")
             except (ValueError, TypeError, AttributeError, LookupError) as error:
-                faults.append(f"{address}: its answer cannot be used: {error!r}")
-        raise RedisConnectionError("; ".join(faults))
+                errors.append(f"{address}: its answer cannot be used: {error!r}")
+        raise RedisConnectionError("; ".join(errors))
 
     def open(
         self, address: Address, make: Callable[[gevent.socket.socket], RedisConnection] = RedisConnection
     ) -> RedisConnection:
-        """Return a link to the server at ``address`` that is ready for commands, in RESP3.
+        """Return a connection to the server at ``address`` that speaks RESP3 and is ready for commands.
+
+        Args:
+            address: where the server listens.
+            make: makes a connection of a connected socket.
 
         Raises:
-            RedisConnectionError: it cannot be reached, does not take the password, or cannot be written to.
+            RedisConnectionError: the server cannot be reached, refuses the password, or is a replica.
         """
         servers = self._servers
         connection = make(self._connect(address))
@@ -66,7 +71,7 @@ class Connector:
             self._execute(connection, *hello, "SETNAME", "webrtc-signaling")
             if servers.database:
                 self._execute(connection, "SELECT", str(servers.database))
-            # One that was the master until now may not know yet that it is not any more.
+            # After a failover, Sentinels may still name the old master, which is a replica now.
             if servers.kind == "sentinel" and self._execute(connection, "ROLE")[0] != b"master":
                 raise RedisConnectionError("it is a replica, which cannot be written to")
         except BaseException as error:
@@ -75,7 +80,7 @@ class Connector:
         return connection
 
     def _execute(self, connection: RedisConnection, *command: str) -> Any:
-        return connection.execute(*command, seconds=self._seconds)
+        return connection.execute(*command, seconds=self._timeout)
 
     def _master(self, sentinel: Address) -> dict[Address, list[int]]:
         connection = RedisConnection(self._connect(sentinel))
@@ -103,42 +108,42 @@ class Connector:
             if not owners:
                 raise RedisConnectionError(f"no shard has slot {slot}")
             host, port, *_ = owners[0]
-            # A server that does not know its own name, or is not to tell it, is where it was asked.
-            known = host is not None and host not in _UNKNOWN_HOSTS
+            # A server that does not name its host is at the host that was asked.
+            known = host not in _UNKNOWN_HOSTS
             shards.setdefault(Address(host.decode() if known else seed.host, port or seed.port), []).append(partition)
         return shards
 
     def _connect(self, address: Address) -> gevent.socket.socket:
         sock: gevent.socket.socket | None = None
         try:
-            with gevent.Timeout(self._seconds):
+            with gevent.Timeout(self._timeout):
                 if address.port:
                     sock = gevent.socket.create_connection(address)
                     sock.setsockopt(gevent.socket.IPPROTO_TCP, gevent.socket.TCP_NODELAY, 1)
                 else:
                     sock = gevent.socket.socket(gevent.socket.AF_UNIX)
                     sock.connect(address.host)
-                if self._context is not None:
-                    sock = self._context.wrap_socket(sock, server_hostname=address.host)
-        # Names and ports that cannot be: UnicodeError, OverflowError.
+                if self._tls_context is not None:
+                    sock = self._tls_context.wrap_socket(sock, server_hostname=address.host)
+        # An impossible host name raises UnicodeError, which is a ValueError; an impossible port OverflowError.
         except (OSError, ValueError, OverflowError, gevent.Timeout) as error:
             if sock is not None:
                 sock.close()
-            words = f"no connection within {self._seconds:g} seconds" if isinstance(error, gevent.Timeout) else error
-            raise RedisConnectionError(str(words)) from None
+            why = f"no connection within {self._timeout:g} seconds" if isinstance(error, gevent.Timeout) else error
+            raise RedisConnectionError(str(why)) from None
         return sock
 
 
-def _context(authority: str) -> SSLContext:
+def _tls_context(ca_file: str) -> SSLContext:
     context = SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    if authority:
-        context.load_verify_locations(authority)
+    if ca_file:
+        context.load_verify_locations(ca_file)
     else:
         context.load_default_certs()
     return context
 
 
 def key_slot(key: str) -> int:
-    """Return the hash slot of a key without a tag (Redis Cluster specification: CRC16, XMODEM)."""
+    """Return the hash slot of a key without a hash tag (Redis Cluster specification: CRC-16/XMODEM)."""
     return crc_hqx(key.encode(), 0) % _SLOTS

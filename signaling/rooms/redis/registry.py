@@ -1,17 +1,18 @@
-"""The rooms of many workers, on one host or several. They are in Redis; here is what one worker must know of them.
+"""The rooms of several nodes, on one host or many. Redis has all of them, and each node those of its own members.
 
-Redis changes a room in one step and tells the workers that have somebody in it how it is now. Each compares that with
-what it knew and tells its own clients what is new to them: so nothing is told twice, and whoever missed something only
-needs to hear how it is. Peers in one worker reach each other as ever; a relay to another one goes to its channel.
+Redis changes a room in one step, and publishes its new state to the nodes that have a member in it. Each node compares
+the state with the one it knew, and tells its own clients the difference. So no change is told twice, and a node that
+missed a state needs only the next one. Peers of one node reach each other directly. A message for a peer of another
+node goes to the channel of that node.
 
-Answers and news come over one link, in the order in which it happened in Redis, and are dealt with in the event loop,
-in one go: this is what takes the place of a lock.
+Replies and states arrive over one connection, in the order in which Redis made them. The event loop handles each
+without a switch of greenlets, which takes the place of a lock.
 """
 
 from __future__ import annotations
 
 from binascii import crc_hqx
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
 
 from gevent.event import AsyncResult
@@ -20,33 +21,33 @@ from ...config.settings import Settings
 from ...protocol import errors
 from ...protocol.messages import Pair, User
 from ..registry import JoinResult, Member, Peer
-from .bus import ROOM_STATE, Bus, head
+from .bus import RECORD_HEAD, ROOM_STATE, Bus
 from .client import RedisClient
-from .connection import RedisConnection, RedisConnectionError, Then
-from .evictions import MAX_EVICTIONS_AT_ONCE
+from .connection import OnReply, RedisConnection, RedisConnectionError, ignore
+from .evictions import MAX_BATCH
 from .room import RemotePeer, Room
 from .scripts import RoomState, Seat, decode_place, decode_room_state, encode_seat
 
 T = TypeVar("T")
 
-_unpack_head = head.unpack_from
-_head_size = head.size
+_unpack_head = RECORD_HEAD.unpack_from
+_HEAD_SIZE = RECORD_HEAD.size
 
 
 class RedisRegistry:
-    """The rooms as one worker sees them.
+    """The rooms as one node knows them.
 
     Attributes:
-        redis: those to Redis.
-        bus: those to the other workers.
+        redis: the connections to Redis.
+        bus: the records from and to the other nodes.
     """
 
     def __init__(self, settings: Settings, describe: Callable[[], bytes] = lambda: b"{}") -> None:
-        """Begin at the first need; ``describe`` is what the worker tells the others of itself, as JSON."""
+        """Connect at the first join; ``describe`` returns what this node tells the others about itself, as JSON."""
         self.redis = RedisClient(settings, self, describe)
         self.bus = Bus(self.redis)
         self._rooms: dict[Pair, Room] = {}
-        # A message from somebody who is not the peer any more finds nobody.
+        # A message of a former peer finds no route.
         self._routes = self.bus.routes
 
     def __len__(self) -> int:
@@ -54,25 +55,25 @@ class RedisRegistry:
         worker = self.redis.worker
         return sum(room.seats[-1].worker == worker for room in self._rooms.values())
 
-    # What sessions call.
+    # The interface for sessions.
 
     def join(self, pair: Pair, member: Member, on_joined: Callable[[JoinResult], None]) -> None:
         """Put ``member`` into the room of ``pair``: one round trip to Redis.
 
-        A member that joins again may lose its seat to a newer connection meanwhile. Then it is dismissed, and
+        A member that joins again may lose its seat to a newer connection meanwhile. Then it is replaced, and
         ``on_joined`` is not called.
 
         Raises:
             MessageError: ``unavailable``.
         """
         done: AsyncResult[None] = AsyncResult()
-        held = self._stamp(member)
+        held_stamp = self._held_stamp(member)
 
-        def then(reply: Any) -> None:
+        def on_reply(reply: Any) -> None:
             try:
                 if isinstance(reply, Exception):
                     raise errors.no_join()
-                self._on_join_reply(pair, member, decode_room_state(reply), on_joined, again=bool(held))
+                self._on_join_reply(pair, member, decode_room_state(reply), on_joined, rejoins=bool(held_stamp))
             except Exception as error:
                 done.set_exception(error)
             else:
@@ -82,204 +83,212 @@ class RedisRegistry:
             connection = self.redis.wait_for(self._partition(pair))
         except RedisConnectionError:
             raise errors.no_join() from None
-        self._run(connection, then, "join", pair, member.id, member.user.json, member.user.key, held)
+        self._run(connection, on_reply, "join", pair, member.id, member.user.json, member.user.key, held_stamp)
         done.get()
 
-    def _stamp(self, member: Member) -> str:
-        """Return the stamp of the seat that ``member`` has, empty if it is in no room."""
+    def _held_stamp(self, member: Member) -> str:
+        """Return the stamp of the seat that ``member`` holds; empty if it is in no room."""
         if member.pair is None:
             return ""
         return next((str(seat.stamp) for seat in self._rooms[member.pair].seats if seat.id == member.id), "")
 
     def leave(self, member: Member, reason: str) -> Peer | None:
-        """Take ``member`` out of its room; Redis is told behind what it was told before."""
+        """Take ``member`` out of its room, and return the peer that stays.
+
+        Redis runs it after all earlier commands, and nobody waits for that.
+        """
         pair, peer = member.pair, member.peer
         if pair is None:
             return None
         room = self._rooms[pair]
-        self._unseat(room, member)
+        self._remove(room, member)
         room.seats = tuple(seat for seat in room.seats if seat.id != member.id)
-        if not room.here:
+        if not room.members:
             del self._rooms[pair]
-        self._send_leave(pair, member.id, member.user.key, reason, self.redis.worker, self._on_left)
-        for other in room.here.values():
-            self._part(other)
+        self._send_leave(pair, member.id, member.user.key, reason, self.redis.worker, ignore)
+        for other in room.members.values():
+            self._clear_peer(other)
             other.peer_left(member, reason)
         return peer
 
     def is_alone(self, pair: Pair, user: User) -> bool:
-        """Tell if ``user`` is in the room of ``pair``, and nobody else."""
+        """Tell if ``user`` is alone in the room of ``pair``."""
         room = self._rooms.get(pair)
-        member = room.here.get(user.key) if room is not None else None
+        member = room.members.get(user.key) if room is not None else None
         return member is not None and member.peer is None
 
-    # What changes a room here. Nothing of it waits.
+    # Changes of the rooms of this node. None of these waits.
 
     def _on_join_reply(
-        self, pair: Pair, member: Member, state: RoomState, on_joined: Callable[[JoinResult], None], *, again: bool
+        self, pair: Pair, member: Member, state: RoomState, on_joined: Callable[[JoinResult], None], *, rejoins: bool
     ) -> None:
         if not state.seats or state.seats[-1].id != member.id:
-            # A newer connection was faster, and Redis did not let it in.
+            # A newer connection was faster, so Redis did not admit this one.
             self._apply(state)
-        elif again and member.pair is None:
-            # A newer connection was faster, and is gone by now.
+        elif rejoins and member.pair is None:
+            # A newer connection was faster, and has left since.
             self.evict(pair, member.id, member.user.key, self.redis.worker)
         else:
-            self._seat(pair, member, state, on_joined)
+            self._admit(pair, member, state, on_joined)
 
-    def _seat(self, pair: Pair, member: Member, state: RoomState, on_joined: Callable[[JoinResult], None]) -> None:
-        """Take in that ``member`` entered, and how the room is since."""
+    def _admit(self, pair: Pair, member: Member, state: RoomState, on_joined: Callable[[JoinResult], None]) -> None:
+        """Put ``member`` into its room, which has ``state`` since it joined."""
         room = self._rooms.setdefault(pair, Room())
-        before = room.here.get(member.user.key)
-        if before is not None and before is not member:
-            self._unseat(room, before)
-            before.replaced()
+        older = room.members.get(member.user.key)
+        if older is not None and older is not member:
+            self._remove(room, older)
+            older.replaced()
         *others, own = state.seats
-        # Whoever is here stays: where this worker was taken for dead, it is being put back.
+        # Members of this node stay. If the node was evicted, Redis lacks them until their room is restored.
         others = [seat for seat in room.seats if room.has(seat) and seat.key != own.key] or others
-        for seat in others:
-            if seat.worker == self.redis.worker and not room.has(seat):
-                # It left, or never learned that it had come.
-                self.evict(pair, seat.id, seat.key, seat.worker)
-        others = [seat for seat in others if seat.worker != self.redis.worker or room.has(seat)]
+        others = self._evict_stale(pair, room, others)
         seats = (*others, own)
-        room.here[member.user.key], room.seats, member.pair = member, seats, pair
+        room.members[member.user.key], room.seats, member.pair = member, seats, pair
         gone = member.peer
-        self._part(member)
+        self._clear_peer(member)
         if gone is not None and not others:
-            # It left while this worker was taken for dead, and was told nothing.
+            # The peer left while this node was evicted, so no state told the member.
             member.peer_left(gone, "lost")
-        here = None
+        local_peer = None
         for other in others:
-            here = room.here.get(other.key)
-            if here is not None:
-                self._meet(room, here, other, own)
-            self._meet(room, member, own, other)
+            local_peer = room.members.get(other.key)
+            if local_peer is not None:
+                self._set_peer(room, local_peer, other, own)
+            self._set_peer(room, member, own, other)
         replaced = state.lost[0] if isinstance(state.lost, tuple) else None
         on_joined(JoinResult(replaced, member.peer, seats))
-        if here is not None:
-            here.peer_joined(seats)
+        if local_peer is not None:
+            local_peer.peer_joined(seats)
+
+    def _evict_stale(self, pair: Pair, room: Room | None, seats: Iterable[Seat]) -> list[Seat]:
+        """Evict the seats of this node that no member has, and return the others."""
+        kept = []
+        for seat in seats:
+            if seat.worker == self.redis.worker and (room is None or not room.has(seat)):
+                # Its connection left, or never got the reply to its join.
+                self.evict(pair, seat.id, seat.key, seat.worker)
+            else:
+                kept.append(seat)
+        return kept
 
     def _apply(self, state: RoomState) -> None:
-        """Take in how a room is now, and tell those who are here what that changes for them."""
+        """Take over the state of a room, and tell the members of this node what changes for them."""
         pair, room = state.pair, self._rooms.get(state.pair)
-        for seat in state.seats:
-            if seat.worker == self.redis.worker and not (room and room.has(seat)):
-                # It left, or never learned that it had come.
-                self.evict(pair, seat.id, seat.key, seat.worker)
+        self._evict_stale(pair, room, state.seats)
         if room is None:
             return
         by_key = {seat.key: seat for seat in state.seats}
-        if not room.here.keys() <= by_key.keys():
-            # Somebody was taken for dead.
+        if not room.members.keys() <= by_key.keys():
+            # Another node evicted a member of this one.
             self._restore(pair, room)
             return
         room.seats = state.seats
-        for key, member in list(room.here.items()):
+        for key, member in list(room.members.items()):
             if by_key[key].id != member.id:
-                self._unseat(room, member)
+                self._remove(room, member)
                 member.replaced(is_remote=True)
-        if not room.here:
+        if not room.members:
             del self._rooms[pair]
-        for key, member in room.here.items():
+        for key, member in room.members.items():
             other = next((seat for seat in state.seats if seat.key != key), None)
             before = member.peer
             if other is None:
-                self._part(member)
+                self._clear_peer(member)
                 if before is not None:
                     member.peer_left(before, state.reason(before.id) or "lost")
             elif other.worker != self.redis.worker:
-                meeting = self._meet(room, member, by_key[key], other)
-                met = before.meeting if isinstance(before, RemotePeer) and before.id == other.id else None
-                # Where the other worker is away, both start over once it is back.
-                if met is None or (met != meeting and state.announced):
+                meeting = self._set_peer(room, member, by_key[key], other)
+                previous = before.meeting if isinstance(before, RemotePeer) and before.id == other.id else None
+                # If the other node did not receive the state, both start over once it is back.
+                if previous is None or (previous != meeting and state.announced):
                     member.peer_joined(state.seats)
 
-    def _meet(self, room: Room, member: Member, own: Seat, seat: Seat) -> object:
-        """Make who has ``seat`` the peer of ``member``, who has ``own``; return what differs each time they meet."""
-        self._part(member)
+    def _set_peer(self, room: Room, member: Member, own: Seat, seat: Seat) -> object:
+        """Make the connection with ``seat`` the peer of ``member``, who has the seat ``own``.
+
+        Return the peer's :attr:`RemotePeer.meeting`, or None if it is a member of this node.
+        """
+        self._clear_peer(member)
         assert member.pair is not None
-        here = room.here.get(seat.key)
-        if here is not None:
-            member.peer = here
+        local_peer = room.members.get(seat.key)
+        if local_peer is not None:
+            member.peer = local_peer
             return None
         partition = self._partition(member.pair)
-        connection, channel = self.redis.any_of(partition), self.redis.channel(partition, seat.worker)
+        connection, channel = self.redis.connection_of(partition), self.redis.channel(partition, seat.worker)
         peer = member.peer = RemotePeer(member, own, seat, connection, channel)
-        self._routes[peer.back] = member.deliver
+        self._routes[peer.inbound_route] = member.deliver
         return peer.meeting
 
-    def _part(self, member: Member) -> None:
+    def _clear_peer(self, member: Member) -> None:
         if isinstance(member.peer, RemotePeer):
-            del self._routes[member.peer.back]
+            del self._routes[member.peer.inbound_route]
         member.peer = None
 
-    def _unseat(self, room: Room, member: Member) -> None:
-        del room.here[member.user.key]
-        self._part(member)
+    def _remove(self, room: Room, member: Member) -> None:
+        del room.members[member.user.key]
+        self._clear_peer(member)
         member.pair = None
 
-    # What Redis is told of a room, and says.
+    # The rooms in Redis.
 
     def evict(self, pair: Pair, id_: str, key: str, worker: str) -> None:
-        """Take a connection that is lost out of its room."""
+        """Evict a lost connection of the node ``worker`` from its room. Does not wait."""
         self._send_leave(pair, id_, key, "lost", worker, self._on_room_state)
 
-    def _send_leave(self, pair: Pair, id_: str, key: str, reason: str, worker: str, then: Then) -> None:
-        connection = self.redis.any_of(self._partition(pair))
-        # Where there is none, the partition is put in order when there is one.
+    def _send_leave(self, pair: Pair, id_: str, key: str, reason: str, worker: str, on_reply: OnReply) -> None:
+        connection = self.redis.connection_of(self._partition(pair))
+        # Without a connection, the resync of the next one does it.
         if connection is not None:
-            self._run(connection, then, "leave", pair, id_, key, reason, worker)
+            self._run(connection, on_reply, "leave", pair, id_, key, reason, worker)
 
     def _restore(self, pair: Pair, room: Room) -> None:
-        connection = self.redis.any_of(self._partition(pair))
+        connection = self.redis.connection_of(self._partition(pair))
         if connection is not None:
-            # Its own first: who is elsewhere is put back for those who are here.
+            # The seats of this node come first: the script restores the others only beside one of them.
             seats = sorted(room.seats, key=room.has, reverse=True)
             self._run(connection, self._on_room_state, "restore", pair, self.redis.lease, *map(encode_seat, seats))
 
-    def _run(self, connection: RedisConnection, then: Then, script: str, pair: Pair, *more: str | bytes) -> None:
-        self.redis.run(connection, then, script, self._partition(pair), _room_key(pair), pair, *more)
+    def _run(self, connection: RedisConnection, on_reply: OnReply, script: str, pair: Pair, *more: str | bytes) -> None:
+        self.redis.run(connection, on_reply, script, self._partition(pair), _room_key(pair), pair, *more)
 
     def _on_room_state(self, reply: Any) -> None:
         if not isinstance(reply, Exception):
             self._apply(decode_room_state(reply))
 
-    def _on_left(self, _: Any) -> None:
-        """Who left, and whom it left, know already."""
-
     def published(self, data: bytes) -> None:
-        """Take in what was published to this worker: how a room is, or messages."""
+        """Handle a publication to this node: the state of a room, or records. Does not wait."""
         if data[:1] == ROOM_STATE:
             self._apply(decode_room_state(memoryview(data)[1:]))
             return
         at, size, routes = 0, len(data), self._routes
         while at < size:
             _, route, length = _unpack_head(data, at)
-            at += _head_size
+            at += _HEAD_SIZE
             deliver = routes.get(route)
             if deliver is not None:
                 deliver(data[at : at + length])
             at += length
 
     def resync(self, connection: RedisConnection, partition: int) -> None:
-        """Take out of Redis who is not here any more, and put back who is not there. Waits.
+        """Evict this node's former connections from a partition in Redis, and restore the rooms of its members. Waits.
 
         Raises:
-            RedisConnectionError: Redis does not answer.
+            RedisConnectionError: Redis does not reply.
         """
         worker = self.redis.worker
-        there = self.redis.execute(connection, "HGETALL", self.redis.key(partition, f"connections:{worker}"))
-        mine = [(pair, room) for pair, room in self._rooms.items() if self._partition(pair) == partition]
-        here = {member.id.encode() for _, room in mine for member in room.here.values()}
-        for some in _batches([(id_, place) for id_, place in there.items() if id_ not in here]):
-            for id_, place in some:
+        indexed = self.redis.execute(connection, "HGETALL", self.redis.key(partition, f"connections:{worker}"))
+        rooms = [(pair, room) for pair, room in self._rooms.items() if self._partition(pair) == partition]
+        present = {member.id.encode() for _, room in rooms for member in room.members.values()}
+        for batch in _batches([(id_, place) for id_, place in indexed.items() if id_ not in present]):
+            for id_, place in batch:
                 first, second, key = decode_place(place)
                 self.evict(Pair(first, second), id_.decode(), key, worker)
             self.redis.execute(connection, "PING")
-        for several in _batches(mine):
-            for pair, room in several:
-                if room.here:
+        for room_batch in _batches(rooms):
+            for pair, room in room_batch:
+                # Its members may have left since, while this waited.
+                if room.members:
                     self._restore(pair, room)
             self.redis.execute(connection, "PING")
 
@@ -289,10 +298,10 @@ class RedisRegistry:
 
 
 def _room_key(pair: Pair) -> str:
-    # The length keeps (a_b, c) and (a, b_c) apart.
+    # The length distinguishes (a_b, c) from (a, b_c).
     return f"{len(pair.first)}:{pair.first}_{pair.second}"
 
 
 def _batches(items: list[T]) -> Iterator[list[T]]:
-    for at in range(0, len(items), MAX_EVICTIONS_AT_ONCE):
-        yield items[at : at + MAX_EVICTIONS_AT_ONCE]
+    for at in range(0, len(items), MAX_BATCH):
+        yield items[at : at + MAX_BATCH]

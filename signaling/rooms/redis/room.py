@@ -1,4 +1,4 @@
-"""What one worker knows of a room in Redis: who of its own is there, and who is elsewhere."""
+"""A room in Redis as one node knows it: the members of its own, and the seats of all."""
 
 from __future__ import annotations
 
@@ -6,63 +6,71 @@ import struct
 
 from ...protocol import errors
 from ..registry import Member
-from .bus import MESSAGE, head
+from .bus import MESSAGE, RECORD_HEAD
 from .connection import RedisConnection
 from .scripts import Seat
 
-_pack_head = head.pack
+_pack_head = RECORD_HEAD.pack
 _pack_since = struct.Struct(">QQ").pack
 
 
 class Room:
-    """What this worker knows of a room that somebody of its own is in.
+    """A room with a member of this node.
 
     Attributes:
-        here: those members, by their users' keys.
-        seats: all of them as Redis last told, in order of arrival.
+        members: the members of this node, by their users' keys.
+        seats: the seats of all nodes, as of the latest state from Redis, in order of arrival.
     """
 
-    __slots__ = ("here", "seats")
+    __slots__ = ("members", "seats")
 
     def __init__(self) -> None:
-        self.here: dict[str, Member] = {}
+        self.members: dict[str, Member] = {}
         self.seats: tuple[Seat, ...] = ()
 
     def has(self, seat: Seat) -> bool:
-        """Tell if the connection of ``seat`` is here."""
-        here = self.here.get(seat.key)
-        return here is not None and here.id == seat.id
+        """Tell if a member of this node has ``seat``."""
+        member = self.members.get(seat.key)
+        return member is not None and member.id == seat.id
 
 
 class RemotePeer:
-    """A peer whose connection is another worker's, as one member of ours sees it.
+    """A peer whose connection another node has, as one member of this node sees it.
 
-    It is bound to the link over which the two met. When that breaks, both meet again over another one.
+    It uses the connection to Redis over which the two met. If that breaks, they meet again over the next one.
 
     Attributes:
-        back: the route of what the peer sends.
-        meeting: what changes when the two meet again, since one of them arrived or was put back.
+        inbound_route: the route of the peer's messages to the member.
+        meeting: differs each time the two meet, because one of them arrived or was restored.
     """
 
     is_remote = True
 
-    __slots__ = ("_channel", "_connection", "_member", "_route", "back", "id", "meeting", "user")
+    __slots__ = ("_channel", "_connection", "_member", "_route", "id", "inbound_route", "meeting", "user")
 
     def __init__(
         self, member: Member, own: Seat, seat: Seat, connection: RedisConnection | None, channel: bytes
     ) -> None:
-        """Make the one that ``member``, who has the seat ``own``, sees at ``seat``, reached by ``channel``."""
+        """Make the peer that has ``seat``, for ``member``, who has the seat ``own``.
+
+        Args:
+            member: the member of this node.
+            own: the member's seat.
+            seat: the peer's seat.
+            connection: the connection to Redis, or None while there is none.
+            channel: the channel of the peer's node.
+        """
         self.id = seat.id
         self.user = seat.user
         self.meeting = (seat.id, seat.stamp, seat.since, own.since)
-        self.back = _route(seat, own)
+        self.inbound_route = _route(seat, own)
         self._route = _route(own, seat)
         self._member = member
         self._connection = connection
         self._channel = channel
 
     def deliver(self, payload: bytes) -> None:
-        """Pass a message on to the other worker."""
+        """Forward a message to the other node. Neither waits nor raises."""
         connection = self._connection
         if connection is None or connection.broken or connection.congested:
             self._member.refuse(errors.no_relay())
@@ -77,11 +85,11 @@ class RemotePeer:
 
 
 def _route(sender: Seat, receiver: Seat) -> bytes:
-    """Return the route from one connection to one other: 32 bytes, other ones each time that the two meet.
+    """Return the route from one connection to another: 32 bytes, which differ each time the two meet.
 
-    So what is still under way when they meet again finds nobody: it would come behind what was sent since.
+    A message from before their latest meeting finds no route, since it would arrive after newer ones.
     """
     if not sender.since or not receiver.since:
-        # One of the two is at a worker of an older version.
+        # A node of an older version wrote one of the seats.
         return f"{sender.id}{receiver.id}".encode()
     return bytes.fromhex(sender.id + receiver.id) + _pack_since(sender.since, receiver.since)

@@ -1,38 +1,37 @@
--- Extends the lease of a worker. Returns the workers with what they tell of themselves, and those whose lease is over.
--- KEYS[1] the workers; ARGV[1] worker, ARGV[2] epoch, ARGV[3] lease in milliseconds, ARGV[4] what it tells (JSON)
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local mine = redis.call('HGET', KEYS[1], ARGV[1])
-if not mine or string.match(mine, '^%S+') ~= ARGV[2] then
+-- Extends the lease of a node. Returns the nodes that are alive with their descriptions, and the nodes that are dead.
+-- KEYS[1] the nodes; ARGV[1] node, ARGV[2] epoch, ARGV[3] lease in milliseconds, ARGV[4] description (JSON)
+if not registered(KEYS[1], ARGV[1], ARGV[2]) then
     return redis.error_reply('AWAY this worker is not known')
 end
-local before = tonumber(redis.call('HGET', KEYS[1], '') or now)
+local now = clock_ms()
+-- The field '' has the time of the latest heartbeat of any node.
+local latest_beat = tonumber(redis.call('HGET', KEYS[1], '') or now)
 redis.call('HSET', KEYS[1], '', string.format('%.0f', now))
--- Nobody could extend a lease while Redis stood still.
-local stood_still = now - before > ARGV[3] / 2
--- A lease that ends later was made before the clock of Redis was put back.
-local latest = now + ARGV[3]
-local told, over = {}, {}
+-- While Redis stood still, no node could extend its lease.
+local stood_still = now - latest_beat > ARGV[3] / 2
+-- A lease that ends later than this was written before the clock of Redis was set back.
+local latest_end = now + ARGV[3]
+local alive, dead = {}, {}
 local fields = redis.call('HGETALL', KEYS[1])
 for at = 1, #fields, 2 do
     local worker = fields[at]
     if worker ~= '' then
-        local epoch, ends, words = string.match(fields[at + 1], '^(%S+) (%S+) (.*)$')
+        local epoch, ends, description = string.match(fields[at + 1], '^(%S+) (%S+) (.*)$')
         if worker == ARGV[1] then
-            epoch, words = ARGV[2], ARGV[4]
+            epoch, description = ARGV[2], ARGV[4]
         end
-        -- An entry that cannot be read is one whose lease is over.
+        -- The lease of an entry that cannot be read has ended.
         ends = tonumber(ends) or 0
-        if worker == ARGV[1] or epoch and (stood_still or ends > latest) then
-            ends = latest
-            redis.call('HSET', KEYS[1], worker, string.format('%s %.0f %s', epoch, ends, words))
+        if worker == ARGV[1] or epoch and (stood_still or ends > latest_end) then
+            ends = latest_end
+            redis.call('HSET', KEYS[1], worker, string.format('%s %.0f %s', epoch, ends, description))
         end
         if ends < now then
-            over[#over + 1] = worker
+            dead[#dead + 1] = worker
         else
-            told[#told + 1] = worker
-            told[#told + 1] = words
+            alive[#alive + 1] = worker
+            alive[#alive + 1] = description
         end
     end
 end
-return {told, over}
+return {alive, dead}

@@ -1,5 +1,3 @@
--- Makes a worker known, with a new epoch: what it sent before under another one is refused from now on.
--- KEYS[1] the workers; ARGV[1] worker, ARGV[2] epoch, ARGV[3] lease in milliseconds
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-redis.call('HSET', KEYS[1], ARGV[1], string.format('%s %.0f {}', ARGV[2], now + ARGV[3]))
+-- Registers a node with a new epoch. Redis refuses the commands that the node sent under an older one.
+-- KEYS[1] the nodes; ARGV[1] node, ARGV[2] epoch, ARGV[3] lease in milliseconds
+redis.call('HSET', KEYS[1], ARGV[1], string.format('%s %.0f {}', ARGV[2], clock_ms() + ARGV[3]))

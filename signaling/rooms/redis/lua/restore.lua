@@ -1,31 +1,32 @@
--- Puts back what a worker knows of a room, after it or Redis was away. Who came later than it knows keeps the seat.
--- Messages may be lost. So the worker's own get a new "since", by which both ends know that they must start over.
--- ARGV[6] milliseconds for another worker to put back its own, ARGV[7] on: seats, those of the worker's own first
-if not known() then
+-- Restores the seats of a room that a node knows, after the node was evicted or Redis lost data. Returns the state.
+-- A connection that arrived later than the node knows keeps its seat.
+-- Messages may be lost. So each seat of the node gets a new "since", and both ends of a call start over.
+-- ARGV[6] lease in milliseconds of another node that is not registered, ARGV[7] and later: seats, the node's own first
+if not registered(KEYS[2], worker, ARGV[3]) then
     return redis.error_reply('AWAY this worker is not known')
 end
-local mine, concerned = false, {}
+local restored, nodes = false, {}
 for at = 7, #ARGV do
     local seat = cmsgpack.unpack(ARGV[at])
-    local found = redis.call('HGET', room, seat[5])
-    local there = found and cmsgpack.unpack(found)
+    local packed = redis.call('HGET', room, seat[5])
+    local current = packed and cmsgpack.unpack(packed)
     if seat[2] == worker then
-        if not there or there[3] <= seat[3] then
-            if there then
-                concerned[there[2]] = true
-                redis.call('HDEL', index(there[2]), there[1])
+        if not current or current[3] <= seat[3] then
+            if current then
+                nodes[current[2]] = true
+                redis.call('HDEL', index_key(current[2]), current[1])
             end
             seat[6] = math.max(clock(), (seat[6] or seat[3]) + 1)
-            put(seat)
-            mine = true
+            put_seat(seat)
+            restored = true
         end
-    elseif mine and not there then
-        -- Its own worker takes it out if it is gone; if that is gone itself, nobody extends its lease.
-        put(seat)
-        redis.call('HSETNX', KEYS[2], seat[2], string.format('- %.0f {}', math.floor(clock() / 1000) + ARGV[6]))
+    elseif restored and not current then
+        -- The other node takes the connection out if it has left. If that node is dead, its lease ends.
+        put_seat(seat)
+        redis.call('HSETNX', KEYS[2], seat[2], string.format('- %.0f {}', clock_ms() + ARGV[6]))
     end
 end
 for _, seat in ipairs(seats()) do
-    concerned[seat[2]] = true
+    nodes[seat[2]] = true
 end
-return state(false, tell(concerned, state()) > 0)
+return state(false, publish(nodes, state()) > 0)

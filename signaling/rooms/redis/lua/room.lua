@@ -1,15 +1,15 @@
--- A room is a hash: each user's key, and the seat of its connection. Before every script that changes one.
+-- Comes before every script that changes a room. A room is a hash from each user's key to the seat of its connection.
 --
--- All keys of a room's partition are in one hash slot, since they share the tag in the prefix; the scripts name the keys
--- of other workers' indexes themselves, as those are known only once the room was read.
+-- All keys of a room's partition are in one hash slot, since they share the hash tag in the prefix. The scripts build the
+-- keys of other nodes' indexes themselves, since only the room says which nodes these are.
 --
--- KEYS[1] the room, KEYS[2] the workers of the partition
--- ARGV[1] prefix, ARGV[2] the worker that asks, ARGV[3] its epoch, ARGV[4] and ARGV[5] the pair
+-- KEYS[1] the room, KEYS[2] the nodes of the partition
+-- ARGV[1] prefix, ARGV[2] the calling node, ARGV[3] its epoch, ARGV[4] and ARGV[5] the pair
 
 local room, prefix, worker = KEYS[1], ARGV[1], ARGV[2]
 
--- A seat: {connection, worker, stamp, user as JSON, user, since}. The stamp orders arrivals: microseconds since 1970.
--- "since" is when the connection arrived or its worker last put it back. What was sent to it before is not delivered.
+-- A seat: {connection, node, stamp, user as JSON, user, since}. The stamp is the time of arrival, in microseconds since
+-- 1970, and orders the seats. "since" is the time of arrival or of the latest restore; older messages find no route.
 local function seats()
     local found, fields = {}, redis.call('HGETALL', room)
     for at = 2, #fields, 2 do
@@ -19,37 +19,28 @@ local function seats()
     return found
 end
 
-local function index(of)
-    return prefix .. 'connections:' .. of
+-- The key of the index of a node's connections: a hash from each connection to its pair and its user.
+local function index_key(node)
+    return prefix .. 'connections:' .. node
 end
 
-local function put(seat)
+local function put_seat(seat)
     redis.call('HSET', room, seat[5], cmsgpack.pack(seat))
-    redis.call('HSET', index(seat[2]), seat[1], cmsgpack.pack({ARGV[4], ARGV[5], seat[5]}))
+    redis.call('HSET', index_key(seat[2]), seat[1], cmsgpack.pack({ARGV[4], ARGV[5], seat[5]}))
 end
 
-local function state(gone, heard)
-    return cmsgpack.pack({ARGV[4], ARGV[5], seats(), gone or false, heard ~= false})
+-- The room as a script returns and publishes it. "lost" is {connection, reason} if a connection lost its seat.
+local function state(lost, announced)
+    return cmsgpack.pack({ARGV[4], ARGV[5], seats(), lost or false, announced ~= false})
 end
 
--- Tells the workers that are concerned, but for the one that asks, which has the answer. Returns how many heard.
-local function tell(concerned, text)
-    local heard = 0
-    concerned[worker] = nil
-    for other in pairs(concerned) do
-        heard = heard + redis.call(PUBLISH, prefix .. 'worker:' .. other, 's' .. text)
+-- Publishes a state to the given nodes, except to the calling node, which gets it as the reply. Returns the number of
+-- receivers.
+local function publish(nodes, text)
+    local receivers = 0
+    nodes[worker] = nil
+    for node in pairs(nodes) do
+        receivers = receivers + redis.call(PUBLISH, prefix .. 'worker:' .. node, 's' .. text)
     end
-    return heard
-end
-
--- Microseconds since 1970.
-local function clock()
-    local time = redis.call('TIME')
-    return time[1] * 1000000 + time[2]
-end
-
--- A worker that was away is refused until it has come back in order: what it sent before must not be done late.
-local function known()
-    local entry = redis.call('HGET', KEYS[2], worker)
-    return entry and string.match(entry, '^%S+') == ARGV[3]
+    return receivers
 end

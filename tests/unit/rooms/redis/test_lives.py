@@ -140,9 +140,9 @@ def test_the_heartbeat_goes_on_whatever_it_meets(make: Callable[..., Host], monk
     failing = Failing(redis.execute, *ERRORS)
     monkeypatch.setattr(redis, "execute", failing)
     until(lambda: not failing.errors)
-    beats = Failing(redis._tell)
+    beats = Failing(redis._extend_lease)
     seen: list[int] = []
-    monkeypatch.setattr(redis, "_tell", lambda *arguments: [seen.append(1), beats(*arguments)])
+    monkeypatch.setattr(redis, "_extend_lease", lambda *arguments: [seen.append(1), beats(*arguments)])
     until(lambda: len(seen) > 2)
     assert host.up
 
