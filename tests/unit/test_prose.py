@@ -25,6 +25,12 @@ FILES = [
     "signaling/extension.py",
     "signaling/hooks.py",
     *sorted(str(path.relative_to(ROOT)) for path in (ROOT / "signaling/security").glob("*.py")),
+    *sorted(str(path.relative_to(ROOT)) for path in (ROOT / "signaling/rooms").rglob("*.lua")),
+    *sorted(
+        str(path.relative_to(ROOT))
+        for path in (ROOT / "signaling/rooms").rglob("*.py")
+        if path.name not in ("webhook.py", "signature.py")
+    ),
 ]
 MODULES = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "signaling/web/static").rglob("*.js"))
 MAX_WORDS = 30
@@ -107,11 +113,19 @@ def javascript_blocks(text: str) -> Iterator[tuple[str, bool]]:
         yield plain(re.sub(r"^ *// ", "", comment, flags=re.MULTILINE)), False
 
 
+def lua_blocks(text: str) -> Iterator[tuple[str, bool]]:
+    """Yield each comment; a line that begins with the name of an argument begins a comment of its own."""
+    for comment in re.findall(r"(?:^ *--.*\n)+", text, flags=re.MULTILINE):
+        for paragraph in re.split(r"^ *--(?:$| (?=KEYS|ARGV))", comment, flags=re.MULTILINE):
+            yield plain(re.sub(r"^ *--", "", paragraph, flags=re.MULTILINE)), False
+
+
+READERS = {".py": python_blocks, ".js": javascript_blocks, ".lua": lua_blocks, ".md": markdown_blocks}
+
+
 @pytest.mark.parametrize("name", [*FILES, *MODULES])
 def test_it_is_plain_english(name: str):
-    text = (ROOT / name).read_text()
-    readers = {".py": python_blocks, ".js": javascript_blocks}
-    blocks = readers.get(Path(name).suffix, markdown_blocks)(text)
+    blocks = READERS[Path(name).suffix]((ROOT / name).read_text())
     found = [complaint for block, title in blocks for complaint in complaints(block, title=title)]
     assert not found, "\n".join(found)
 
@@ -145,6 +159,13 @@ def test_what_the_rules_forbid_is_found_wherever_it_is(sentence: str, form: str)
 def test_docstrings_and_comments_are_read(code: str):
     text = code.format("What is dropped is counted.")
     assert [c for block, title in python_blocks(text) for c in complaints(block, title=title)]
+
+
+@pytest.mark.parametrize(
+    "code", ["-- {}\n", "-- Good.\n-- {}\n", "local x = 1\n    -- {}\nlocal y = 2\n", "-- Good.\n--\n-- {}\n"]
+)
+def test_comments_of_lua_are_read(code: str):
+    assert [c for block, _ in lua_blocks(code.format("What is dropped is counted.")) for c in complaints(block)]
 
 
 @pytest.mark.parametrize(
