@@ -1,4 +1,4 @@
-"""Opens connections to Redis: to one server, to the master that Sentinels name, or to the shards of a cluster."""
+"""Open connections to Redis: to one server, to the master that Sentinels name, or to the shards of a cluster."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _UNKNOWN_HOSTS = (None, b"", b"?")
 
 
 class Connector:
-    """Finds the servers of the moment, and opens connections to them. Its methods wait."""
+    """Find the servers of the moment, and open connections to them. All methods wait."""
 
     def __init__(self, settings: Settings) -> None:
         self._servers = Servers.of(settings.redis_url)

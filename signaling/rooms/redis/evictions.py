@@ -1,4 +1,4 @@
-"""Evicts the connections of dead nodes from their rooms, in batches."""
+"""Evict the connections of dead nodes from their rooms, in batches."""
 
 from __future__ import annotations
 
