@@ -127,7 +127,7 @@ class Worker(GeventWorker):  # type: ignore[misc, unused-ignore]
                     if not self.alive:
                         break
                     # The next one may be read already.
-                    pending.take_turn()
+                    pending.acquire_share()
                 pending.begin(Phase.HEAD)
                 request = None
                 buffered = _buffered(parser)
