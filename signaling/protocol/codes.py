@@ -45,7 +45,7 @@ class ErrorCode(StrEnum):
     REPLACED = "replaced", "a newer connection of the same user replaced this one, which is closed with 4001"
     UNAUTHORIZED = "unauthorized", "the token of a join is missing or does not allow it; closed with 4003"
     UNAVAILABLE = "unavailable", "the shared rooms cannot be reached; after a join the connection is closed with 1013"
-    RATE_LIMITED = "rate-limited", "over a limit: the message is dropped, and a client that continues is closed with 1008"
+    RATE_LIMITED = "rate-limited", "over a limit: the message is dropped; a client that continues is closed with 1008"
 
     meaning: str
 
