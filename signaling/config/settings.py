@@ -1,4 +1,4 @@
-"""Everything an operator can set, read once from the environment into one frozen object."""
+"""Every setting of the server, read once from the environment into one frozen object."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from .env import SECRET, SettingsError, convert, is_secret, shown, variable_name
+from .env import SECRET, SettingsError, check_both, convert, is_secret, shown, variable_name
 from .redis_url import Servers
-from .types import Count, Network, Origin, Rate, Seconds, StunUrl, TurnUrl, WebhookUrl
+from .types import Count, Network, Origin, Rate, RedisPrefix, Seconds, StunUrl, TurnUrl, WebhookUrl
 from .values import is_network, loopback, signing_key
 
 MIN_RESUME_SECRET_BYTES = 32
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """The settings, their defaults and what each is for.
+    """The settings, their defaults and their descriptions.
 
-    A field ``name`` is the environment variable ``SIGNALING_NAME``, but for ``port``, which is ``PORT``.
+    The environment variable of a field ``name`` is ``SIGNALING_NAME``, except for ``port``, which is ``PORT``.
     """
 
     port: Annotated[
@@ -131,8 +131,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     trusted_proxies: Annotated[
         tuple[Network, ...],
         Meta(
-            description="Addresses or networks of the proxies whose `X-Forwarded-For` is trusted, separated by commas or "
-            "spaces; `unix` for a proxy that connects to a Unix socket."
+            description="Addresses or networks of the proxies whose `X-Forwarded-For` is trusted, separated by commas "
+            "or spaces; `unix` for a proxy that connects to a Unix socket."
         ),
     ] = ()
     stun_urls: Annotated[
@@ -185,8 +185,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     drain_seconds: Annotated[
         Annotated[float, Meta(ge=0, le=3_600)],
         Meta(
-            description="Seconds over which a worker that stops closes its connections; fewer if it has few clients, 100 "
-            "clients a second."
+            description="Seconds over which a worker that stops closes its connections; fewer if it has few clients, "
+            "100 clients a second."
         ),
     ] = 5.0
     redis_url: Annotated[
@@ -200,17 +200,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     redis_sentinel_password: Annotated[
         str, SECRET, Meta(description="The password of the Sentinels, if they need one; it is never shown.")
     ] = ""
-    redis_ca: Annotated[
-        str,
-        Meta(description="Path of the certificates, in PEM, that verify a `rediss:` server."),
-    ] = ""
-    redis_prefix: Annotated[
-        str,
-        Meta(
-            description="The prefix of the names of all keys and channels in Redis.",
-            pattern=r"^[A-Za-z0-9_.:-]{1,64}\Z",
-        ),
-    ] = "signaling"
+    redis_ca: Annotated[str, Meta(description="Path of the certificates, in PEM, that verify a `rediss:` server.")] = ""
+    redis_prefix: Annotated[RedisPrefix, Meta(description="The prefix of all keys and channels in Redis.")] = (
+        "signaling"
+    )
     redis_timeout: Annotated[
         Annotated[float, Meta(ge=0.01, le=60)],
         Meta(description="Seconds that Redis may take to answer; afterwards it counts as unreachable."),
@@ -235,54 +228,52 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = "text"
 
     def __post_init__(self) -> None:
-        if bool(self.turn_urls) != bool(self.turn_secret):
-            missing = "SIGNALING_TURN_SECRET" if self.turn_urls else "SIGNALING_TURN_URLS"
-            raise SettingsError(f"{missing} is not set: TURN needs both SIGNALING_TURN_URLS and SIGNALING_TURN_SECRET")
-        if bool(self.webhook_url) != bool(self.webhook_secret):
-            missing = "SIGNALING_WEBHOOK_SECRET" if self.webhook_url else "SIGNALING_WEBHOOK_URL"
-            raise SettingsError(
-                f"{missing} is not set: the webhook needs both SIGNALING_WEBHOOK_URL and SIGNALING_WEBHOOK_SECRET"
-            )
+        check_both("TURN", SIGNALING_TURN_URLS=self.turn_urls, SIGNALING_TURN_SECRET=self.turn_secret)
+        check_both("the webhook", SIGNALING_WEBHOOK_URL=self.webhook_url, SIGNALING_WEBHOOK_SECRET=self.webhook_secret)
         try:
             signing_key(self.webhook_secret)
         except ValueError:
-            raise SettingsError("SIGNALING_WEBHOOK_SECRET is not usable: what follows whsec_ must be base64") from None
+            raise SettingsError(
+                "SIGNALING_WEBHOOK_SECRET: the value is not usable; write base64 after whsec_"
+            ) from None
         kind = ""
         if self.redis_url:
             try:
                 kind = Servers.of(self.redis_url).kind
             except ValueError as error:
-                raise SettingsError(f"SIGNALING_REDIS_URL is not usable: {error}") from None
+                raise SettingsError(f"SIGNALING_REDIS_URL: the value is not usable; {error}") from None
         if self.redis_sentinel_password and kind != "sentinel":
             raise SettingsError("SIGNALING_REDIS_SENTINEL_PASSWORD is set, but SIGNALING_REDIS_URL names no Sentinels")
         if not self.jwt_key and (self.jwt_audience or self.jwt_issuer):
-            set_ = "SIGNALING_JWT_AUDIENCE" if self.jwt_audience else "SIGNALING_JWT_ISSUER"
-            raise SettingsError(f"SIGNALING_JWT_KEY is not set: {set_} asks for tokens that nothing would check")
+            variable = "SIGNALING_JWT_AUDIENCE" if self.jwt_audience else "SIGNALING_JWT_ISSUER"
+            raise SettingsError(f"SIGNALING_JWT_KEY is not set: {variable} needs a key that verifies tokens")
         if self.resume_secret and not self.jwt_key:
             raise SettingsError(
-                "SIGNALING_JWT_KEY is not set: SIGNALING_RESUME_SECRET is for those whose tokens have expired"
+                "SIGNALING_JWT_KEY is not set: SIGNALING_RESUME_SECRET needs a key that verifies tokens"
             )
         if 0 < len(self.resume_secret.encode()) < MIN_RESUME_SECRET_BYTES:
             raise SettingsError(
-                f"SIGNALING_RESUME_SECRET is not usable: it must have {MIN_RESUME_SECRET_BYTES} bytes or more, "
-                "such as openssl rand -hex 32 makes"
+                f"SIGNALING_RESUME_SECRET: the value is not usable; write {MIN_RESUME_SECRET_BYTES} bytes or more, "
+                "such as openssl rand -hex 32 prints"
             )
         for name in self.trusted_proxies:
             if not is_network(name):
-                raise SettingsError(f"SIGNALING_TRUSTED_PROXIES is not usable: {shown(name)} is no address or network")
-        self.metrics_address  # noqa: B018 - it raises what is wrong with it
+                raise SettingsError(
+                    f"SIGNALING_TRUSTED_PROXIES: {shown(name)} is not usable; write addresses or networks"
+                )
+        self.metrics_address  # noqa: B018 - it raises SettingsError
 
     @property
     def metrics_address(self) -> tuple[str, int] | None:
-        """The address and port of ``metrics_bind``, None if it is empty."""
+        """The address and port in ``metrics_bind``, None if it is empty."""
         if not self.metrics_bind:
             return None
         try:
             return loopback(self.metrics_bind)
         except ValueError:
             raise SettingsError(
-                f"SIGNALING_METRICS_BIND={shown(self.metrics_bind)} is not usable: "
-                "it must be a loopback address and a port such as 127.0.0.1:9101 or [::1]:9101"
+                f"SIGNALING_METRICS_BIND: {shown(self.metrics_bind)} is not usable; "
+                "write a loopback address and a port such as 127.0.0.1:9101 or [::1]:9101"
             ) from None
 
     def __repr__(self) -> str:
@@ -295,12 +286,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def load(cls, environ: Mapping[str, Any]) -> Settings:
-        """Read the settings from ``environ``: ``os.environ``, or a Flask config of the same names.
-
-        Text is converted as Flask's ``from_prefixed_env`` would.
+        """Read the settings from ``environ``: ``os.environ``, or a Flask config with the same names.
 
         Raises:
-            SettingsError: naming the variable, its value unless it is a secret, and what would be right.
+            SettingsError: a value cannot be used. The message names the variable, the value unless it is a secret, and
+                what to write instead.
         """
         values = {}
         for field in msgspec.structs.fields(cls):
