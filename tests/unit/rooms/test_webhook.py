@@ -16,7 +16,7 @@ from signaling.protocol.messages import Pair, User
 from signaling.rooms import webhook
 from signaling.rooms.memory import MemoryRegistry
 from signaling.rooms.signature import signed
-from signaling.rooms.webhook import MAX_ATTEMPTS, Webhook, delay_after
+from signaling.rooms.webhook import Webhook
 from tests.unit.people import until
 
 
@@ -122,12 +122,6 @@ def test_it_needs_a_url_and_a_secret(given: dict[str, str], missing: str):
     assert str(error.value) == (
         f"{missing} is not set: the webhook needs both SIGNALING_WEBHOOK_URL and SIGNALING_WEBHOOK_SECRET"
     )
-
-
-def test_it_waits_twice_as_long_each_time_and_never_quite_the_same():
-    for attempt, longest in zip(range(1, MAX_ATTEMPTS), (1, 2, 4, 8), strict=True):
-        delays = {delay_after(attempt) for _ in range(100)}
-        assert longest / 2 <= min(delays) < max(delays) <= longest
 
 
 class Alone(MemoryRegistry):
