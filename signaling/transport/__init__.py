@@ -2,8 +2,8 @@
 
 - Before a WebSocket is open: ``listener``, ``pending``, ``client_socket``, ``loop_share``, ``tls``, ``handshake`` and
   ``route``.
-- One open WebSocket: ``connection``. Its ``receiver``, ``frames`` and ``fragments`` read, its ``writer`` and
-  ``send_buffer`` write, ``socket_io`` has the system calls of both, and ``closing_handshake`` ends it.
-- All connections of a worker: ``connections`` counts, pings and drains them, ``tick`` orders their reads and writes in
-  each tick of the event loop, and ``malloc`` returns the memory they leave.
+- One open WebSocket: ``connection``. Its ``receiver``, ``frames`` and ``fragments`` read. Its ``writer`` and
+  ``send_buffer`` write. ``socket_io`` has the system calls of both. ``closing_handshake`` ends it.
+- All connections of a worker: ``connections`` counts, pings and drains them. ``tick`` orders their reads and writes in
+  each tick of the event loop. ``malloc`` returns the memory they leave.
 """

@@ -51,7 +51,7 @@ class Connections:
         self._on_latency = on_latency
         self._interval = settings.ping_interval
         self._timeout = settings.ping_timeout
-        self._tick = min(1.0, settings.ping_interval / 4, settings.ping_timeout / 4)
+        self._beat_interval = min(1.0, settings.ping_interval / 4, settings.ping_timeout / 4)
         # When each connection is due, in seconds of the monotonic clock. All entries of a dict have the same delay, so
         # its order is that of the due times, and a heartbeat looks only at entries that are due.
         self._open: dict[Connection, float] = {}
@@ -117,8 +117,8 @@ class Connections:
 
     def _beat(self) -> None:
         while True:
-            due = time.monotonic() + self._tick
-            gevent.sleep(self._tick)
+            due = time.monotonic() + self._beat_interval
+            gevent.sleep(self._beat_interval)
             for step in (self._report_lag, self._trim_memory, self._ping):
                 try:
                     step(due)

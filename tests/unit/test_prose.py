@@ -22,9 +22,17 @@ FILES = [
     "docs/flask.md",
     "docs/logs.md",
     "docs/tests.md",
-    "signaling/extension.py",
-    "signaling/hooks.py",
-    *sorted(str(path.relative_to(ROOT)) for path in (ROOT / "signaling/security").glob("*.py")),
+    *(
+        f"signaling/{name}.py"
+        for name in "__init__ __main__ check extension health hooks logs output restart token".split()
+    ),
+    "signaling/rooms/signature.py",
+    "signaling/rooms/webhook.py",
+    *(
+        str(path.relative_to(ROOT))
+        for package in ("client", "config", "process", "protocol", "security", "server", "transport")
+        for path in sorted((ROOT / "signaling" / package).rglob("*.py"))
+    ),
 ]
 MODULES = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "signaling/web/static").rglob("*.js"))
 MAX_WORDS = 30
