@@ -22,10 +22,7 @@ FILES = [
     "docs/flask.md",
     "docs/logs.md",
     "docs/tests.md",
-    *(
-        f"signaling/{name}.py"
-        for name in "__init__ __main__ check extension health hooks logs output restart token".split()
-    ),
+    *sorted(str(path.relative_to(ROOT)) for path in (ROOT / "signaling").glob("*.py")),
     "signaling/rooms/signature.py",
     "signaling/rooms/webhook.py",
     *(
