@@ -1,6 +1,6 @@
 """A WebRTC signaling server for Flask.
 
-The way of a relayed message, one package after the other::
+A forwarded message goes through one package after the other::
 
     bytes > transport/connection > protocol/messages > rooms/session > the peer's transport/connection > bytes
             one WebSocket on       text to types       who am I, who   frame it, send what fits,
@@ -8,9 +8,9 @@ The way of a relayed message, one package after the other::
                                                          | join, leave
                                                        rooms/registry: rooms/memory, rooms/redis/
 
-Here is what people name from outside: :class:`Signaling` (``extension.py``, the adapter to Flask), :func:`create_app`,
-``hooks.py`` (what gunicorn calls), and the commands. Everything else is in the packages; a package imports only those
-below it. ``docs/architecture.md`` has the table.
+This package has the public names: :class:`Signaling` (``extension.py``, the adapter to Flask), :func:`create_app`,
+``hooks.py`` (for gunicorn), and the commands. Everything else is in its packages. A package imports only those below
+it: ``docs/architecture.md`` has the table.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ __all__ = ["Signaling", "__version__", "create_app"]
 
 
 def create_app() -> Flask:
-    """Return a Flask app that is this service and nothing else.
+    """Return a Flask app with this service and nothing else.
 
     Raises:
-        signaling.config.settings.SettingsError: a ``SIGNALING_`` variable of the environment has a wrong value.
+        signaling.config.env.SettingsError: a ``SIGNALING_`` variable of the environment has a wrong value.
     """
     from flask import Flask
 
     from .extension import Signaling
     from .web.headers import add_headers
 
-    # The blueprint brings its own /static/.
+    # The blueprint has its own /static/.
     app = Flask(__name__, static_folder=None)
-    # `//healthz` is another path than `/healthz`, for the rules of a proxy as well.
+    # `//healthz` must not be the same as `/healthz`: a proxy's rules distinguish them too.
     app.url_map.merge_slashes = False
     Signaling(app)
     add_headers(app, app.extensions["signaling"].settings)
@@ -48,8 +48,8 @@ def create_app() -> Flask:
 
 
 def __getattr__(name: str) -> Any:
-    # gunicorn.conf.py imports this package in the master, before gevent has patched anything: whatever makes a
-    # lock must not be imported until a worker asks for it.
+    # gunicorn.conf.py imports this package in the master, before gevent has patched anything. Modules that make a lock
+    # must not be imported until a worker needs them.
     if name == "Signaling":
         from .extension import Signaling
 

@@ -1,7 +1,7 @@
-"""Starts the service: ``python -m signaling``, with the same arguments as gunicorn.
+"""Start the server: ``python -m signaling``, with the arguments of gunicorn.
 
-Without arguments it is ``gunicorn -c gunicorn.conf.py wsgi:app``. gunicorn itself ends with a traceback where
-``WEB_CONCURRENCY`` is no number, before it reads any configuration; this says in one line what is wrong.
+Without arguments it runs ``gunicorn -c gunicorn.conf.py wsgi:app``. If ``WEB_CONCURRENCY`` is no number, gunicorn
+itself ends with a traceback before it reads any configuration. This command says in one line what is wrong.
 """
 
 from __future__ import annotations
@@ -10,25 +10,25 @@ import os
 import sys
 
 from .config.env import SettingsError, web_concurrency
+from .server import preflight
 
 _ARGUMENTS = ["-c", "gunicorn.conf.py", "wsgi:app"]
 
 
-def main() -> int:
-    """Run gunicorn, and return the exit status if it does not start."""
+def main() -> None:
+    """Run gunicorn."""
     try:
         web_concurrency(os.environ)
     except SettingsError as error:
-        print(f"The signaling server does not start: {error}", file=sys.stderr)
-        return os.EX_CONFIG
+        preflight.stop(str(error))
+    # Not at the top: gunicorn parses WEB_CONCURRENCY at import.
     from gunicorn.app.wsgiapp import run
 
     sys.argv = ["gunicorn", *(sys.argv[1:] or _ARGUMENTS)]
-    # As gunicorn's own command has it.
+    # gunicorn's own command has the working directory in its path.
     sys.path.insert(0, os.getcwd())
     run()
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

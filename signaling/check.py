@@ -1,8 +1,7 @@
-"""Proves a server from outside: ``python -m signaling.check wss://example.org:8443/``.
+"""Check a server from outside: ``python -m signaling.check wss://example.org:8443/``.
 
-Two users meet, and an offer, an answer and a candidate go from one to the other. Their names are random, or, where the
-server asks for tokens, those in the tokens. It needs nothing of this package but this file, and of others only
-``websockets``, so that it can be run from anywhere.
+Two users meet and exchange an offer, an answer and a candidate. Their names are random, or those in the tokens if the
+server needs tokens. This file needs only ``websockets`` and nothing else of this package, so it runs anywhere.
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ from __future__ import annotations
 import sys
 
 if not __package__ and not sys.flags.safe_path:
-    # Run as a file: its neighbour `token.py` is not the one of the standard library.
+    # Run as a file: the `token.py` beside it would hide that of the standard library.
     sys.path.pop(0)
 
 import argparse
@@ -27,86 +26,86 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
 
 TIMEOUT = 10.0
-"""Seconds for all of it."""
+"""Seconds for the whole check."""
 
 
 class CheckError(Exception):
-    """The server answered, and not as a signaling server does."""
+    """An answer that a signaling server does not give; ``str()`` of it says what is wrong."""
 
 
 async def check(url: str, *, ca: str | None = None, address: str | None = None, tokens: Sequence[str] = ()) -> float:
-    """Hold a call over ``url`` and return how many seconds it took to come about.
+    """Hold a call over ``url`` and return the seconds that it took.
 
     Args:
-        url: of the WebSocket, ``ws:`` or ``wss:``.
+        url: the URL of the WebSocket, ``ws:`` or ``wss:``.
         ca: path of the certificates to trust, in PEM, instead of the system's.
-        address: where to connect to, instead of to the host of the URL.
-        tokens: those of the two users, where the server asks for them.
+        address: the address to connect to, instead of the host of the URL.
+        tokens: the tokens of the two users, if the server needs them.
 
     Raises:
-        CheckError: the server did not say what it should, or a token is none.
-        OSError, WebSocketException, TimeoutError: it cannot be reached, or is no WebSocket server.
+        CheckError: the server gave a wrong answer, or a token is not usable.
+        OSError, WebSocketException, TimeoutError: the server cannot be reached, or is no WebSocket server.
     """
-    call = secrets.token_hex(4)
-    alice, bob = pair(tokens)
+    marker = secrets.token_hex(4)
+    alice, bob = make_users(tokens)
     start = time.monotonic()
     async with asyncio.timeout(TIMEOUT), dial(url, ca, address) as first, dial(url, ca, address) as second:
-        await _say(first, **alice.join(bob))
-        await _hear(first, "created")
-        await _say(second, **bob.join(alice))
-        await _hear(second, "joined")
-        await _hear(first, "ready")
+        await _send(first, **alice.join(bob))
+        await _expect(first, "created")
+        await _send(second, **bob.join(alice))
+        await _expect(second, "joined")
+        await _expect(first, "ready")
         for sender, receiver, kind in ((first, second, "offer"), (second, first, "answer")):
-            description = {"type": kind, "sdp": f"v=0\r\ns={call}\r\n"}
-            await _say(sender, type="message", data=description)
-            if (heard := (await _hear(receiver, "message")).get("data")) != description:
-                raise CheckError(f"the {kind} became {heard!r}")
-        await _say(first, type="candidate", candidate={"candidate": call, "sdpMid": "0"})
-        if call not in json.dumps(await _hear(second, "message")):
-            raise CheckError("the candidate was not passed on")
+            description = {"type": kind, "sdp": f"v=0\r\ns={marker}\r\n"}
+            await _send(sender, type="message", data=description)
+            if (received := (await _expect(receiver, "message")).get("data")) != description:
+                raise CheckError(f"the {kind} became {received!r}")
+        await _send(first, type="candidate", candidate={"candidate": marker, "sdpMid": "0"})
+        if marker not in json.dumps(await _expect(second, "message")):
+            raise CheckError("the candidate was not forwarded")
     return time.monotonic() - start
 
 
 async def refusal(url: str, *, ca: str | None = None, address: str | None = None) -> str:
-    """Join over ``url`` without a token, and return the words in which the server refuses it.
+    """Join over ``url`` without a token, and return the message with which the server refuses.
 
     Raises:
-        CheckError: the server lets strangers in.
-        OSError, WebSocketException, TimeoutError: it cannot be reached, or is no WebSocket server.
+        CheckError: the server does not refuse.
+        OSError, WebSocketException, TimeoutError: the server cannot be reached, or is no WebSocket server.
     """
-    stranger, other = pair()
+    stranger, other = make_users()
     async with asyncio.timeout(TIMEOUT), dial(url, ca, address) as connection:
-        await _say(connection, **stranger.join(other))
-        message = await _next(connection)
+        await _send(connection, **stranger.join(other))
+        message = await _receive(connection)
         if message.get("code") != "unauthorized":
             raise CheckError(f"a join without a token is not refused: {message!r}")
     return str(message["message"])
 
 
-class Somebody(NamedTuple):
+class CheckUser(NamedTuple):
     """A user of a check."""
 
     name: str
     token: str | None = None
 
-    def join(self, other: Somebody, **more: Any) -> dict[str, Any]:
-        """Return the message that enters the room with ``other``."""
-        join = {"type": "join", "userId": self.name, "remoteId": other.name, **more}
+    def join(self, other: CheckUser, **fields: Any) -> dict[str, Any]:
+        """Return the message that joins the room with ``other``."""
+        join = {"type": "join", "userId": self.name, "remoteId": other.name, **fields}
         return join if self.token is None else join | {"token": self.token}
 
 
-def pair(tokens: Sequence[str] = ()) -> tuple[Somebody, Somebody]:
-    """Return the two users whose tokens these are; without any, two of random names.
+def make_users(tokens: Sequence[str] = ()) -> tuple[CheckUser, CheckUser]:
+    """Return the two users of ``tokens``, or two users with random names if there are none.
 
     Raises:
-        CheckError: there are not two, or one is none.
+        CheckError: there are not two tokens, or one is not usable.
     """
     if not tokens:
-        call = secrets.token_hex(4)
-        return Somebody(f"check-{call}-alice"), Somebody(f"check-{call}-bob")
+        marker = secrets.token_hex(4)
+        return CheckUser(f"check-{marker}-alice"), CheckUser(f"check-{marker}-bob")
     if len(tokens) != 2:
         raise CheckError("two users need a token each")
-    one, other = (Somebody(_subject(token), token) for token in tokens)
+    one, other = (CheckUser(_subject(token), token) for token in tokens)
     return one, other
 
 
@@ -114,53 +113,53 @@ def _subject(token: str) -> str:
     try:
         return str(json.loads(base64.urlsafe_b64decode(token.split(".")[1] + "=="))["sub"])
     except (ValueError, LookupError, TypeError, RecursionError):
-        raise CheckError("the token is none, or has no sub") from None
+        raise CheckError("a token is no JSON Web Token, or has no sub") from None
 
 
 def dial(url: str, ca: str | None, address: str | None) -> connect:
-    """Return the connection to ``url``, which is made when it is entered; the arguments are those of :func:`check`."""
+    """Return a context manager that connects to ``url``; the arguments are those of :func:`check`."""
     options: dict[str, Any] = {"host": address} if address else {}
     if url.startswith("wss:"):
         options["ssl"] = ssl.create_default_context(cafile=ca)
     return connect(url, **options)
 
 
-async def _say(connection: ClientConnection, **message: Any) -> None:
+async def _send(connection: ClientConnection, **message: Any) -> None:
     await connection.send(json.dumps(message))
 
 
-async def _hear(connection: ClientConnection, kind: str) -> dict[str, Any]:
-    """Return the next message of this type; the news of the room is passed over."""
+async def _expect(connection: ClientConnection, kind: str) -> dict[str, Any]:
+    """Return the next message of type ``kind``; skip ``roomInfo``."""
     while True:
-        message = await _next(connection)
+        message = await _receive(connection)
         if message.get("type") == kind:
             return message
         if message.get("code") == "unauthorized":
             raise CheckError(message["message"])
         if message.get("type") != "roomInfo":
-            raise CheckError(f"{kind!r} was expected, and {message!r} came")
+            raise CheckError(f"{kind!r} was expected, but {message!r} arrived")
 
 
-async def _next(connection: ClientConnection) -> dict[str, Any]:
+async def _receive(connection: ClientConnection) -> dict[str, Any]:
     message = json.loads(await connection.recv())
     if not isinstance(message, dict):
-        raise CheckError(f"what came is no message: {message!r:.200}")
+        raise CheckError(f"the server sent no message: {message!r:.200}")
     return message
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what says which server it is, and how to get there."""
+    """Add the arguments that name the server and how to connect to it."""
     parser.add_argument("url", help="the WebSocket of the server, such as wss://example.org:8443/")
     parser.add_argument("--ca", metavar="FILE", help="certificates to trust, in PEM, instead of the system's")
     parser.add_argument("--connect", metavar="ADDRESS", help="connect to this address instead of the URL's host")
-    parser.add_argument("--token", action="append", default=[], help="where the server asks for it; one for each user")
+    parser.add_argument("--token", action="append", default=[], help="if the server needs it; one for each user")
 
 
 def main() -> int:
-    """Run the check that the command line asks for, and return the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m signaling.check", description="Prove a server's signaling.")
+    """Run the check of the command line, and return the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m signaling.check", description="Check a server's signaling.")
     add_arguments(parser)
-    parser.add_argument("--refused", action="store_true", help="prove no more than that it asks for tokens")
+    parser.add_argument("--refused", action="store_true", help="check only that a join without a token is refused")
     arguments = parser.parse_args()
     where = {"ca": arguments.ca, "address": arguments.connect}
     try:

@@ -26,8 +26,8 @@ def install(config: dict[str, Any]) -> None:
     Your ``bind``, logging, TLS and timeouts stay as they are. Without a ``worker_class`` of yours, the class is
     ``signaling.worker.Worker``.
 
-    The start is refused in one line, with exit status 78, if the worker class cannot hold WebSockets, if there are
-    several workers without a Redis, if ``max_requests`` is over 0, or if ``preload_app`` is on.
+    A wrong configuration stops the start with one line and exit status 78. It is wrong if the worker class cannot hold
+    WebSockets, several workers have no Redis, ``max_requests`` is over 0, or ``preload_app`` is on.
 
     Args:
         config: the global names of ``gunicorn.conf.py``.

@@ -1,6 +1,7 @@
-"""Asks the service that was started with this environment for its health, as a container's health check does.
+"""Check the health of the server that runs with this environment, for the health check of a container.
 
-``python -m signaling.health`` prints the answer of ``/healthz``; the exit status is 0 when it is healthy, else 1.
+``python -m signaling.health`` prints the answer of ``/healthz``. The exit status is 0 if the server is healthy, 1 if
+it is not, and 78 if a setting is wrong.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ _TIMEOUT = 5.0
 
 
 def main() -> int:
-    """Print the health, or why there is none, and return the exit status."""
+    """Print the health, or why there is no answer, and return the exit status."""
     try:
         settings = Settings.load(os.environ)
     except SettingsError as error:
@@ -30,7 +31,7 @@ def main() -> int:
         connection.request("GET", "/healthz", headers={"Connection": "close"})
         response = connection.getresponse()
         print(response.read().decode(errors="backslashreplace").strip())
-    # A host that is none is a ValueError.
+    # ValueError: the host has an impossible form.
     except (OSError, ValueError, http.client.HTTPException) as error:
         print(f"No answer: {str(error) or type(error).__name__}")
         return 1
@@ -45,7 +46,7 @@ def _connect(settings: Settings) -> socket.socket:
     else:
         sock = socket.create_connection((settings.bind.strip("[]") or "localhost", settings.port), _TIMEOUT)
     if settings.tls_cert and settings.tls_key:
-        # It is ourselves whom we speak to, under a name that the certificate need not have.
+        # The server is on this host, and its certificate need not contain this address.
         context = ssl.create_default_context()
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE

@@ -1,4 +1,4 @@
-"""How log lines look, for ``gunicorn.conf.py``."""
+"""The format of log lines, for copies of ``gunicorn.conf.py``."""
 
 from .config.logging import ACCESS_FORMAT, dict_config, lost_lines
 

@@ -1,4 +1,4 @@
-"""Output that never makes the process wait, for ``gunicorn.conf.py``."""
+"""Output that never makes the process wait, for copies of ``gunicorn.conf.py``."""
 
 from .process.output import install
 

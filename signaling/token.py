@@ -1,6 +1,6 @@
-"""Makes a token for trying out: ``python -m signaling.token alice --peer bob``.
+"""Make a token for tests: ``python -m signaling.token alice --peer bob``.
 
-In production an app of your own makes them, for the users that it knows: see ``docs/authentication.md``.
+In production your own app makes tokens for its users: see ``docs/authentication.md``.
 """
 
 from __future__ import annotations
@@ -19,50 +19,50 @@ from .security.keys import KINDS, PATHS, Key, UnusableKeyError, algorithms_of, p
 
 
 def make(key: Key, **claims: Any) -> str:
-    """Return the token that claims this, signed with a secret or a private key; what is empty is left out."""
-    given = {name: value for name, value in claims.items() if value}
-    return jwt.encode(given, key.material, key.algorithms[0], {"kid": key.kid} if key.kid else None)
+    """Return a token with ``claims``, signed with a secret or a private key; empty claims are left out."""
+    payload = {name: value for name, value in claims.items() if value}
+    return jwt.encode(payload, key.material, key.algorithms[0], {"kid": key.kid} if key.kid else None)
 
 
 def signing_key(text: str, kid: str | None = None) -> Key:
-    """Return what to sign with: a private key in PEM, or a secret, alone or in a JWKS.
+    """Return the key in ``text`` that signs tokens: a private key in PEM, or a secret, alone or in a JWKS.
 
     Raises:
-        UnusableKeyError: tokens are not signed with that.
+        UnusableKeyError: the text has no key that can sign.
     """
     if "PRIVATE KEY-----" in text:
         try:
             private: Any = load_pem_private_key(text.encode(), None)
         except (ValueError, TypeError, UnsupportedAlgorithm):
-            raise UnusableKeyError("it is no private key in PEM, or it is encrypted") from None
+            raise UnusableKeyError("it is not a private key in PEM, or it is encrypted") from None
         if not (algorithms := algorithms_of(private.public_key())):
             raise UnusableKeyError(KINDS)
         return Key(private, algorithms, kid)
     keys = [key for key in parse(text).keys if isinstance(key.material, bytes) and kid in (None, key.kid)]
     if not keys:
-        raise UnusableKeyError("tokens are checked with it; make them with the private key, or the secret (--key FILE)")
+        raise UnusableKeyError("it only verifies tokens; name the private key or the secret with --key FILE")
     return keys[0]
 
 
 def main() -> int:
-    """Print the token that the command line asks for, and return the exit status."""
+    """Print the token of the command line, and return the exit status."""
     environ = os.environ.get
-    parser = argparse.ArgumentParser(prog="python -m signaling.token", description="Make a token for trying out.")
-    parser.add_argument("user", help="who joins with it (sub)")
-    parser.add_argument("--peer", metavar="USER", action="append", help="whom alone it is for; may be given repeatedly")
-    parser.add_argument("--ttl", metavar="SECONDS", type=int, default=3_600, help="how long it is good; %(default)d")
-    parser.add_argument("--audience", default=environ("SIGNALING_JWT_AUDIENCE"), help="whom it is for (aud)")
-    parser.add_argument("--issuer", default=environ("SIGNALING_JWT_ISSUER"), help="who made it (iss)")
-    parser.add_argument("--key", metavar="FILE", help="a private key in PEM, or a secret; or else SIGNALING_JWT_KEY")
-    parser.add_argument("--kid", metavar="ID", help="what the key is called in the JWKS")
+    parser = argparse.ArgumentParser(prog="python -m signaling.token", description="Make a token for tests.")
+    parser.add_argument("user", help="the user who joins with it (sub)")
+    parser.add_argument("--peer", metavar="USER", action="append", help="the only peer it allows; repeat it for more")
+    parser.add_argument("--ttl", metavar="SECONDS", type=int, default=3_600, help="how long it is valid; %(default)d")
+    parser.add_argument("--audience", default=environ("SIGNALING_JWT_AUDIENCE"), help="the server it is for (aud)")
+    parser.add_argument("--issuer", default=environ("SIGNALING_JWT_ISSUER"), help="the app that made it (iss)")
+    parser.add_argument("--key", metavar="FILE", help="a private key in PEM, or a secret; default SIGNALING_JWT_KEY")
+    parser.add_argument("--kid", metavar="ID", help="the id of the key in the JWKS")
     arguments = parser.parse_args()
     now = int(time.time())
     try:
-        given = os.path.abspath(arguments.key) if arguments.key else environ("SIGNALING_JWT_KEY", "")
-        if not given:
+        key = os.path.abspath(arguments.key) if arguments.key else environ("SIGNALING_JWT_KEY", "")
+        if not key:
             raise UnusableKeyError("it is not set")
         token = make(
-            signing_key(text_of(given) if given.startswith(PATHS) else given, arguments.kid),
+            signing_key(text_of(key) if key.startswith(PATHS) else key, arguments.kid),
             sub=arguments.user,
             peer=arguments.peer,
             aud=arguments.audience,

@@ -1,4 +1,4 @@
-"""The test picture: colour bars that wander, so that each picture differs from the one before."""
+"""The test picture: colour bars that move, so that each picture differs from the one before."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from aiortc import VideoStreamTrack
 from av import VideoFrame
 
 WIDTH, HEIGHT = 320, 240
-# White, yellow, cyan, green, magenta, red, blue, black: as Y, U and V (ITU-R BT.601).
+# White, yellow, cyan, green, magenta, red, blue and black as Y, U and V (ITU-R BT.601).
 BARS = [
     (235, 128, 128),
     (210, 16, 146),
@@ -24,19 +24,19 @@ class ColourBars(VideoStreamTrack):
 
     def __init__(self) -> None:
         super().__init__()
-        self._shown = 0
+        self._number = 0
 
     async def recv(self) -> VideoFrame:
-        """Return the next picture when it is time for it."""
+        """Wait for the time of the next picture, and return it."""
         timestamp, time_base = await self.next_timestamp()
-        frame = colour_bars(self._shown)
-        self._shown += 1
+        frame = colour_bars(self._number)
+        self._number += 1
         frame.pts, frame.time_base = timestamp, time_base
         return frame
 
 
 def colour_bars(number: int) -> VideoFrame:
-    """Return a picture of the series; the bars move by two pixels from one to the next."""
+    """Return picture ``number`` of the series. The bars move by two pixels from one picture to the next."""
     frame = VideoFrame(WIDTH, HEIGHT, "yuv420p")
     for channel, plane in enumerate(frame.planes):
         bar = plane.width // len(BARS)

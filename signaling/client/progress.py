@@ -1,4 +1,4 @@
-"""What came of a user's calls."""
+"""The outcome of a user's calls."""
 
 from __future__ import annotations
 
@@ -6,18 +6,19 @@ import asyncio
 from collections.abc import Callable
 
 ENOUGH_PICTURES = 10
+"""Pictures that a check must get."""
 
 
 class CallProgress:
-    """How the calls of one user went, and a way to wait until they went well.
+    """How the calls of one user go, and a way to wait for that.
 
     Attributes:
-        asks: whether this user sends a question on the data channel, or only answers those of the other.
-        state: the connection's, as RTCPeerConnection names it.
-        pictures: how many came.
-        latency: the seconds that the question took to come back, or None.
-        echoed: how many messages of the other were sent back.
-        over: whether a call was ended, by either side.
+        asks: whether this user sends a message and waits for its echo, or only echoes those of the peer.
+        state: the state of the connection, as RTCPeerConnection names it.
+        pictures: the number of pictures received.
+        latency: seconds until the echo, None without an echo.
+        echoed: the number of messages of the peer that were echoed.
+        ended: whether either side has ended a call.
     """
 
     def __init__(self, *, asks: bool = False) -> None:
@@ -26,42 +27,42 @@ class CallProgress:
         self.pictures = 0
         self.latency: float | None = None
         self.echoed = 0
-        self.over = False
-        self._news = asyncio.Event()
+        self.ended = False
+        self._changed = asyncio.Event()
 
-    def state_is(self, state: str) -> None:
-        """Note a new state of the connection."""
+    def set_state(self, state: str) -> None:
+        """Set the state of the connection."""
         self.state = state
         if state == "closed":
             self.end()
-        self._news.set()
+        self._changed.set()
 
     def end(self) -> None:
-        """Note that a call was ended."""
-        self.over = True
-        self._news.set()
+        """Record that a call has ended."""
+        self.ended = True
+        self._changed.set()
 
-    def picture_came(self) -> None:
-        """Count one more."""
+    def count_picture(self) -> None:
+        """Count a picture."""
         self.pictures += 1
-        self._news.set()
+        self._changed.set()
 
-    def echo_came(self, seconds: float) -> None:
-        """Note how long the echo took."""
+    def set_latency(self, seconds: float) -> None:
+        """Set the time until the echo."""
         self.latency = seconds
-        self._news.set()
+        self._changed.set()
 
     @property
-    def good(self) -> bool:
-        """Whether all that a call is for has come; a peer that is content sooner leaves, and sends no more pictures."""
-        enough = 1 if self.over else ENOUGH_PICTURES
+    def succeeded(self) -> bool:
+        """Whether the echo and enough pictures arrived. A peer that succeeds first may leave, so then one is enough."""
+        enough = 1 if self.ended else ENOUGH_PICTURES
         return self.latency is not None and self.pictures >= enough
 
-    async def until(self, condition: Callable[[CallProgress], bool]) -> None:
-        """Wait for what is hoped for."""
+    async def wait_until(self, condition: Callable[[CallProgress], bool]) -> None:
+        """Wait until ``condition`` is true."""
         while not condition(self):
-            self._news.clear()
-            await self._news.wait()
+            self._changed.clear()
+            await self._changed.wait()
 
     def __str__(self) -> str:
         if not self.asks:

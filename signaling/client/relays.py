@@ -1,4 +1,4 @@
-"""Whether TURN servers relay: each URL of them is asked to, one by one, so that a dead one is known by its name."""
+"""Check that TURN servers relay. Each URL is checked by itself, so that the result names a dead one."""
 
 from __future__ import annotations
 
@@ -12,42 +12,42 @@ from aiortc.rtcicetransport import parse_stun_turn_uri
 
 from ..check import CheckError
 
-PROVE_TIMEOUT = 5.0
+RELAY_TIMEOUT = 5.0
 """Seconds that a TURN server may take."""
 
 
-async def prove_relays(servers: list[RTCIceServer], ca: str | None = None) -> None:
-    """Have each TURN server relay for a moment, by each of its URLs.
+async def check_relays(servers: list[RTCIceServer], ca: str | None = None) -> None:
+    """Allocate a relay at each URL of the TURN servers, and release it at once.
 
     Args:
-        servers: as the server told of them.
+        servers: the ICE servers that the signaling server sent.
         ca: path of the certificates to trust, in PEM, instead of the system's.
 
     Raises:
-        CheckError: naming each URL that does not work, and why not.
+        CheckError: there is no TURN server, or an URL does not work; the message names each such URL and its error.
     """
     urls = [(url, server) for server in servers for url in server.urls if url.startswith("turn")]
     if not urls:
-        raise CheckError("the server tells of no TURN server")
-    faults = await asyncio.gather(*[_fault(url, server, ca) for url, server in urls])
-    if any(faults):
-        raise CheckError("; ".join(filter(None, faults)))
+        raise CheckError("the server names no TURN server")
+    errors = await asyncio.gather(*[_relay_error(url, server, ca) for url, server in urls])
+    if any(errors):
+        raise CheckError("; ".join(filter(None, errors)))
 
 
-async def _fault(url: str, server: RTCIceServer, ca: str | None) -> str | None:
+async def _relay_error(url: str, server: RTCIceServer, ca: str | None) -> str | None:
     try:
-        where = parse_stun_turn_uri(url)
-        async with asyncio.timeout(PROVE_TIMEOUT):
+        uri = parse_stun_turn_uri(url)
+        async with asyncio.timeout(RELAY_TIMEOUT):
             relay, _ = await create_turn_endpoint(
                 asyncio.DatagramProtocol,
-                (where["host"], where["port"]),
+                (uri["host"], uri["port"]),
                 server.username,
                 server.credential,
-                ssl=ssl.create_default_context(cafile=ca) if where["scheme"] == "turns" else None,
-                transport=where["transport"],
+                ssl=ssl.create_default_context(cafile=ca) if uri["scheme"] == "turns" else None,
+                transport=uri["transport"],
             )
     except TimeoutError:
-        return f"{url}: no answer within {PROVE_TIMEOUT:g} s"
+        return f"{url}: no answer within {RELAY_TIMEOUT:g} s"
     except (TransactionError, OSError, ValueError) as error:
         return f"{url}: {error}"
     relay.close()

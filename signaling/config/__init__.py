@@ -1,3 +1,5 @@
-"""What can be set. ``settings`` has all of it, ``types`` and ``values`` the forms of values, ``env`` how they are
-read, ``redis_url`` what a URL says, ``logging`` how log lines look.
+"""The settings of the server.
+
+``settings`` has all of them, ``types`` and ``values`` describe their values, and ``env`` reads them. ``redis_url``
+parses the URL of Redis. ``logging`` formats log lines, and ``timestamp`` their times.
 """

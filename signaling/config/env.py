@@ -1,4 +1,4 @@
-"""How settings are read from text: names, conversion, and what is said of a wrong value."""
+"""Read settings from the environment: their names, their conversion, and the messages about wrong values."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from msgspec import Meta
 PREFIX = "SIGNALING_"
 
 MAX_WORKERS = 1_000
-"""Workers of one host at the most."""
+"""The most workers of one host."""
 
 MAX_SHOWN = 200
-"""Characters of a wrong value that are shown."""
+"""Characters of a wrong value that a message shows."""
 
 # https://kubernetes.io/docs/tutorials/services/connect-applications-service/#environment-variables
 _service_port = re.compile(r"SIGNALING_(\w+_)?PORT")
@@ -26,11 +26,11 @@ _service_variable = re.compile(
 )
 
 SECRET = Meta(extra={"secret": True})
-"""Marks a setting whose value is never shown."""
+"""Marks a setting whose value no message may show."""
 
 
 class SettingsError(ValueError):
-    """A setting has a value the service cannot run with; ``str()`` of it is the one line to show."""
+    """A setting that the server cannot run with; ``str()`` of it is the one line to show."""
 
 
 def variable_name(field: str) -> str:
@@ -39,28 +39,28 @@ def variable_name(field: str) -> str:
 
 
 def misspelled(environ: Mapping[str, Any], fields: Iterable[str]) -> list[tuple[str, str]]:
-    """Return each name with our prefix that is no setting, and the setting whose name is nearest."""
+    """Return each variable with our prefix that is no setting, with the setting of the nearest name."""
     known = [variable_name(field) for field in fields]
     return [
         (name, difflib.get_close_matches(name, known, n=1, cutoff=0)[0])
         for name, value in environ.items()
-        if name.startswith(PREFIX) and name not in known and not _is_of_kubernetes(name, str(value))
+        if name.startswith(PREFIX) and name not in known and not _is_from_kubernetes(name, str(value))
     ]
 
 
-def _is_of_kubernetes(name: str, value: str) -> bool:
-    """Tell if Kubernetes sets it in each pod, for a Service called ``signaling`` or ``signaling-…``."""
+def _is_from_kubernetes(name: str, value: str) -> bool:
+    """Return whether Kubernetes sets the variable, for a Service named ``signaling`` or ``signaling-…``."""
     if _service_variable.fullmatch(name):
         return True
-    # Somebody may mean PORT.
+    # Any other value may be a mistake for PORT.
     return bool(_service_port.fullmatch(name) and _service_url.match(value))
 
 
 def web_concurrency(environ: Mapping[str, str]) -> int | None:
-    """Return how many workers ``WEB_CONCURRENCY`` asks for, None if it is not set.
+    """Return the number of workers in ``WEB_CONCURRENCY``, None if it is not set.
 
     Raises:
-        SettingsError: it is no number of workers.
+        SettingsError: it is not a number of workers.
     """
     value = environ.get("WEB_CONCURRENCY")
     if value is None:
@@ -68,46 +68,76 @@ def web_concurrency(environ: Mapping[str, str]) -> int | None:
     if re.fullmatch(r"[0-9]{1,4}", value) and 1 <= int(value) <= MAX_WORKERS:
         return int(value)
     raise SettingsError(
-        f"WEB_CONCURRENCY={shown(value)} is not usable: it must be a whole number from 1 to {MAX_WORKERS}, "
-        "or not set at all"
+        f"WEB_CONCURRENCY: {shown(value)} is not usable; write a whole number from 1 to {MAX_WORKERS}, or unset it"
     )
 
 
 def shown(value: object) -> str:
-    """Return a value of a setting as it is shown: on one line, and not longer than somebody reads."""
+    """Return the value of a setting for a message: on one line, and at most :data:`MAX_SHOWN` characters."""
     text = repr(value)
     return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}…"
 
 
 def convert(variable: str, value: Any, field: msgspec.structs.FieldInfo) -> Any:
-    """Return the value of a setting, given as text or as a value of its own.
+    """Return ``value`` as the type of the setting ``field``; it is text, or a value of a Flask config.
 
     Raises:
-        SettingsError: naming the variable, its value unless it is a secret, and what would be right.
+        SettingsError: the value cannot be used. The message names the variable, the value unless it is a secret, and
+            what to write instead.
     """
-    kind = msgspec.inspect.type_info(field.type)
-    lists = isinstance(field.default, tuple)
-    items = [item for item in re.split(r"[,\s]+", value) if item] if lists and isinstance(value, str) else value
+    is_list = isinstance(field.default, tuple)
+    items = [item for item in re.split(r"[,\s]+", value) if item] if is_list and isinstance(value, str) else value
     try:
         if is_secret(field) and isinstance(value, str):
             value.encode()
         return msgspec.convert(items, field.type, strict=False)
-    # Text that is no UTF-8 is a ValueError.
+    # ValueError: the text is not UTF-8.
     except (msgspec.ValidationError, ValueError):
-        given = "" if is_secret(field) else f"={shown(value)}"
-        default = "" if lists else field.default
-        raise SettingsError(
-            f"{variable}{given} is not usable: it must be {expected(kind)} (default {default!r})"
-        ) from None
+        raise SettingsError(f"{variable}: {_problem(items, field)}") from None
+
+
+def _problem(value: Any, field: msgspec.structs.FieldInfo) -> str:
+    """Return what is wrong with a value that cannot be converted, and what to write instead."""
+    wanted = expected(msgspec.inspect.type_info(field.type))
+    if is_secret(field):
+        return f"the value is not usable; write {wanted}"
+    is_list = isinstance(field.default, tuple)
+    if is_list and isinstance(value, list):
+        value = next((item for item in value if not _is_usable([item], field)), value)
+    if isinstance(value, str) and "://" not in value and "such as https://" in wanted:
+        url = f"https://{value}"
+        if len(url) <= MAX_SHOWN and _is_usable([url] if is_list else url, field):
+            return f"{shown(value)} has no scheme; write {url}"
+    otherwise = ", or leave it empty" if field.default in ("", ()) else f" (default {field.default!r})"
+    return f"{shown(value)} is not usable; write {wanted}{otherwise}"
+
+
+def _is_usable(value: Any, field: msgspec.structs.FieldInfo) -> bool:
+    try:
+        msgspec.convert(value, field.type, strict=False)
+    except (msgspec.ValidationError, ValueError):
+        return False
+    return True
+
+
+def check_both(purpose: str, **values: object) -> None:
+    """Check that both of two variables are set, or neither; ``purpose`` is the part of the server that needs both.
+
+    Raises:
+        SettingsError: only one is set.
+    """
+    missing = [variable for variable, value in values.items() if not value]
+    if len(missing) == 1:
+        raise SettingsError(f"{missing[0]} is not set: {purpose} needs both {' and '.join(values)}")
 
 
 def is_secret(field: msgspec.structs.FieldInfo) -> bool:
-    """Tell if the value of a setting is never to be shown."""
+    """Return whether the value of a setting must not be shown."""
     return SECRET in get_args(field.type)
 
 
 def expected(kind: msgspec.inspect.Type) -> str:
-    """Say what a value of this type must be, in words that go on from "it must be"."""
+    """Return in words what a value of this type must be."""
     match kind:
         case msgspec.inspect.Metadata(extra_json_schema={"title": title, "examples": [example]}):
             return f"{title} such as {example}"

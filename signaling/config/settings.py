@@ -1,4 +1,4 @@
-"""Everything an operator can set, read once from the environment into one frozen object."""
+"""Every setting of the server, read once from the environment into one frozen object."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from .env import SECRET, SettingsError, convert, is_secret, shown, variable_name
+from .env import SECRET, SettingsError, check_both, convert, is_secret, shown, variable_name
 from .redis_url import Servers
-from .types import Count, Network, Origin, Rate, Seconds, StunUrl, TurnUrl, WebhookUrl
+from .types import Count, Network, Origin, Rate, RedisPrefix, Seconds, StunUrl, TurnUrl, WebhookUrl
 from .values import is_network, loopback, signing_key
 
 MIN_RESUME_SECRET_BYTES = 32
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """The settings, their defaults and what each is for.
+    """The settings, their defaults and their descriptions.
 
-    A field ``name`` is the environment variable ``SIGNALING_NAME``, but for ``port``, which is ``PORT``.
+    The environment variable of a field ``name`` is ``SIGNALING_NAME``, except for ``port``, which is ``PORT``.
     """
 
     port: Annotated[
@@ -37,144 +37,156 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = ""
     tls_key: Annotated[str, Meta(description="Path of the certificate's private key in PEM, not encrypted.")] = ""
     tls_reload_interval: Annotated[
-        Seconds, Meta(description="Seconds between two looks at the certificate's files for a renewal.")
+        Seconds, Meta(description="Seconds between two checks of the certificate's files for a renewal.")
     ] = 10.0
     handshake_timeout: Annotated[
         Seconds,
         Meta(
-            description="Seconds a client may take for its TLS handshake, for the head of a request, "
-            "and for what a request waits for it."
+            description="Seconds that a client may take for its TLS handshake, for the head of a request, and for the "
+            "waits during a request."
         ),
     ] = 10.0
     max_head_bytes: Annotated[
         Annotated[int, Meta(ge=1_024, le=65_536)],
-        Meta(description="Bytes of the head of an HTTP request at the most; a longer one is refused with 431."),
+        Meta(description="Bytes of the head of an HTTP request, at most; a longer one is refused with 431."),
     ] = 8_192
     max_connections: Annotated[
-        Count, Meta(description="WebSockets a worker holds at the most; the next one is refused with 503.")
+        Count, Meta(description="WebSockets of a worker, at most; the next one is refused with 503.")
     ] = 10_000
     max_message_bytes: Annotated[
         Annotated[int, Meta(ge=1_024, le=16_777_216)],
-        Meta(description="Bytes of one message at the most; a longer one closes its connection with 1009."),
+        Meta(description="Bytes of one message, at most; a longer one closes its connection with 1009."),
     ] = 65_536
     send_buffer_bytes: Annotated[
         Annotated[int, Meta(ge=65_536, le=1_073_741_824)],
-        Meta(description="Bytes kept for a client that reads slowly; over it the client is dropped."),
+        Meta(description="Bytes buffered for a client that reads slowly; a client over the limit is disconnected."),
     ] = 1_048_576
     ping_interval: Annotated[Seconds, Meta(description="Seconds between two WebSocket pings to a client.")] = 25.0
     ping_timeout: Annotated[
-        Seconds, Meta(description="Seconds a pinged client may stay silent before it is closed with 4008.")
+        Seconds, Meta(description="Seconds that a pinged client may stay silent before it is closed with 4008.")
     ] = 20.0
     close_timeout: Annotated[
-        Seconds, Meta(description="Seconds a client may take to answer a close frame before its TCP connection ends.")
+        Seconds,
+        Meta(description="Seconds that a client may take to answer a close frame before its TCP connection ends."),
     ] = 1.0
     jwt_key: Annotated[
         str,
         SECRET,
         Meta(
-            description="What tokens are checked with, which turns authentication on: a secret of 32 bytes or more, "
-            "a public key in PEM, a JWKS, or the path of a file that holds one of them; it is never shown."
+            description="The key that verifies tokens, which turns authentication on: a secret of 32 bytes or more, a "
+            "public key in PEM, a JWKS, or the path of a file with one of them; it is never shown."
         ),
     ] = ""
-    jwt_audience: Annotated[str, Meta(description="The audience (`aud`) a token must be for; empty for any.")] = ""
-    jwt_issuer: Annotated[str, Meta(description="The issuer (`iss`) a token must be of; empty for any.")] = ""
+    jwt_audience: Annotated[str, Meta(description="The audience (`aud`) that a token must have; empty for any.")] = ""
+    jwt_issuer: Annotated[str, Meta(description="The issuer (`iss`) that a token must have; empty for any.")] = ""
     jwt_leeway: Annotated[
         Annotated[float, Meta(ge=0, le=3_600)],
-        Meta(description="Seconds by which the clock of who issues tokens may differ from this one."),
+        Meta(description="Seconds by which the clock of the issuer of tokens may differ from this one."),
     ] = 10.0
     resume_secret: Annotated[
         str,
         SECRET,
         Meta(
-            description="What resume tickets are signed with, 32 bytes or more, the same at all hosts; "
-            "empty for a key that is made of the secret of `SIGNALING_JWT_KEY`, or else anew at each start."
+            description="The secret that signs resume tickets, of 32 bytes or more, the same on all hosts; empty for a "
+            "key that is derived from the secret of `SIGNALING_JWT_KEY`, or else a new one at each start."
         ),
     ] = ""
     allowed_origins: Annotated[
         tuple[Origin, ...],
         Meta(
-            description="Origins whose pages may connect, with commas or spaces between, `*.` for any subdomain; "
-            "the server's own always may; empty for every origin."
+            description="Origins whose pages may connect, separated by commas or spaces, `*.` for any subdomain; the "
+            "server's own origin is always allowed; empty for every origin."
         ),
     ] = ()
     allow_missing_origin: Annotated[
         bool,
-        Meta(description="Whether a client that sends no `Origin`, such as a native app, may connect all the same."),
+        Meta(description="Whether a client that sends no `Origin`, such as a native app, may connect."),
     ] = True
     message_rate: Annotated[
         Rate,
         Meta(
-            description="Messages a second a connection may send for long; what is over it is dropped, and a client "
-            "that keeps on is closed with 1008; 0 for no limit."
+            description="Messages a second that a connection may send for long; messages over it are dropped, and a "
+            "client that continues is closed with 1008; 0 for no limit."
         ),
     ] = 100.0
-    message_burst: Annotated[Count, Meta(description="Messages a connection may send at once, before the rate.")] = 200
+    message_burst: Annotated[
+        Count, Meta(description="Messages that a connection may send at once, before the rate applies.")
+    ] = 200
     join_rate: Annotated[
-        Rate, Meta(description="Joins a minute of a connection, as many of them at once; 0 for no limit.")
+        Rate, Meta(description="Joins a minute of a connection, and as many at once; 0 for no limit.")
     ] = 60.0
     connections_per_ip: Annotated[
         Annotated[int, Meta(ge=0, le=1_000_000)],
-        Meta(description="WebSockets an address may have open, an IPv6 network of 64 bits being one; 0 for no limit."),
+        Meta(
+            description="WebSockets that an address may have open; an IPv6 network of 64 bits counts as one address; 0 "
+            "for no limit."
+        ),
     ] = 0
     connection_rate: Annotated[
-        Rate, Meta(description="New WebSockets a second an address may open for long; 0 for no limit.")
+        Rate, Meta(description="New WebSockets a second that an address may open for long; 0 for no limit.")
     ] = 0.0
     connection_burst: Annotated[
-        Count, Meta(description="New WebSockets an address may open at once, before the rate.")
+        Count, Meta(description="New WebSockets that an address may open at once, before the rate applies.")
     ] = 50
     trusted_proxies: Annotated[
         tuple[Network, ...],
         Meta(
-            description="Addresses or networks of the proxies whose `X-Forwarded-For` is believed, with commas or "
-            "spaces between; `unix` for one that connects to a Unix socket."
+            description="Addresses or networks of the proxies whose `X-Forwarded-For` is trusted, separated by commas "
+            "or spaces; `unix` for a proxy that connects to a Unix socket."
         ),
     ] = ()
     stun_urls: Annotated[
         tuple[StunUrl, ...],
-        Meta(description="STUN servers to tell clients of, as `stun:` or `stuns:` URLs with commas or spaces between."),
+        Meta(description="STUN servers for clients, as `stun:` or `stuns:` URLs, separated by commas or spaces."),
     ] = ()
     turn_urls: Annotated[
         tuple[TurnUrl, ...],
-        Meta(description="TURN servers to tell clients of, as `turn:` or `turns:` URLs with commas or spaces between."),
+        Meta(description="TURN servers for clients, as `turn:` or `turns:` URLs, separated by commas or spaces."),
     ] = ()
     turn_secret: Annotated[
         str,
         SECRET,
         Meta(description="The secret shared with the TURN servers, coturn's `static-auth-secret`; it is never shown."),
     ] = ""
-    turn_ttl: Annotated[Seconds, Meta(description="Seconds that TURN credentials are good for.")] = 86_400.0
+    turn_ttl: Annotated[Seconds, Meta(description="Seconds that TURN credentials are valid.")] = 86_400.0
     metrics_token: Annotated[
-        str, SECRET, Meta(description="The bearer token that `/metrics` asks for; empty turns `/metrics` off.")
+        str, SECRET, Meta(description="The bearer token for `/metrics`; empty turns `/metrics` off.")
     ] = ""
     metrics_bind: Annotated[
         str,
-        Meta(description="A loopback address and port of its own for `/metrics`, such as `127.0.0.1:9101`, no token."),
+        Meta(
+            description="A loopback address and port that serves `/metrics` without a token, such as `127.0.0.1:9101`; "
+            "empty for none."
+        ),
     ] = ""
     ops_token: Annotated[
         str, SECRET, Meta(description="The password of the operator's page `/ops`; empty turns the page off.")
     ] = ""
-    ops_calls: Annotated[Count, Meta(description="Calls that are over and still shown on `/ops`.")] = 500
+    ops_calls: Annotated[Count, Meta(description="Ended calls that `/ops` still shows.")] = 500
     hash_ids: Annotated[bool, Meta(description="Whether user ids are hashed in the log and on `/ops`.")] = False
     webhook_url: Annotated[
         WebhookUrl,
         Meta(
-            description="Where a POST goes when a user waits for an absent peer, `https:` or `http:`; empty for none."
+            description="The URL that gets a POST when a user waits for an absent peer, `https:` or `http:`; empty for "
+            "none."
         ),
     ] = ""
     webhook_secret: Annotated[
-        str, SECRET, Meta(description="What the webhook is signed with, as Standard Webhooks has it; never shown.")
+        str,
+        SECRET,
+        Meta(description="The secret that signs the webhook, as Standard Webhooks defines it; it is never shown."),
     ] = ""
-    webhook_timeout: Annotated[Seconds, Meta(description="Seconds the receiver of the webhook may take to answer.")] = (
-        5.0
-    )
+    webhook_timeout: Annotated[
+        Seconds, Meta(description="Seconds that the receiver of the webhook may take to answer.")
+    ] = 5.0
     webhook_queue: Annotated[
-        Count, Meta(description="POSTs that wait for the receiver of the webhook; those over it are dropped.")
+        Count, Meta(description="POSTs that wait for the receiver of the webhook; further ones are dropped.")
     ] = 1_000
     drain_seconds: Annotated[
         Annotated[float, Meta(ge=0, le=3_600)],
         Meta(
-            description="Seconds over which the clients of a worker that stops are told to come back; fewer where "
-            "they are few, 100 clients a second."
+            description="Seconds over which a worker that stops closes its connections; fewer if it has few clients, "
+            "100 clients a second."
         ),
     ] = 5.0
     redis_url: Annotated[
@@ -182,38 +194,31 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         SECRET,
         Meta(
             description="The Redis that several workers or hosts share, such as `redis://localhost:6379/0`; empty for "
-            "one worker that has its rooms in its memory; it is never shown."
+            "one worker with its rooms in memory; it is never shown."
         ),
     ] = ""
     redis_sentinel_password: Annotated[
-        str, SECRET, Meta(description="The password of the Sentinels, where they ask for one; it is never shown.")
+        str, SECRET, Meta(description="The password of the Sentinels, if they need one; it is never shown.")
     ] = ""
-    redis_ca: Annotated[
-        str,
-        Meta(description="Path of the certificates, in PEM, that a `rediss:` server is checked with."),
-    ] = ""
-    redis_prefix: Annotated[
-        str,
-        Meta(
-            description="What the names of all keys and channels in Redis begin with.",
-            pattern=r"^[A-Za-z0-9_.:-]{1,64}\Z",
-        ),
-    ] = "signaling"
+    redis_ca: Annotated[str, Meta(description="Path of the certificates, in PEM, that verify a `rediss:` server.")] = ""
+    redis_prefix: Annotated[RedisPrefix, Meta(description="The prefix of all keys and channels in Redis.")] = (
+        "signaling"
+    )
     redis_timeout: Annotated[
         Annotated[float, Meta(ge=0.01, le=60)],
-        Meta(description="Seconds that Redis may take for an answer before it is taken for unreachable."),
+        Meta(description="Seconds that Redis may take to answer; afterwards it counts as unreachable."),
     ] = 2.0
     redis_buffer_bytes: Annotated[
         Annotated[int, Meta(ge=1_048_576, le=1_073_741_824)],
-        Meta(description="Bytes kept for a slow Redis; from half of it on, nothing is relayed to other workers."),
+        Meta(description="Bytes buffered for a slow Redis; from half of it on, nothing is forwarded to other workers."),
     ] = 8_388_608
     node_timeout: Annotated[
         Annotated[float, Meta(ge=1, le=3_600)],
-        Meta(description="Seconds after which the users of a worker that died without a word are taken for gone."),
+        Meta(description="Seconds after which the users of a worker that died count as gone."),
     ] = 10.0
     hsts_max_age: Annotated[
         Annotated[int, Meta(ge=0, le=63_072_000)],
-        Meta(description="Seconds that browsers use TLS alone with this host (HSTS), at every port of it; 0 for none."),
+        Meta(description="Seconds for which browsers use only TLS with this host (HSTS), on every port; 0 for none."),
     ] = 0
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], Meta(description="The least severe level that is logged.")
@@ -223,54 +228,52 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = "text"
 
     def __post_init__(self) -> None:
-        if bool(self.turn_urls) != bool(self.turn_secret):
-            missing = "SIGNALING_TURN_SECRET" if self.turn_urls else "SIGNALING_TURN_URLS"
-            raise SettingsError(f"{missing} is not set: TURN needs both SIGNALING_TURN_URLS and SIGNALING_TURN_SECRET")
-        if bool(self.webhook_url) != bool(self.webhook_secret):
-            missing = "SIGNALING_WEBHOOK_SECRET" if self.webhook_url else "SIGNALING_WEBHOOK_URL"
-            raise SettingsError(
-                f"{missing} is not set: the webhook needs both SIGNALING_WEBHOOK_URL and SIGNALING_WEBHOOK_SECRET"
-            )
+        check_both("TURN", SIGNALING_TURN_URLS=self.turn_urls, SIGNALING_TURN_SECRET=self.turn_secret)
+        check_both("the webhook", SIGNALING_WEBHOOK_URL=self.webhook_url, SIGNALING_WEBHOOK_SECRET=self.webhook_secret)
         try:
             signing_key(self.webhook_secret)
         except ValueError:
-            raise SettingsError("SIGNALING_WEBHOOK_SECRET is not usable: what follows whsec_ must be base64") from None
+            raise SettingsError(
+                "SIGNALING_WEBHOOK_SECRET: the value is not usable; write base64 after whsec_"
+            ) from None
         kind = ""
         if self.redis_url:
             try:
                 kind = Servers.of(self.redis_url).kind
             except ValueError as error:
-                raise SettingsError(f"SIGNALING_REDIS_URL is not usable: {error}") from None
+                raise SettingsError(f"SIGNALING_REDIS_URL: the value is not usable; {error}") from None
         if self.redis_sentinel_password and kind != "sentinel":
             raise SettingsError("SIGNALING_REDIS_SENTINEL_PASSWORD is set, but SIGNALING_REDIS_URL names no Sentinels")
         if not self.jwt_key and (self.jwt_audience or self.jwt_issuer):
-            set_ = "SIGNALING_JWT_AUDIENCE" if self.jwt_audience else "SIGNALING_JWT_ISSUER"
-            raise SettingsError(f"SIGNALING_JWT_KEY is not set: {set_} asks for tokens that nothing would check")
+            variable = "SIGNALING_JWT_AUDIENCE" if self.jwt_audience else "SIGNALING_JWT_ISSUER"
+            raise SettingsError(f"SIGNALING_JWT_KEY is not set: {variable} needs a key that verifies tokens")
         if self.resume_secret and not self.jwt_key:
             raise SettingsError(
-                "SIGNALING_JWT_KEY is not set: SIGNALING_RESUME_SECRET is for those whose tokens have expired"
+                "SIGNALING_JWT_KEY is not set: SIGNALING_RESUME_SECRET needs a key that verifies tokens"
             )
         if 0 < len(self.resume_secret.encode()) < MIN_RESUME_SECRET_BYTES:
             raise SettingsError(
-                f"SIGNALING_RESUME_SECRET is not usable: it must have {MIN_RESUME_SECRET_BYTES} bytes or more, "
-                "such as openssl rand -hex 32 makes"
+                f"SIGNALING_RESUME_SECRET: the value is not usable; write {MIN_RESUME_SECRET_BYTES} bytes or more, "
+                "such as openssl rand -hex 32 prints"
             )
         for name in self.trusted_proxies:
             if not is_network(name):
-                raise SettingsError(f"SIGNALING_TRUSTED_PROXIES is not usable: {shown(name)} is no address or network")
-        self.metrics_address  # noqa: B018 - it raises what is wrong with it
+                raise SettingsError(
+                    f"SIGNALING_TRUSTED_PROXIES: {shown(name)} is not usable; write addresses or networks"
+                )
+        self.metrics_address  # noqa: B018 - it raises SettingsError
 
     @property
     def metrics_address(self) -> tuple[str, int] | None:
-        """The address and port of ``metrics_bind``, None if it is empty."""
+        """The address and port in ``metrics_bind``, None if it is empty."""
         if not self.metrics_bind:
             return None
         try:
             return loopback(self.metrics_bind)
         except ValueError:
             raise SettingsError(
-                f"SIGNALING_METRICS_BIND={shown(self.metrics_bind)} is not usable: "
-                "it must be a loopback address and a port such as 127.0.0.1:9101 or [::1]:9101"
+                f"SIGNALING_METRICS_BIND: {shown(self.metrics_bind)} is not usable; "
+                "write a loopback address and a port such as 127.0.0.1:9101 or [::1]:9101"
             ) from None
 
     def __repr__(self) -> str:
@@ -283,12 +286,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def load(cls, environ: Mapping[str, Any]) -> Settings:
-        """Read the settings from ``environ``: ``os.environ``, or a Flask config of the same names.
-
-        Text is converted as Flask's ``from_prefixed_env`` would.
+        """Read the settings from ``environ``: ``os.environ``, or a Flask config with the same names.
 
         Raises:
-            SettingsError: naming the variable, its value unless it is a secret, and what would be right.
+            SettingsError: a value cannot be used. The message names the variable, the value unless it is a secret, and
+                what to write instead.
         """
         values = {}
         for field in msgspec.structs.fields(cls):

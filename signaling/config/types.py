@@ -1,4 +1,4 @@
-"""The forms that values of settings have."""
+"""The types of the values of settings."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from msgspec import Meta
 
 Seconds = Annotated[float, Meta(ge=0.01, le=86_400)]
 Count = Annotated[int, Meta(ge=1, le=1_000_000)]
-# A limit of its own kind a second, or a minute; 0 is no limit.
+# Events a second or a minute; 0 for no limit.
 Rate = Annotated[float, Meta(ge=0, le=1_000_000)]
 
-# As browsers take them: they refuse to make a connection at all for one URL that they do not understand.
+# The URLs that browsers accept. A browser that does not understand one URL makes no peer connection at all.
 _HOST = r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~-]+)"
 _PORT = r"(:(6553[0-5]|655[0-2]\d|65[0-4]\d{2}|6[0-4]\d{3}|[1-5]\d{4}|[1-9]\d{0,3}))?"
 StunUrl = Annotated[
@@ -49,5 +49,13 @@ WebhookUrl = Annotated[
         title="an http or https URL",
         examples=["https://app.example.org/webhook"],
         pattern=rf"^(https?://{_HOST}{_PORT}([/?][\x21-\x22\x24-\x7e]*)?)?\Z",
+    ),
+]
+RedisPrefix = Annotated[
+    str,
+    Meta(
+        title="1 to 64 letters, digits or any of _.:-",
+        examples=["signaling"],
+        pattern=r"^[A-Za-z0-9_.:-]{1,64}\Z",
     ),
 ]

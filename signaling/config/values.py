@@ -1,4 +1,4 @@
-"""Values of settings that no pattern describes. Pure."""
+"""Parse values of settings that no pattern can describe. Pure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _WEBHOOK_PREFIX = "whsec_"
 
 
 def is_network(text: str) -> bool:
-    """Tell if it is an address, a network, or ``unix`` for whoever connects to a Unix socket."""
+    """Return whether ``text`` is an address, a network, or ``unix``, which stands for clients of a Unix socket."""
     try:
         ip_network(text if text != "unix" else "::", strict=False)
     except ValueError:
@@ -21,20 +21,20 @@ def loopback(text: str) -> tuple[str, int]:
     """Return the address and port in a text such as ``[::1]:9101``.
 
     Raises:
-        ValueError: it is no loopback address and port.
+        ValueError: the text is not a loopback address and a port.
     """
     host, _, port = text.rpartition(":")
     address = ip_address(host[1:-1] if host.startswith("[") and host.endswith("]") else host)
     if not (address.is_loopback and port.isascii() and port.isdecimal() and int(port) <= 65_535):
-        raise ValueError("no loopback address and port")
+        raise ValueError("not a loopback address and a port")
     return str(address), int(port)
 
 
 def signing_key(secret: str) -> bytes:
-    """Return the key that a secret of a webhook stands for: base64 behind ``whsec_``, or else any text as it is.
+    """Return the key in the secret of a webhook: the base64 after ``whsec_``, or the whole text without that prefix.
 
     Raises:
-        ValueError: nothing, or no base64, is behind ``whsec_``.
+        ValueError: no base64 follows ``whsec_``.
     """
     if not secret.startswith(_WEBHOOK_PREFIX):
         return secret.encode()

@@ -1,3 +1,5 @@
-"""What every part of a process may use. ``supervisor`` keeps loops alive, ``reloader`` reads files again when they
-change, ``output`` writes without waiting, ``occasional_log`` warns once a minute.
+"""Tools for every part of a process.
+
+``supervisor`` keeps loops running after errors, and ``backoff`` has the delays between retries. ``reloader`` reloads
+files when they change. ``output`` writes without waiting. ``occasional_log`` logs a warning at most once a minute.
 """

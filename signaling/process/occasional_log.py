@@ -1,4 +1,4 @@
-"""A warning about something that may happen thousands of times a second: one line a minute, which says how often."""
+"""Log warnings about frequent events: one line a minute, with the number of events."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import logging
 import time
 
 INTERVAL = 60.0
-"""Seconds between two lines."""
+"""Seconds between two log lines."""
 
 
 class OccasionalLog:
-    """One kind of warning."""
+    """One kind of warning, which the log gets at most once within :data:`INTERVAL`."""
 
     __slots__ = ("_count", "_last", "_log")
 
@@ -20,11 +20,11 @@ class OccasionalLog:
         self._last = -INTERVAL
 
     def warning(self, text: str, *values: object) -> None:
-        """Count once more, and log if it is time.
+        """Count an event, and log the number since the last line if the interval is over.
 
         Args:
-            text: what to log, with a ``%d`` for the count before the places of ``values``.
-            values: what else it says.
+            text: the message, with ``%d`` for the number before the placeholders of ``values``.
+            values: the other values of the message.
         """
         self._count += 1
         now = time.monotonic()

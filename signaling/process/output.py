@@ -1,10 +1,10 @@
 """Standard output and standard error that never make the process wait.
 
-A pipe that nobody reads, a terminal that was stopped and a slow journal take what they have room for. The rest is kept,
-up to a bound, and lines beyond it are dropped and counted. When it flows again, one line says how many were lost.
+A pipe that nobody reads, a stopped terminal or a slow journal takes only what it has room for. A bounded buffer keeps
+the rest. Lines beyond it are dropped and counted. When there is room again, one line says how many were lost.
 
-Everything goes this way that is written to :data:`sys.stderr` or :data:`sys.stdout`: log lines, warnings, and the
-tracebacks that gevent prints. The master imports this where gevent has patched nothing.
+This applies to everything that is written to :data:`sys.stderr` or :data:`sys.stdout`: log lines, warnings, and the
+tracebacks that gevent prints. The master imports this module while nothing is patched by gevent.
 """
 
 from __future__ import annotations
@@ -28,35 +28,35 @@ if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
 MAX_PENDING_BYTES = 262_144
-"""What is kept of lines that cannot be written at once."""
+"""Bytes of lines that are kept until there is room."""
 
 FLUSH_SECONDS = 0.5
-"""How often a worker tries to write what is kept."""
+"""Seconds between two attempts of a worker to write kept lines."""
 
 EXIT_SECONDS = 1.0
-"""How long the end of the process may wait until everything is written."""
+"""Seconds that the end of the process may wait for kept lines."""
 
 _EXIT_PAUSE = 0.005
 
 _all: list[Output] = []
 
-# gevent's own would switch to another greenlet.
+# The unpatched functions: gevent's would switch to another greenlet.
 _poll: type[select.poll] = get_original("select", "poll")
 _sleep: Callable[[float], None] = get_original("time", "sleep")
 
 
-def _plain(lost: int) -> str:
+def _describe_loss(lost: int) -> str:
     return f"{lost} lines were lost: nobody read them"
 
 
 class Output(io.RawIOBase):
-    """A file descriptor of the process, written to line by line without waiting. Nothing here yields or raises."""
+    """Writes lines to a file descriptor of the process without waiting. No method yields or raises."""
 
-    def __init__(self, descriptor: int, describe: Callable[[int], str] = _plain) -> None:
-        """Write to ``descriptor``; ``describe`` returns the line which says that so many lines were lost."""
+    def __init__(self, descriptor: int, describe: Callable[[int], str] = _describe_loss) -> None:
+        """Write to ``descriptor``; ``describe`` returns the line about a number of lost lines."""
         self._descriptor = descriptor
         self._describe = describe
-        # Opened at the first line: until then gunicorn may put something else in the place of the descriptor.
+        # Opened at the first line. Until then gunicorn may replace the descriptor.
         self._write: Callable[[bytes], int] | None = None
         self._release: Callable[[], None] | None = None
         self._partial = b""
@@ -70,30 +70,30 @@ class Output(io.RawIOBase):
         return self._descriptor
 
     def isatty(self) -> bool:
-        """Tell if it is a terminal."""
+        """Return whether the descriptor is a terminal."""
         return os.isatty(self._descriptor)
 
     def writable(self) -> bool:
-        """Return that it can be written to."""
+        """Return True."""
         return True
 
     def write(self, data: ReadableBuffer) -> int:
-        """Write the lines that are whole, and keep the begin of the next one."""
-        given = bytes(data)
-        if given.endswith(b"\n") and not self._partial:
-            self._put(given)
-            return len(given)
-        lines, newline, partial = (self._partial + given if self._partial else given).rpartition(b"\n")
+        """Write all complete lines, and keep the start of the next one."""
+        text = bytes(data)
+        if text.endswith(b"\n") and not self._partial:
+            self._write_lines(text)
+            return len(text)
+        lines, newline, partial = (self._partial + text if self._partial else text).rpartition(b"\n")
         if len(partial) > MAX_PENDING_BYTES:
-            # What has no end is no line.
+            # A line without an end is lost.
             partial, self._lost = b"", self._lost + 1
         self._partial = partial
         if newline:
-            self._put(lines + newline)
-        return len(given)
+            self._write_lines(lines + newline)
+        return len(text)
 
     def drain(self) -> None:
-        """Write what is kept, as far as there is room for it."""
+        """Write the kept lines as far as there is room."""
         while self._pending:
             line = self._pending.popleft()
             self._pending_bytes -= len(line)
@@ -106,13 +106,13 @@ class Output(io.RawIOBase):
             line = (self._describe(lost) + "\n").encode(errors="backslashreplace")
             rest = self._send(line)
             if rest == line:
-                # Still no room: nothing was said.
+                # Still no room: the loss is not reported yet.
                 self._lost += lost
             elif rest:
                 self._keep(rest)
 
     def finish(self, seconds: float) -> None:
-        """Write what is kept, and wait for that many seconds at the most."""
+        """Write the kept lines, and wait for room for at most ``seconds``."""
         deadline = time.monotonic() + seconds
         if self._partial:
             self.write(b"\n")
@@ -122,19 +122,19 @@ class Output(io.RawIOBase):
             self.drain()
 
     def close(self) -> None:
-        """Give back what writing takes; the descriptor itself stays open."""
+        """Release the resources of this object; the descriptor itself stays open."""
         if self._release is not None:
             self._release()
         self._write = self._release = None
         super().close()
 
     def forget(self) -> None:
-        """Forget what is kept: in a process that was forked, it is its parent's to write."""
+        """Drop the kept lines. In a forked process, the parent writes them."""
         self._partial = b""
         self._pending.clear()
         self._pending_bytes = self._lost = 0
 
-    def _put(self, lines: bytes) -> None:
+    def _write_lines(self, lines: bytes) -> None:
         if self._pending or self._lost:
             self.drain()
         if self._pending or self._lost:
@@ -143,7 +143,7 @@ class Output(io.RawIOBase):
             if len(rest) == len(lines):
                 self._keep_or_lose(rest)
             else:
-                # The begin of a line is out, so its end must follow.
+                # The start of a line is written, so the rest must follow.
                 self._keep(rest)
 
     def _keep_or_lose(self, lines: bytes) -> None:
@@ -157,26 +157,26 @@ class Output(io.RawIOBase):
         self._pending_bytes += len(lines)
 
     def _send(self, data: bytes) -> bytes:
-        """Write what there is room for, and return the rest."""
+        """Write as much as there is room for, and return the rest."""
         self._failed = False
         try:
             if self._write is None:
-                self._write, self._release = _opened(self._descriptor)
+                self._write, self._release = _open(self._descriptor)
             return data[self._write(data) :]
         except BlockingIOError:
             return data
         except OSError:
-            # Nobody reads any more, or the disk is full: both may pass.
+            # The reader is gone, or the disk is full. Both may end.
             self._failed = True
             return data
 
 
-def _opened(descriptor: int) -> tuple[Callable[[bytes], int], Callable[[], None]]:
-    """Return what writes to a descriptor without waiting, and what gives back all that this takes.
+def _open(descriptor: int) -> tuple[Callable[[bytes], int], Callable[[], None]]:
+    """Return a function that writes to a descriptor without waiting, and one that releases its resources.
 
-    The first raises BlockingIOError where there is no room.
+    The first raises BlockingIOError if there is no room.
 
-    Other processes share its open file description, so that must not become a non-blocking one.
+    The file description must stay a blocking one, since other processes share it.
     """
     mode = os.fstat(descriptor).st_mode
     if stat.S_ISREG(mode):
@@ -186,9 +186,9 @@ def _opened(descriptor: int) -> tuple[Callable[[bytes], int], Callable[[], None]
             sock = _socket.socket(fileno=os.dup(descriptor))
         return lambda data: sock.send(data, _socket.MSG_DONTWAIT | _socket.MSG_NOSIGNAL), sock.close
     with suppress(OSError):
-        own = os.open(f"/proc/self/fd/{descriptor}", os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY)
-        return lambda data: os.write(own, data), lambda: os.close(own)
-    # It belongs to another user, or there is no /proc.
+        reopened = os.open(f"/proc/self/fd/{descriptor}", os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY)
+        return lambda data: os.write(reopened, data), lambda: os.close(reopened)
+    # The file belongs to another user, or there is no /proc.
     return lambda data: _write_with_room(descriptor, data), lambda: None
 
 
@@ -199,7 +199,7 @@ def _write_with_room(descriptor: int, data: bytes) -> int:
     while written < len(data):
         if not any(events & select.POLLOUT for _, events in poll.poll(0)):
             break
-        # A pipe with room has room for that (POSIX, PIPE_BUF).
+        # A pipe that polls as writable has room for PIPE_BUF bytes (POSIX).
         written += os.write(descriptor, data[written : written + select.PIPE_BUF])
     if not written:
         raise BlockingIOError
@@ -208,7 +208,7 @@ def _write_with_room(descriptor: int, data: bytes) -> int:
 
 @contextmanager
 def _without_timeout() -> Iterator[None]:
-    # A new socket with a time-out would make the shared description a non-blocking one.
+    # A new socket with a timeout would make the shared file description a non-blocking one.
     timeout = _socket.getdefaulttimeout()
     _socket.setdefaulttimeout(None)
     try:
@@ -217,11 +217,11 @@ def _without_timeout() -> Iterator[None]:
         _socket.setdefaulttimeout(timeout)
 
 
-def install(describe: Callable[[int], str] = _plain) -> None:
-    """Put an :class:`Output` in the place of :data:`sys.stdout` and :data:`sys.stderr`; the second time does nothing.
+def install(describe: Callable[[int], str] = _describe_loss) -> None:
+    """Replace :data:`sys.stdout` and :data:`sys.stderr` by an :class:`Output`. A second call does nothing.
 
     Args:
-        describe: returns the line which says that so many lines were lost.
+        describe: returns the line about a number of lost lines.
     """
     if _all:
         return
@@ -230,7 +230,7 @@ def install(describe: Callable[[int], str] = _plain) -> None:
         try:
             descriptor = stream.fileno()
         except (AttributeError, OSError, ValueError):
-            # It is closed, or no descriptor at all.
+            # The stream is closed, or has no descriptor.
             continue
         stream.flush()
         output = Output(descriptor, describe)
@@ -241,7 +241,7 @@ def install(describe: Callable[[int], str] = _plain) -> None:
 
 
 def drain() -> None:
-    """Write what is kept, as far as there is room for it. Does not wait."""
+    """Write the kept lines as far as there is room. Does not wait."""
     for output in _all:
         output.drain()
 

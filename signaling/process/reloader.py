@@ -1,4 +1,4 @@
-"""What is read from files, and read again when they change."""
+"""Values that are read from files, and reloaded when the files change."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from typing import Generic, NamedTuple, TypeVar
 T = TypeVar("T")
 
 MAX_FILE_BYTES = 1_048_576
-"""The most that a file of keys or certificates may have."""
+"""The limit of a file of keys or certificates."""
 
 MAX_ATTEMPTS = 10
-"""How often files are read at the start while they keep changing."""
+"""Attempts to read files at the start while they keep changing."""
 
 RETRY_SECONDS = 0.1
-"""The pause between two of these attempts."""
+"""Seconds between two of these attempts."""
 
 
 class _Stamp(NamedTuple):
-    """What changes with every change of a file."""
+    """Metadata of a file that differs after every change."""
 
     device: int
     inode: int
@@ -32,82 +32,82 @@ class _Stamp(NamedTuple):
 
 
 class Reloader(Generic[T]):
-    """A value that is made of the contents of files, such as a certificate and its key.
+    """A value that is loaded from files, such as a certificate and its key.
 
-    The files count as read only when they were the same before and after it, and the value could be made. Until then
-    the old value stays, and every :meth:`refresh` tries again: neither half a change nor a passing error is final.
+    A load counts only if it succeeds and the files are the same before and after it. Until then the old value stays,
+    and every :meth:`refresh` tries again. So neither half a change nor a temporary error is final.
 
     Attributes:
-        value: what was made of the files the last time that they were whole.
-        error: why the files as they are now are not used; None if they are.
+        value: the value of the last load that counted.
+        error: the error of the current files, None if the value is theirs.
     """
 
     def __init__(self, paths: tuple[str, ...], load: Callable[[], T]) -> None:
-        """Read ``paths``, by calling ``load``. Waits while they are being replaced, for about a second at the most.
+        """Load the value of ``paths`` with ``load``. While the files keep changing, retry for about a second.
 
         Raises:
-            Exception: what ``load`` raises.
+            Exception: ``load`` raised it.
         """
         self._paths = paths
         self._load = load
         self.error: Exception | None = None
-        tried: tuple[_Stamp | None, ...] | None = None
-        for left in reversed(range(MAX_ATTEMPTS if paths else 1)):
+        previous: tuple[_Stamp | None, ...] | None = None
+        for attempts_left in reversed(range(MAX_ATTEMPTS if paths else 1)):
             before = self._stamps()
             try:
                 self.value = load()
-                self._digest = self._contents()
+                self._digest = self._hash_contents()
             except Exception:
-                # The same error for the same files is not a passing one.
-                if not left or before == tried:
+                # An error that repeats with unchanged files is not temporary.
+                if not attempts_left or before == previous:
                     raise
             else:
                 if self._stamps() == before:
                     break
-            tried = before
+            previous = before
             time.sleep(RETRY_SECONDS)
-        # None if they never kept still: the next look reads them again.
-        self._used = before if self._stamps() == before else None
+        # None if the files never stopped changing: the next refresh reads them again.
+        self._loaded = before if self._stamps() == before else None
 
     def refresh(self) -> bool:
-        """Read the files again if they changed, and tell if there is news: a new value, or a new error."""
+        """Reload the files if they changed; return whether there is a new value or a new error."""
         before = self._stamps()
-        if before == self._used:
+        if before == self._loaded:
             return False
-        told = self.error
+        old_error = self.error
         try:
             value = self._load()
-            digest = self._contents()
-        # Whatever it is, the value of before is still good.
+            digest = self._hash_contents()
+        # After any error the old value is still good.
         except Exception as error:
             self.error = error
-            self._used = None
-            return (type(error), str(error)) != (type(told), str(told))
+            self._loaded = None
+            return (type(error), str(error)) != (type(old_error), str(old_error))
         if self._stamps() != before:
             # They are being replaced.
             return False
-        # A new time or owner alone is no news.
-        news = told is not None or digest != self._digest
-        self.value, self.error, self._digest, self._used = value, None, digest, before
-        return news
+        # A new time or owner alone is no change.
+        changed = old_error is not None or digest != self._digest
+        self.value, self.error, self._digest, self._loaded = value, None, digest, before
+        return changed
 
     def _stamps(self) -> tuple[_Stamp | None, ...]:
         return tuple(map(_stamp, self._paths))
 
-    def _contents(self) -> bytes:
+    def _hash_contents(self) -> bytes:
         return hashlib.sha256(b"".join(hashlib.sha256(read_file(path)).digest() for path in self._paths)).digest()
 
 
 def describe(error: Exception) -> str:
-    """Return what is wrong in one line; an error that nobody foresaw with its type."""
+    """Return ``error`` in one line; an unexpected error, which is not a ValueError, has its type before it."""
     return str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
 
 
 def read_file(path: str) -> bytes:
-    """Return what is in a regular file. Does not wait, as for the other end of a pipe.
+    """Return the contents of a regular file. Does not wait for the other end of a pipe.
 
     Raises:
-        OSError: it cannot be read, is no regular file, or is longer than :data:`MAX_FILE_BYTES`.
+        OSError: the file cannot be read, is not a regular file, or is longer than :data:`MAX_FILE_BYTES`.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -127,7 +127,7 @@ def read_file(path: str) -> bytes:
 
 def _stamp(path: str) -> _Stamp | None:
     try:
-        found = os.stat(path)
+        status = os.stat(path)
     except (OSError, ValueError):
         return None
-    return _Stamp(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+    return _Stamp(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)

@@ -1,25 +1,26 @@
-"""Loops that run for as long as their process: an error is logged, and the loop goes on after a pause."""
+"""Run loops for the life of the process. After an error a loop logs it, pauses, and goes on."""
 
 from __future__ import annotations
 
 import logging
-import random
 import time
 from collections.abc import Callable
 from typing import NoReturn
 
 import gevent
 
+from . import backoff
+
 log = logging.getLogger(__name__)
 
 FIRST_PAUSE = 0.05
-"""Seconds after the first error, at the most; twice as many after each further one in a row."""
+"""Seconds of the longest pause after the first error. It doubles after each further error in a row."""
 
 MAX_PAUSE = 1.0
-"""Seconds after any error, at the most."""
+"""Seconds of the longest pause after any error."""
 
 LOG_INTERVAL = 60.0
-"""Seconds between two log entries about one type of error in one loop."""
+"""Seconds between two log lines about one type of error in one loop."""
 
 
 def run_forever(
@@ -28,27 +29,27 @@ def run_forever(
     max_pause: float = MAX_PAUSE,
     report: Callable[[BaseException], object] | None = None,
 ) -> NoReturn:
-    """Call ``step`` again and again, whatever it raises; only the end of the greenlet ends this.
+    """Call ``step`` in a loop, whatever it raises. The loop ends only with its greenlet.
 
     Args:
-        name: what the log calls the loop, such as ``"the heartbeat"``.
-        step: one round. It must wait for something, such as the next second: the loop adds a pause only after an error.
-        max_pause: the longest pause after an error, in seconds.
-        report: is called with each error and must not raise; without it an :class:`ErrorLog` takes them.
+        name: the name of the loop in the log, such as ``"the heartbeat"``.
+        step: one round of the loop. It must wait for something, such as the next second, since the loop pauses only
+            after an error.
+        max_pause: seconds of the longest pause after an error.
+        report: called with each error; it must not raise. By default an :class:`ErrorLog` logs the errors.
     """
-    pause = FIRST_PAUSE
+    failures = 0
     report = report or ErrorLog(name).add
     while True:
         try:
             step()
-            pause = FIRST_PAUSE
+            failures = 0
             continue
-        # A timeout of gevent's that nobody caught is not an Exception.
+        # gevent.Timeout is not an Exception.
         except (Exception, gevent.Timeout) as error:
             report(error)
-        # At random, so that many workers do not all come back in the same moment.
-        gevent.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - not a secret
-        pause = min(2 * pause, max_pause)
+        failures += 1
+        gevent.sleep(backoff.delay(failures, FIRST_PAUSE, max_pause))
 
 
 def spawn_forever(
@@ -57,21 +58,21 @@ def spawn_forever(
     max_pause: float = MAX_PAUSE,
     report: Callable[[BaseException], object] | None = None,
 ) -> gevent.Greenlet[..., None]:
-    """Return a new greenlet in which :func:`run_forever` runs; the arguments are the same."""
+    """Return a new greenlet that runs :func:`run_forever` with the same arguments."""
     return gevent.spawn(run_forever, name, step, max_pause, report)
 
 
 class ErrorLog:
-    """The errors of one loop, each type logged at most once within :data:`LOG_INTERVAL`."""
+    """Logs the errors of one loop, each type at most once within :data:`LOG_INTERVAL`."""
 
     def __init__(self, name: str) -> None:
-        """Make an empty one; ``name`` is what the log calls the loop."""
+        """Start without errors; ``name`` is the name of the loop in the log."""
         self._name = name
         self._logged: dict[type[BaseException], float] = {}
         self._skipped: dict[type[BaseException], int] = {}
 
     def add(self, error: BaseException) -> None:
-        """Log ``error``, or count it for the next entry about its type. Does not raise."""
+        """Log ``error``, or count it for the next line about its type. Does not raise."""
         kind = type(error)
         now = time.monotonic()
         if now - self._logged.get(kind, -LOG_INTERVAL) < LOG_INTERVAL:

@@ -1,4 +1,4 @@
-"""What is wrong with a message, as an exception, and one function for each case of it. Pure."""
+"""The errors that a client gets: one exception, and one function for each error. Pure."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ _ECHO_MAX_CHARACTERS = 64
 
 
 class MessageError(ValueError):
-    """What a client sent cannot be done.
+    """A message of a client that the server refuses; ``str()`` of it is the text for the client.
 
     Attributes:
-        code: which of the catalogue's errors it is.
-        close: the code the connection is to be closed with, or None when it stays open.
+        code: the error code of the catalogue.
+        close: the code to close the connection with, None to keep it open.
     """
 
     def __init__(self, code: ErrorCode, message: str, close: CloseCode | None = None) -> None:
@@ -43,8 +43,8 @@ def replaced() -> MessageError:
     )
 
 
-def unauthorized(why: str) -> MessageError:
-    return MessageError(ErrorCode.UNAUTHORIZED, f"Unauthorized: {why}", CloseCode.UNAUTHORIZED)
+def unauthorized(reason: str) -> MessageError:
+    return MessageError(ErrorCode.UNAUTHORIZED, f"Unauthorized: {reason}", CloseCode.UNAUTHORIZED)
 
 
 def no_relay() -> MessageError:
@@ -58,5 +58,5 @@ def no_join() -> MessageError:
 
 
 def rate_limited(limit: str, *, tolerated: bool) -> MessageError:
-    """Return the refusal of what is over ``limit``, in words; it closes the connection unless it is ``tolerated``."""
+    """Return the error for a message over ``limit``, a text; it closes the connection unless it is ``tolerated``."""
     return MessageError(ErrorCode.RATE_LIMITED, f"Too many: {limit}", None if tolerated else CloseCode.POLICY_VIOLATION)

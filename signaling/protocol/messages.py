@@ -1,7 +1,4 @@
-"""The messages of clients: text to a :class:`Message`, and what its fields say. Pure.
-
-``docs/protocol.md`` describes them.
-"""
+"""Parse the messages of clients, which ``docs/protocol.md`` describes. Pure."""
 
 from __future__ import annotations
 
@@ -19,7 +16,7 @@ _ABSENT = Raw(b"")
 
 
 class Message(msgspec.Struct, frozen=True, gc=False):
-    """One message of a client. What the server does not look into stays the client's own JSON (``Raw``)."""
+    """One message of a client. Fields that the server does not parse stay the client's own JSON (``Raw``)."""
 
     type: str
     userId: Raw = _ABSENT
@@ -34,14 +31,14 @@ class Message(msgspec.Struct, frozen=True, gc=False):
 
 
 class User(msgspec.Struct, frozen=True, gc=False):
-    """A user's id: ``key`` tells users apart, ``json`` is the id as the client wrote it."""
+    """A user's id: ``key`` identifies the user, ``json`` is the id as the client wrote it."""
 
     key: str
     json: bytes
 
 
 class Pair(NamedTuple):
-    """Two users' keys, sorted. A room is keyed by this, never by its name, which two pairs may share."""
+    """The sorted keys of two users. It identifies their room. The room's name does not: two pairs may share one."""
 
     first: str
     second: str
@@ -74,22 +71,22 @@ def decode(text: str | bytes) -> Message:
     Raises:
         MessageError: ``invalid-json`` or ``invalid-message``.
     """
-    wrong = ""
+    invalid = ""
     try:
         if isinstance(text, bytes):
-            # msgspec does not check the UTF-8 inside Raw, and the peer's browser would drop its connection on it.
+            # msgspec does not check the UTF-8 inside Raw. Bad UTF-8 would make the peer's browser drop its connection.
             text = text.decode()
         try:
             message = _decode_message(text)
         except msgspec.ValidationError as error:
-            # It stopped at the first wrong field; what comes after that may not be JSON at all.
+            # msgspec stopped at the first invalid field. The rest may not be JSON at all.
             _check_json(text)
-            wrong = str(error)
-    # Where a message is nested deeper than the stack has room for, which is some 900 levels.
+            invalid = str(error)
+    # RecursionError: some 900 levels of nesting are too deep for the stack.
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise MessageError(ErrorCode.INVALID_JSON, "Invalid JSON") from None
-    if wrong:
-        raise MessageError(ErrorCode.INVALID_MESSAGE, f"Invalid message: {wrong}")
+    if invalid:
+        raise MessageError(ErrorCode.INVALID_MESSAGE, f"Invalid message: {invalid}")
     return message
 
 
@@ -113,17 +110,17 @@ def _user(field: str, raw: Raw) -> User | None:
     try:
         value = _decode_id(raw) if raw else None
     except msgspec.ValidationError:
-        raise _wrong_id(field) from None
+        raise _invalid_id(field) from None
     if value is None or value == "":
         return None
     key = str(value)
     if len(key) > ID_MAX_CHARACTERS:
-        raise _wrong_id(field)
+        raise _invalid_id(field)
     return User(key, _encode(value))
 
 
 def wants_ice_servers(join: Message) -> bool:
-    """Tell if a ``join`` asks for ICE servers.
+    """Return whether a ``join`` asks for ICE servers.
 
     Raises:
         MessageError: ``invalid-message``.
@@ -135,7 +132,7 @@ def wants_ice_servers(join: Message) -> bool:
 
 
 def resume_of(join: Message) -> bool | str:
-    """Return the resume ticket of a ``join``, True if it asks for one, False if it does neither.
+    """Return the resume ticket of a ``join``, True if it asks for one, else False.
 
     Raises:
         MessageError: ``invalid-message``.
@@ -148,7 +145,7 @@ def resume_of(join: Message) -> bool | str:
         ) from None
 
 
-def _wrong_id(field: str) -> MessageError:
+def _invalid_id(field: str) -> MessageError:
     return MessageError(
         ErrorCode.INVALID_MESSAGE,
         f"Invalid message: {field} must be a string of 1 to {ID_MAX_CHARACTERS} characters, or an integer",

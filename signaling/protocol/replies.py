@@ -1,4 +1,4 @@
-"""Every reply that a client can see: the UTF-8 of one JSON object each. Pure."""
+"""Build every reply that a client can get, each the UTF-8 of one JSON object. Pure."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from .messages import Message, User
 _encode = msgspec.json.Encoder().encode
 
 
-def created(room: str, **asked: object) -> bytes:
-    return _encode({"type": "created", "room": room, **asked})
+def created(room: str, **requested: object) -> bytes:
+    return _encode({"type": "created", "room": room, **requested})
 
 
-def joined(room: str, **asked: object) -> bytes:
-    return _encode({"type": "joined", "room": room, **asked})
+def joined(room: str, **requested: object) -> bytes:
+    return _encode({"type": "joined", "room": room, **requested})
 
 
 def ready(room: str) -> bytes:
@@ -24,7 +24,7 @@ def ready(room: str) -> bytes:
 
 
 def room_info(room: str, users: list[tuple[str, User]]) -> bytes:
-    """``users`` are the members' connection ids and users, in order of arrival."""
+    """Return the reply that lists ``users``: the connection ids and users of the members, in order of arrival."""
     listed = [{"id": id_, "userId": Raw(user.json)} for id_, user in users]
     return _encode({"type": "roomInfo", "room": room, "users": listed, "userCount": len(listed)})
 
@@ -34,9 +34,9 @@ _CANDIDATE = b'{"type":"message","data":{"type":"candidate","candidate":'
 
 
 def forwarded(message: Message, sender: bytes) -> bytes | None:
-    """Return what the peer gets of a client's ``candidate`` or ``message``, None of any other type.
+    """Return the reply that forwards a ``candidate`` or ``message`` to the peer, None for any other type.
 
-    The sender's own JSON is spliced in. A candidate is wrapped in a ``message``; ``sender`` is its id as JSON.
+    It contains the sender's own JSON. A candidate is wrapped in a ``message``. ``sender`` is the sender's id as JSON.
     """
     if message.type == "candidate":
         before, value, after = _CANDIDATE, message.candidate, b"},"
@@ -50,7 +50,7 @@ def forwarded(message: Message, sender: bytes) -> bytes | None:
 
 
 def bye(id_: str, user: User, reason: str) -> bytes:
-    """``reason`` is ``left`` or ``lost``."""
+    """Return the reply that says that a peer has left; ``reason`` is ``left`` or ``lost``."""
     return _encode({"type": "bye", "id": id_, "userId": Raw(user.json), "reason": reason})
 
 
@@ -58,5 +58,5 @@ def pong(id_: Raw) -> bytes:
     return b'{"type":"pong","id":%b}' % id_ if id_ else b'{"type":"pong"}'
 
 
-def error(fault: MessageError) -> bytes:
-    return _encode({"type": "error", "message": str(fault), "code": fault.code})
+def error(refusal: MessageError) -> bytes:
+    return _encode({"type": "error", "message": str(refusal), "code": refusal.code})

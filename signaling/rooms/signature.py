@@ -1,4 +1,4 @@
-"""How a webhook is signed, as Standard Webhooks (standardwebhooks.com) has it. Pure."""
+"""The signature of a webhook, as Standard Webhooks (standardwebhooks.com) defines it. Pure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,14 @@ import hmac
 
 
 def signed(key: bytes, message: str, timestamp: int, body: bytes) -> dict[str, str]:
-    """Return the headers of ``body``, sent at ``timestamp`` in seconds since 1970 as the message of that id."""
+    """Return the headers that sign ``body``.
+
+    Args:
+        key: the signing key.
+        message: the id of the message.
+        timestamp: the time of the attempt, in seconds since 1970.
+        body: the body of the POST.
+    """
     content = f"{message}.{timestamp}.".encode() + body
     signature = base64.b64encode(hmac.digest(key, content, hashlib.sha256)).decode()
     return {

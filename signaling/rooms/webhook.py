@@ -1,15 +1,13 @@
-"""Tells an app's own server who waits for somebody absent, so that it can ring.
+"""The webhook: tell the app's own server that a user waits for an absent peer, so that the app can ring.
 
-Nobody waits for it: what is to be sent goes into a bounded queue, and one greenlet sends it.
+Sending never makes a session wait. A bounded queue keeps the POSTs, and one greenlet sends them.
 """
 
 from __future__ import annotations
 
 import logging
-import random
 import secrets
 import time
-from datetime import UTC, datetime
 from heapq import heappop, heappush
 from typing import NamedTuple
 
@@ -21,7 +19,10 @@ from msgspec import Raw
 from urllib3.exceptions import HTTPError
 
 from ..config.settings import Settings
+from ..config.timestamp import iso_8601
 from ..config.values import signing_key
+from ..process import backoff
+from ..process.occasional_log import OccasionalLog
 from ..process.supervisor import ErrorLog, spawn_forever
 from ..protocol.messages import Pair, User
 from ..version import __version__
@@ -31,27 +32,25 @@ from .signature import signed
 log = logging.getLogger(__name__)
 
 MAX_ATTEMPTS = 5
-"""How often a POST is tried."""
+"""Attempts to send a POST."""
 
 FIRST_DELAY = 1.0
-"""Seconds between the first two attempts at the most; twice as many before each further one."""
+"""Seconds of the longest delay after the first attempt. It doubles after each further one."""
 
 _ANSWER_BYTES = 65_536
-"""What is read of an answer, so that its connection can be used again."""
+"""Bytes that are read of an answer, so that its connection can be used again."""
 
 _HEADERS = {"Content-Type": "application/json", "User-Agent": f"webrtc-signaling/{__version__}"}
 
-_LOG_INTERVAL = 60.0
-
-# Who answers with another of these will answer with it again. So will who sends one elsewhere.
-_TRY_AGAIN = {408, 429}
+# The only redirects and client errors after which a retry may succeed.
+_RETRY_STATUSES = {408, 429}
 
 
 class Delivery(NamedTuple):
-    """One POST that is still to be sent, or to be sent again."""
+    """One POST that waits for its first or next attempt."""
 
     due: float
-    """Seconds of the monotonic clock."""
+    """When it is due, in seconds of the monotonic clock."""
     number: int
     pair: Pair
     user: User
@@ -61,12 +60,12 @@ class Delivery(NamedTuple):
 
 
 class Webhook:
-    """The POSTs of one worker to one URL.
+    """The POSTs of one node to one URL.
 
     Attributes:
-        delivered: how many the receiver took.
-        failed: how many it did not take, at the last attempt.
-        dropped: how many found no place in the queue.
+        delivered: the number of POSTs that the receiver accepted.
+        failed: the number of POSTs that failed at the last attempt.
+        dropped: the number of POSTs that had no place in the queue.
     """
 
     def __init__(self, settings: Settings, registry: Registry) -> None:
@@ -74,32 +73,29 @@ class Webhook:
         self._url = settings.webhook_url
         self._key = signing_key(settings.webhook_secret)
         self._timeout = settings.webhook_timeout
-        self._most = settings.webhook_queue
+        self._max_queued = settings.webhook_queue
         self._registry = registry
         self._http = urllib3.PoolManager(retries=False)
-        # By when they are due: one that is to be tried again later is not in the way of a new one.
+        # A heap in the order of due times: a retry does not delay a new POST.
         self._queue: list[Delivery] = []
-        self._news = Event()
+        self._queued = Event()
         self._number = 0
         self._greenlet: gevent.Greenlet[..., None] | None = None
         self._errors = ErrorLog("the webhook")
-        # What went wrong since that was last logged, and when that was.
-        self._unsaid = 0
-        self._said = -_LOG_INTERVAL
+        self._failures = OccasionalLog(log)
 
     def __len__(self) -> int:
         """The number of POSTs that wait."""
         return len(self._queue)
 
     def tell_waiting(self, pair: Pair, user: User, remote: User) -> None:
-        """Tell that ``user`` waits for ``remote``. Neither waits nor raises."""
-        if len(self._queue) >= self._most:
+        """Queue the POST that ``user`` waits for ``remote``. Neither waits nor raises."""
+        if len(self._queue) >= self._max_queued:
             self.dropped += 1
-            self._complain(f"{self._most} wait already (SIGNALING_WEBHOOK_QUEUE)")
+            self._log_failure(f"{self._max_queued} wait already (SIGNALING_WEBHOOK_QUEUE)")
             return
-        now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         data = {"room": pair.room, "userId": Raw(user.json), "remoteId": Raw(remote.json)}
-        body = msgspec.json.encode({"type": "user.waiting", "timestamp": now, "data": data})
+        body = msgspec.json.encode({"type": "user.waiting", "timestamp": iso_8601(time.time()), "data": data})
         self._number += 1
         self._put(Delivery(time.monotonic(), self._number, pair, user, body, f"msg_{secrets.token_hex(16)}"))
         if self._greenlet is None:
@@ -107,38 +103,38 @@ class Webhook:
 
     def _put(self, delivery: Delivery) -> None:
         heappush(self._queue, delivery)
-        self._news.set()
+        self._queued.set()
 
     def _run(self) -> None:
-        """Send what is due, or wait for it. It is called again and again."""
-        self._news.clear()
+        """Send the POST that is due, or wait for one. The supervisor calls this in a loop."""
+        self._queued.clear()
         wait = self._queue[0].due - time.monotonic() if self._queue else None
         if wait is None or wait > 0:
-            self._news.wait(wait)
+            self._queued.wait(wait)
         else:
             self._deliver(heappop(self._queue))
 
     def _deliver(self, delivery: Delivery) -> None:
-        # The user may be gone, or in the call, by the time that it is a delivery's turn.
+        # The user may have left or be in the call by now.
         if not self._registry.is_alone(delivery.pair, delivery.user):
             return
-        status, words = self._post(delivery)
-        log.debug("Webhook %s, attempt %d: %s", delivery.id, delivery.attempt, words)
+        status, outcome = self._post(delivery)
+        log.debug("Webhook %s, attempt %d: %s", delivery.id, delivery.attempt, outcome)
         if 200 <= status < 300:
             self.delivered += 1
-        elif 300 <= status < 500 and status not in _TRY_AGAIN:
+        elif 300 <= status < 500 and status not in _RETRY_STATUSES:
             self.failed += 1
-            self._complain(words)
+            self._log_failure(outcome)
         elif delivery.attempt >= MAX_ATTEMPTS:
             self.failed += 1
-            self._complain(f"{words}, {MAX_ATTEMPTS} times")
+            self._log_failure(f"{outcome}, {MAX_ATTEMPTS} times")
         else:
-            delay = delay_after(delivery.attempt)
-            self._put(delivery._replace(due=time.monotonic() + delay, attempt=delivery.attempt + 1))
+            due = time.monotonic() + backoff.delay(delivery.attempt, FIRST_DELAY)
+            self._put(delivery._replace(due=due, attempt=delivery.attempt + 1))
 
     def _post(self, delivery: Delivery) -> tuple[int, str]:
-        """Return the status of the answer, 0 if there is none, and what to say of it."""
-        # Not urllib3's: that one is for each read, and name servers and handshakes take their time as well.
+        """Send a POST; return the status of the answer, 0 if there is none, and the outcome in words."""
+        # urllib3's own timeout is for each read, and does not cover name servers.
         with gevent.Timeout(self._timeout, False):  # type: ignore[arg-type]
             try:
                 headers = _HEADERS | signed(self._key, delivery.id, int(time.time()), delivery.body)
@@ -152,20 +148,11 @@ class Webhook:
             except (HTTPError, OSError) as error:
                 return 0, str(error)
             except Exception as error:
-                # Whatever it is, the POST is tried again.
+                # An unexpected error, after which the POST is retried too.
                 self._errors.add(error)
                 return 0, repr(error)
             return response.status, f"it answered {response.status}"
         return 0, f"no answer within {self._timeout:g} seconds"
 
-    def _complain(self, words: str) -> None:
-        self._unsaid += 1
-        now = time.monotonic()
-        if now - self._said >= _LOG_INTERVAL:
-            log.warning("Webhooks that failed: %d, the last one: %s", self._unsaid, words)
-            self._unsaid, self._said = 0, now
-
-
-def delay_after(attempt: int) -> float:
-    """Return how many seconds to wait after that attempt failed."""
-    return FIRST_DELAY * 2.0 ** (attempt - 1) * random.uniform(0.5, 1.0)  # noqa: S311 - nobody gains by guessing it
+    def _log_failure(self, outcome: str) -> None:
+        self._failures.warning("Webhooks that failed: %d, the last one: %s", outcome)

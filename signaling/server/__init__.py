@@ -1,3 +1,3 @@
-"""gunicorn with our additions: its ``worker`` class, the checks before the start (``preflight``), and where it
-listens (``bind_address``).
+"""gunicorn with our additions: the worker class (``worker``), the checks before the start (``preflight``), and the
+address to listen on (``bind_address``).
 """

@@ -1,6 +1,7 @@
-"""What is checked before the service starts. Each function ends the process with one line and EX_CONFIG.
+"""Checks before the server starts. If a check fails, it ends the process with one line and EX_CONFIG.
 
-gunicorn's master imports this where gevent has patched nothing, so it imports nothing that makes a lock.
+gunicorn's master imports this module while nothing is patched by gevent. So it must not import anything that makes a
+lock.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from typing import TYPE_CHECKING, NoReturn
 
 from gunicorn import util
 
-from ..config.env import SettingsError, shown
+from ..config.env import SettingsError, check_both, shown
+from ..config.logging import escaped
 from ..config.settings import Settings
 from ..process.reloader import read_file
 from ..transport import tls
@@ -30,88 +32,89 @@ def workers(server: Arbiter, settings: Settings) -> None:
     count = server.cfg.workers
     source = f"WEB_CONCURRENCY={count}" if os.environ.get("WEB_CONCURRENCY") == str(count) else f"-w {count}"
     if count < 1:
-        stop(f"{source} is not usable: there must be one worker or more")
+        stop(f"{source} is not usable; run one worker or more")
     if count > 1 and not settings.redis_url:
         stop(
-            f"{source}: {count} workers would each have rooms of their own: "
-            "run one worker (-w 1), or let them share a Redis (SIGNALING_REDIS_URL)"
+            f"{source}: {count} workers would each have rooms of their own; "
+            "run one worker (-w 1), or set SIGNALING_REDIS_URL to a Redis that they share"
         )
 
 
 def certificate(settings: Settings) -> None:
-    """Refuse a certificate and key that cannot serve."""
+    """Refuse a certificate and key that cannot be used."""
     if not settings.tls_cert and not settings.tls_key:
         log.warning("No TLS: plain WebSocket, for development or behind a proxy that has the certificate")
         return
-    if not settings.tls_cert or not settings.tls_key:
-        missing = "SIGNALING_TLS_KEY" if settings.tls_cert else "SIGNALING_TLS_CERT"
-        stop(f"{missing} is not set: TLS needs both SIGNALING_TLS_CERT and SIGNALING_TLS_KEY")
-    _file("SIGNALING_TLS_CERT", settings.tls_cert, "a certificate chain in PEM")
-    _file("SIGNALING_TLS_KEY", settings.tls_key, "the certificate's private key in PEM")
+    try:
+        check_both("TLS", SIGNALING_TLS_CERT=settings.tls_cert, SIGNALING_TLS_KEY=settings.tls_key)
+    except SettingsError as error:
+        stop(str(error))
+    _check_file("SIGNALING_TLS_CERT", settings.tls_cert, "a certificate chain in PEM")
+    _check_file("SIGNALING_TLS_KEY", settings.tls_key, "the certificate's private key in PEM")
     try:
         tls.context(settings.tls_cert, settings.tls_key)
     except tls.CertificateError as error:
-        stop(f"SIGNALING_TLS_CERT and SIGNALING_TLS_KEY are not usable: {error}")
+        stop(f"SIGNALING_TLS_CERT and SIGNALING_TLS_KEY: {error}")
     log.info("TLS with the certificate %s", settings.tls_cert)
 
 
 def redis_ca(settings: Settings) -> None:
-    """Refuse certificates for Redis that are none."""
+    """Refuse a file for Redis that has no certificates."""
     if not settings.redis_ca:
         return
-    what = "certificates in PEM"
-    _file("SIGNALING_REDIS_CA", settings.redis_ca, what)
+    wanted = "certificates in PEM"
+    _check_file("SIGNALING_REDIS_CA", settings.redis_ca, wanted)
     try:
         ssl.create_default_context(cafile=settings.redis_ca)
     except (OSError, ValueError):
-        stop(f"SIGNALING_REDIS_CA={shown(settings.redis_ca)} is not usable: it must be the path of {what}")
+        stop(f"SIGNALING_REDIS_CA: {shown(settings.redis_ca)} is not usable; write the path of {wanted}")
 
 
-def _file(variable: str, path: str, what: str) -> None:
+def _check_file(variable: str, path: str, wanted: str) -> None:
     try:
         read_file(path)
     except OSError as error:
-        stop(f"{variable}={shown(path)} cannot be read: {error.strerror}: it must be the path of {what}")
+        stop(f"{variable}: {shown(path)} cannot be read: {error.strerror}; write the path of {wanted}")
 
 
 def addresses(server: Arbiter, settings: Settings, own: str) -> None:
-    """Refuse addresses that cannot be listened on; ``own`` is the one of the settings."""
+    """Refuse addresses that the server cannot listen on; ``own`` is the address in the settings."""
     if "GUNICORN_PID" in os.environ or "LISTEN_FDS" in os.environ or server.LISTENERS:
-        # Who was here before, or systemd, listens already.
+        # The previous master, or systemd, listens already.
         return
     try:
-        places = server.cfg.address
+        found = server.cfg.address
     except RuntimeError as error:
         stop(f"the address to bind is not usable: {error}")
     source = f"SIGNALING_BIND={shown(settings.bind)} and PORT={settings.port}"
-    if [util.parse_address(own)] != places:
-        source = f"the address to bind, {', '.join(map(str, places))},"
-    for place in places:
+    if [util.parse_address(own)] != found:
+        source = f"the address to bind, {', '.join(map(str, found))},"
+    for address in found:
         try:
-            bind_address.check(place)
+            bind_address.check(address)
         except bind_address.AddressError as error:
             stop(f"{source} cannot be listened on: {error}")
 
 
 def key(settings: Settings) -> None:
-    """Refuse keys that no token can be checked with."""
-    # In a process of its own: what reads keys makes locks when it is imported.
+    """Refuse a key that cannot verify tokens."""
+    # In a child process: the modules that read keys make locks at import.
     child = os.fork()
     if not child:
-        os._exit(_try_key(settings))
+        os._exit(_check_key(settings))
     _, status = os.waitpid(child, 0)
     if status:
         raise SystemExit(os.waitstatus_to_exitcode(status))
     log.info("Authentication is on: a join needs a token")
 
 
-def _try_key(settings: Settings) -> int:
+def _check_key(settings: Settings) -> int:
     try:
         from ..security.jwt import JwtVerifier
 
         JwtVerifier(settings)
     except SettingsError as error:
-        _say(str(error))
+        _print_reason(str(error))
         return os.EX_CONFIG
     except Exception:
         log.exception("SIGNALING_JWT_KEY cannot be checked")
@@ -121,10 +124,9 @@ def _try_key(settings: Settings) -> int:
 
 def stop(reason: str) -> NoReturn:
     """End the process with one line and EX_CONFIG."""
-    _say(reason)
+    _print_reason(reason)
     raise SystemExit(os.EX_CONFIG)
 
 
-def _say(reason: str) -> None:
-    line = "".join(each if each.isprintable() else repr(each)[1:-1] for each in reason)
-    print(f"The signaling server does not start: {line}", file=sys.stderr, flush=True)
+def _print_reason(reason: str) -> None:
+    print(f"The signaling server does not start: {escaped(reason)}", file=sys.stderr, flush=True)

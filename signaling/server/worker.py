@@ -1,8 +1,7 @@
-"""gunicorn's gevent worker, with everything bounded that a client can cause before it is known.
+"""gunicorn's gevent worker, with limits on everything that an unknown client can cause.
 
-A WebSocket lives for hours. So its conversation begins when its request is over and let go of: in the stock worker it
-would keep alive what the request needed for a moment, and all the frames between them on a stack that gevent copies at
-each switch.
+A WebSocket lives for hours, so its handler runs after the request is released. In gunicorn's own worker it would keep
+the request alive, and the stack frames of the request, which gevent copies at each switch.
 """
 
 from __future__ import annotations
@@ -39,11 +38,11 @@ from ..transport.pending import SPARE_PER_ADDRESS, SPARE_PLACES, HeadTooLongErro
 from ..web.headers import standard_headers
 
 MAX_REQUESTS_PER_CONNECTION = 1_000
-"""Requests that a client may send over one connection; after the last answer the server closes it."""
+"""Requests that a client may send over one connection. After the last answer the server closes it."""
 
 
 class _Request(Request):  # type: ignore[misc, unused-ignore]
-    """gunicorn's request, whose answer says that the connection ends where nothing can follow."""
+    """gunicorn's request, whose answer announces the end of the connection if no request can follow."""
 
     def should_close(self) -> bool:
         return bool(super().should_close()) or not _is_finished(self)
@@ -53,9 +52,9 @@ class Worker(GeventWorker):  # type: ignore[misc, unused-ignore]
     """The worker class of ``gunicorn.conf.py``."""
 
     def init_process(self) -> None:
-        """Begin, in the process of the worker."""
-        # gunicorn asks for a setting 28 times a request, each time by a look-up that fails and two calls: 2 to 8 % of
-        # a connect and join. In the worker none of them changes any more.
+        """Set up the process of the worker, and serve."""
+        # gunicorn reads a setting 28 times a request, each time with a failed lookup and two calls: 2 to 8 % of a
+        # connect and join. In a worker the settings no longer change.
         vars(self.cfg).update({name: setting.get() for name, setting in self.cfg.settings.items()})
         settings = self._settings = Settings.load(os.environ)
         self._max_head_bytes = settings.max_head_bytes
@@ -68,19 +67,19 @@ class Worker(GeventWorker):  # type: ignore[misc, unused-ignore]
             exempt=TrustedProxies(settings.trusted_proxies).trusts,
         )
         if not self.cfg.accesslog:
-            # gunicorn would format a line for each request all the same, since the log has a configuration of its own:
-            # a tenth of a connect and join.
-            self.log.access = _no_access  # type: ignore[method-assign, assignment, unused-ignore]
+            # Since the log has a configuration of its own, gunicorn would format a line for each request all the same.
+            # That is a tenth of a connect and join.
+            self.log.access = _discard  # type: ignore[method-assign, assignment, unused-ignore]
         super().init_process()
 
     def run(self) -> None:
-        """Serve until the worker is told to stop."""
+        """Serve until the worker has to stop."""
         context = ssl_context(self.cfg) if self.cfg.is_ssl else None
         group = Group()
         listeners = [Listener(sock, self._serve, self.pendings, group, _address_key, context) for sock in self.sockets]
         for listener in listeners:
             if self.cfg.workers > 1:
-                # Who takes a hundred at once, as gevent has it, leaves none for the others.
+                # With gevent's default of a hundred, one worker would take the connections of all.
                 listener.max_accept = 1
             listener.start()
         while self.alive:
@@ -96,17 +95,17 @@ class Worker(GeventWorker):  # type: ignore[misc, unused-ignore]
         group.kill(timeout=1.0)
 
     def notify(self) -> None:
-        """Tell the master once a second that the event loop turns, and systemd too where it has a watchdog on us."""
+        """Report to the master, and to systemd's watchdog if there is one, that the event loop runs."""
         super().notify()
         if "WATCHDOG_USEC" in os.environ:
             sd_notify("WATCHDOG=1", self.log)
 
     def close_idle(self) -> None:
-        """Close the connections that have no request under way. Does not wait."""
+        """Close the connections without a request under way. Does not wait."""
         self.pendings.close_idle()
 
     def _serve(self, client: ClientSocket | TlsClientSocket, address: Any, pending: Pending) -> None:
-        """Serve one connection: its requests, and then the conversation that the last of them asked for."""
+        """Serve one connection: its requests, and then the WebSocket if the last request asked for one."""
         read_ahead = self._serve_requests(client, address, pending)
         handler, pending.handler = pending.handler, None
         # An error after the answer has closed the socket.
@@ -115,7 +114,7 @@ class Worker(GeventWorker):  # type: ignore[misc, unused-ignore]
             handler(client, read_ahead + decrypted(client))
 
     def _serve_requests(self, client: ClientSocket | TlsClientSocket, address: Any, pending: Pending) -> bytes:
-        """Serve the requests, and return what the client sent behind the last one."""
+        """Serve the requests, and return the bytes that the client sent behind the last one."""
         parser = get_parser(self.cfg, client, address)
         parser.mesg_class = _Request  # type: ignore[misc, unused-ignore]
         server = client.getsockname()
@@ -126,8 +125,8 @@ class Worker(GeventWorker):  # type: ignore[misc, unused-ignore]
                 if number:
                     if not self.alive:
                         break
-                    # The next one may be read already.
-                    pending.take_turn()
+                    # The next request may be in the buffer already, so that no read would yield.
+                    pending.acquire_share()
                 pending.begin(Phase.HEAD)
                 request = None
                 buffered = _buffered(parser)
@@ -139,7 +138,7 @@ class Worker(GeventWorker):  # type: ignore[misc, unused-ignore]
                 if pending.switched or not _is_finished(request):
                     break
         except (StopIteration, NoMoreData):
-            # Either side ends the connection after a request; the client perhaps in the middle of one.
+            # The connection ends after a request, or the client ended it within one.
             pass
         except OSError:
             raise
@@ -148,9 +147,9 @@ class Worker(GeventWorker):  # type: ignore[misc, unused-ignore]
         return parser.unreader.take_buffered()
 
     def handle_error(self, request: Any, client: Any, address: Any, error: BaseException) -> None:
-        """Answer a request that cannot be served. Of what the client wrote, the log gets the path alone."""
+        """Answer a request that cannot be served. The log gets only the path of the client's text."""
         if client.bounds is not None:
-            # For the answer it has time again.
+            # A new phase, with time for the answer.
             client.bounds.begin(Phase.REQUEST)
         status = next((status for kind, status in _STATUS.items() if isinstance(error, kind)), 500)
         reason = HTTPStatus(status).phrase
@@ -171,7 +170,7 @@ class Worker(GeventWorker):  # type: ignore[misc, unused-ignore]
             client.sendall(f"HTTP/1.1 {status} {reason}\r\n{head}\r\n{reason}\n".encode("latin-1"))
 
 
-def _no_access(*_: object) -> None:
+def _discard(*_: object) -> None:
     pass
 
 
@@ -182,7 +181,7 @@ _STATUS: dict[type[BaseException], int] = {
     UnsupportedTransferCoding: HTTPStatus.NOT_IMPLEMENTED,
     ExpectationFailed: HTTPStatus.EXPECTATION_FAILED,
     ForbiddenProxyRequest: HTTPStatus.FORBIDDEN,
-    # Both are the app's, or the operator's.
+    # The error is in the app or the configuration.
     InvalidResponseHeader: HTTPStatus.INTERNAL_SERVER_ERROR,
     InvalidResponseHeaderName: HTTPStatus.INTERNAL_SERVER_ERROR,
     ParseException: HTTPStatus.BAD_REQUEST,
@@ -190,18 +189,18 @@ _STATUS: dict[type[BaseException], int] = {
 
 
 def _address_key(address: Any) -> str:
-    """Return what counts as one address, empty on a Unix socket."""
-    found = plain(address[0]) if isinstance(address, tuple) else None
-    return rate_limit_key(found) if found else ""
+    """Return the key that an address is limited by, empty on a Unix socket."""
+    ip = plain(address[0]) if isinstance(address, tuple) else None
+    return rate_limit_key(ip) if ip else ""
 
 
 def _buffered(parser: Any) -> int:
-    """Return how many bytes were read and not used yet."""
+    """Return the number of bytes that were read and not used yet."""
     return len(parser.unreader.buf.getbuffer())
 
 
 def _is_finished(request: Any) -> bool:
-    """Tell if another request may follow: this one has no body that is still to come, and asked for no WebSocket."""
+    """Return whether another request may follow: the body is complete, and no WebSocket was requested."""
     if any(name == "UPGRADE" and "websocket" in value.lower() for name, value in request.headers):
         return False
     reader = request.body.reader

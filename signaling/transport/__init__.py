@@ -1,5 +1,9 @@
-"""WebSockets on gevent sockets. Before one is open: ``listener``, ``pending``, ``client_socket``, ``loop_share``,
-``tls``, ``handshake`` and ``route``. Then ``connection`` is one WebSocket: ``receiver``, ``frames`` and ``fragments``
-read, ``sender`` writes, ``tick`` orders both in each turn of the event loop. ``connections`` has all of a worker,
-``malloc`` returns what they leave.
+"""WebSockets on gevent sockets.
+
+- Before a WebSocket is open: ``listener``, ``pending``, ``client_socket``, ``loop_share``, ``tls``, ``handshake`` and
+  ``route``.
+- One open WebSocket: ``connection``. Its ``receiver``, ``frames`` and ``fragments`` read. Its ``writer`` and
+  ``send_buffer`` write. ``socket_io`` has the system calls of both. ``closing_handshake`` ends it.
+- All connections of a worker: ``connections`` counts, pings and drains them. ``tick`` orders their reads and writes in
+  each tick of the event loop. ``malloc`` returns the memory they leave.
 """

@@ -1,7 +1,7 @@
-"""The socket of a client, which is bounded in all it does until it is a WebSocket.
+"""The socket of a client, with limits until it is a WebSocket.
 
-gunicorn reads and writes requests through it. Each read and write keeps to the deadline of its phase, and gives way
-to the other connections afterwards, also where the next bytes are there already.
+gunicorn reads and writes requests through it. Each read and write keeps the deadline of its phase. Afterwards it lets
+other connections work, even if its next bytes are already there.
 """
 
 from __future__ import annotations
@@ -24,24 +24,24 @@ else:
 
 
 SWITCHING = b"HTTP/1.1 101"
-"""What the answer begins with that makes a connection a WebSocket, whoever writes it."""
+"""The start of the answer that makes a connection a WebSocket, ours or that of another extension."""
 
 _PIECE_BYTES = 65_536
 
 
 class Bounded(_Base):
-    """What both kinds of sockets have.
+    """The limits that both kinds of sockets share.
 
     Attributes:
-        bounds: what it may still do; None for no bounds, once it is a WebSocket.
+        bounds: the limits, None once it is a WebSocket.
     """
 
     __slots__ = ()
 
     bounds: Pending | None
 
-    def recv(self, *given: Any) -> bytes:
-        """As the socket's own, within the deadline of the phase.
+    def recv(self, *args: Any) -> bytes:
+        """Do the same as ``socket.recv``, within the deadline of the phase.
 
         Raises:
             TimeoutError: the deadline is over.
@@ -49,31 +49,31 @@ class Bounded(_Base):
         bounds = self.bounds
         data: bytes
         if bounds is None:
-            data = super().recv(*given)
+            data = super().recv(*args)
             return data
         bounds.time_left()
         while True:
             self.settimeout(0.0)
             try:
-                data = super().recv(*given)
+                data = super().recv(*args)
                 break
             except WOULD_BLOCK:
                 self._wait_for_client(bounds, gevent.socket.wait_read)
             finally:
                 self.settimeout(None)
-        bounds.moved(len(data))
-        bounds.take_turn()
+        bounds.add_bytes(len(data))
+        bounds.acquire_share()
         return data
 
-    def send(self, data: Any, flags: int = 0, *given: Any, **named: Any) -> int:
-        """As the socket's own, within the deadline of the phase.
+    def send(self, data: Any, flags: int = 0, *args: Any, **options: Any) -> int:
+        """Do the same as ``socket.send``, within the deadline of the phase.
 
         Raises:
             TimeoutError: the deadline is over.
         """
         bounds = self.bounds
         if bounds is None:
-            return super().send(data, flags, *given, **named)
+            return super().send(data, flags, *args, **options)
         while True:
             self.settimeout(0.0)
             try:
@@ -85,18 +85,17 @@ class Bounded(_Base):
             if count or not len(data):
                 break
             self._wait_for_client(bounds, gevent.socket.wait_write)
-        bounds.moved(count)
+        bounds.add_bytes(count)
         first, bounds.answering = not bounds.answering, True
         if first and bytes(data[: len(SWITCHING)]) == SWITCHING:
-            # From here on it is a WebSocket's, ours or another extension's.
             self.bounds = None
             bounds.switch()
         else:
-            bounds.take_turn()
+            bounds.acquire_share()
         return count
 
     def sendall(self, data: Any, flags: int = 0) -> None:
-        """As the socket's own, within the deadline of the phase.
+        """Do the same as ``socket.sendall``, within the deadline of the phase.
 
         Raises:
             TimeoutError: the deadline is over.
@@ -106,15 +105,15 @@ class Bounded(_Base):
             view = view[self.send(view[:_PIECE_BYTES], flags) :]
 
     def _wait_for_client(self, bounds: Pending, wait: Callable[..., None]) -> None:
-        # The wait of the base class begins anew with each byte of a TLS record.
-        left = bounds.time_left()
+        # The timeout of the base class would restart with each byte of a TLS record.
+        time_left = bounds.time_left()
         began = time.monotonic()
         bounds.waiting = True
         try:
-            wait(self.fileno(), left, TimeoutError("the client took too long"))
+            wait(self.fileno(), time_left, TimeoutError("the client took too long"))
         finally:
             bounds.waiting = False
-            bounds.waited(time.monotonic() - began)
+            bounds.add_wait(time.monotonic() - began)
 
 
 class ClientSocket(Bounded, gevent.socket.socket):
@@ -122,20 +121,20 @@ class ClientSocket(Bounded, gevent.socket.socket):
 
     __slots__ = ("bounds",)
 
-    def __init__(self, *given: Any, **named: Any) -> None:
+    def __init__(self, *args: Any, **options: Any) -> None:
         self.bounds = None
-        super().__init__(*given, **named)
+        super().__init__(*args, **options)
 
 
 class TlsClientSocket(Bounded, gevent.ssl.SSLSocket):
     """A socket with TLS."""
 
-    # It reads before anybody can bound it, if the client is gone already.
+    # A class attribute: if the client is gone already, the constructor reads before it can be set.
     bounds: Pending | None = None
 
 
 def decrypted(sock: gevent.socket.socket) -> bytes:
-    """Return what lies decrypted in OpenSSL: whoever waits on the socket for more does not hear of it."""
+    """Return the bytes that OpenSSL has decrypted. A wait for the socket to be readable would miss them."""
     data = b""
     if isinstance(sock, gevent.ssl.SSLSocket):
         while count := sock.pending():

@@ -1,18 +1,16 @@
 """One WebSocket on a gevent socket, behind flask-sock's interface: ``receive``, ``send``, ``close``.
 
-Reading waits in the greenlet of the request. What needs no waiting can be dealt with in the event loop before it comes
-to that: to switch to a greenlet and back costs more than to pass on a message. See :mod:`.tick` for when.
+Reads wait in the greenlet of the request. The event loop handles a message that needs no waiting before it wakes that
+greenlet: a switch to a greenlet and back costs more than forwarding a message. :mod:`.tick` says when each step runs.
 
-Writing never waits: see :mod:`.sender`.
+Writes never wait: see :mod:`.writer` and :mod:`.send_buffer`.
 """
 
 from __future__ import annotations
 
-import socket
 import ssl
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any
 
 import gevent
@@ -21,50 +19,45 @@ from greenlet import getcurrent, greenlet
 from simple_websocket import ConnectionClosed
 
 from ..protocol.codes import CloseCode
-from . import frames, tick
+from . import closing_handshake, frames, tick
 from .receiver import FrameReceiver
 from .send_buffer import SendBuffer
 from .socket_io import READABLE, WOULD_BLOCK, reader, released, reset
 from .tick import LoopTick
+from .writer import MessageWriter
 
-# At least a TLS record: then nothing is ever left decrypted inside OpenSSL, where waiting on the socket misses it.
+# At least a TLS record. Less would leave decrypted bytes inside OpenSSL, where waiting on the socket misses them.
 _READ_BYTES = 65_536
 
 
-class Connection:
+class Connection(MessageWriter):
     """A WebSocket whose opening handshake is done.
 
     Attributes:
-        alive: set True by every arrival of bytes; the heartbeat sets it False.
-        on_message: called with each message as it arrives, in the event loop, while :meth:`receive` waits. It must not
-            wait. It returns True when it has dealt with the message, else that and all after it are left to
-            :meth:`receive`, which also raises whatever it raises.
-        on_slow_frames: called with the number of frames that are no whole messages: pings, fragments, a close, and all
+        alive: set True when bytes arrive; the heartbeat sets it False.
+        on_message: called in the event loop with each message as it arrives, while :meth:`receive` waits. It must not
+            wait. If it returns False, :meth:`receive` returns that message and all messages after it. If it raises,
+            :meth:`receive` raises the same.
+        on_slow_frames: called with the number of frames that are not whole messages: pings, fragments, closes, and all
             pongs except the one that answers our ping. It must not wait.
-        close_code: None while open, then the close code of its end (1005 and 1006 as in RFC 6455, section 7.4.1).
-        close_reason: the words that go with it.
-        opened: :func:`time.monotonic` of its start, in seconds.
-        latency: seconds from the last ping to its pong, None while there is none; whoever takes it sets it None.
+        close_code, close_reason: see :class:`~signaling.transport.writer.MessageWriter`.
+        opened: :func:`time.monotonic` at the start, in seconds.
+        latency: seconds from the last ping to its pong, None if there is none. The reader of this sets it to None.
     """
 
     __slots__ = (
         "__weakref__",
-        "_arrived",
         "_close_timeout",
-        "_gone",
+        "_data_queued",
+        "_eof",
         "_hub",
-        "_pinged",
         "_read",
         "_reader",
         "_receiver",
-        "_send_buffer",
         "_sock",
         "_tick",
-        "_transmit",
         "_watcher",
         "alive",
-        "close_code",
-        "close_reason",
         "latency",
         "on_message",
         "on_slow_frames",
@@ -80,38 +73,35 @@ class Connection:
         close_timeout: float = 1.0,
         received: bytes = b"",
     ) -> None:
-        """Make one of a socket whose handshake is done; ``received`` is what came right behind the handshake."""
+        """Take over a socket whose handshake is done; ``received`` is what the client sent right behind it."""
+        super().__init__(SendBuffer(sock, send_buffer_bytes, self.abort))
         self.opened = time.monotonic()
         self.alive = True
-        self.on_message: Callable[[str | bytes], bool] = _never
-        self.on_slow_frames: Callable[[int], None] = _ignore
-        self.close_code: int | None = None
-        self.close_reason = ""
+        self.on_message: Callable[[str | bytes], bool] = _leave_to_receive
+        self.on_slow_frames: Callable[[int], None] = _ignore_frames
         self.latency: float | None = None
-        self._pinged = 0.0
         self._sock = sock
         self._hub = gevent.get_hub()
         self._tick = LoopTick.of(self._hub)
-        # Whether something was read that is not dealt with, and whether nothing more can be read.
-        self._arrived = self._gone = False
-        # The greenlet that waits to read, while it does.
+        # Whether the tick has data for us that is not processed yet, and whether the TCP connection has ended.
+        self._data_queued = self._eof = False
+        # The greenlet that waits for data, None while there is none.
         self._reader: greenlet | None = None
         self._watcher: Any = self._hub.loop.io(sock.fileno(), READABLE)
         self._receiver = FrameReceiver(max_message_bytes)
         if received:
-            self._receiver.put_off(received)
-        self._send_buffer = SendBuffer(sock, send_buffer_bytes, self.abort)
-        self._transmit = self._send_buffer.write
+            self._receiver.postpone(received)
         self._close_timeout = close_timeout
         self._read: Any = reader(sock)
 
-    # Reading: in one greenlet, the one that made the connection.
+    # Reading: only the greenlet that made the connection calls receive().
 
     def receive(self) -> str | bytes:
-        """Wait for the next message: ``str`` of a text message, ``bytes`` of a binary one.
+        """Wait for the next message: ``str`` for a text message, ``bytes`` for a binary one.
 
         Raises:
-            simple_websocket.ConnectionClosed: with the close code as ``reason`` and its words as ``message``.
+            simple_websocket.ConnectionClosed: the connection has ended; it has the close code as ``reason`` and the
+                close reason as ``message``.
         """
         receiver = self._receiver
         while True:
@@ -125,10 +115,10 @@ class Connection:
                 self._wait()
 
     def _wait(self) -> None:
-        """Wait until there is something for the reader: a message, an end, or, after the end, whatever came.
+        """Wait until the reader has work: a message, the end, or, after our close frame, any data.
 
-        The watcher goes on from one wait to the next: to start and stop it each time, as ``hub.wait`` does, costs
-        half a microsecond a message.
+        The watcher stays active between waits. To start and stop it each time, as ``hub.wait`` does, costs half a
+        microsecond a message.
         """
         self._reader = getcurrent()
         try:
@@ -142,17 +132,17 @@ class Connection:
 
     def _readable(self) -> None:
         if self._reader is None:
-            # While nobody waits, what there is to read would call this again and again.
+            # Nobody waits for data: the watcher would call this again in every tick.
             self._watcher.stop()
             return
-        if self._arrived:
+        if self._data_queued:
             return
-        # In two steps, as it is not a method: to look for one first takes longer.
+        # The attribute holds a function, not a method: a call through a local variable is faster.
         read = self._read
         try:
             data = read(_READ_BYTES)
             if data:
-                self._arrived = True
+                self._data_queued = True
                 self._tick.queue_read(self, data)
             else:
                 self._connection_lost("the TCP connection ended")
@@ -166,11 +156,11 @@ class Connection:
             tick.abort(self, error)
 
     def data_received(self, data: bytes) -> None:
-        """Deal with what was read and what was put off, in the event loop; what is left is the reader's."""
-        self._arrived = False
+        """Process ``data`` and what was postponed, in the event loop; wake the reader if it has work."""
+        self._data_queued = False
         reader = self._reader
         if self.close_code is not None:
-            self._receiver.skim(data)
+            self._receiver.feed_after_close(data)
             self._resume()
         elif reader is not None:
             try:
@@ -184,13 +174,13 @@ class Connection:
                 reader.switch()
 
     def _postpone(self) -> None:
-        """Read no more until what is here was dealt with, in the turns to come."""
-        if not self._arrived:
-            self._arrived = True
+        """Stop reading until the next ticks have processed what is here."""
+        if not self._data_queued:
+            self._data_queued = True
             self._tick.postpone(self)
 
     def _process(self, data: bytes) -> bool:
-        """Deal with what needs no waiting; False when something is left to the reader."""
+        """Handle all that needs no waiting; return False if the reader has work."""
         self.alive = True
         receiver = self._receiver
         receiver.feed(data)
@@ -211,7 +201,7 @@ class Connection:
         slow_frames, receiver.slow_frames = receiver.slow_frames, 0
         if receiver.pong:
             receiver.pong = False
-            # A client may send pongs that nobody asked for (RFC 6455, section 5.5.3).
+            # A client may send unsolicited pongs (RFC 6455, section 5.5.3).
             if self._pinged:
                 self.latency = time.monotonic() - self._pinged
                 self._pinged = 0.0
@@ -222,13 +212,13 @@ class Connection:
                 receiver.messages.clear()
 
     def _reply(self) -> None:
-        # Nothing goes behind our own close, be it a pong or the answer to a close.
+        # After our close frame we send nothing, neither a pong nor the answer to a close.
         replies, self._receiver.replies = self._receiver.replies, []
         if self.close_code is None:
             self._transmit(b"".join(replies))
 
     def _connection_lost(self, reason: str) -> None:
-        self._gone = True
+        self._eof = True
         self._watcher.stop()
         if self.close_code is None:
             self._stop(CloseCode.ABNORMAL, reason)
@@ -239,39 +229,13 @@ class Connection:
         if self._reader is not None:
             self._reader.switch()
 
-    # Writing: from any greenlet; never waits, never raises.
-
-    def send(self, data: str | bytes) -> None:
-        """Send a text message, or a binary one of ``bytes``; nothing happens when the connection is closed."""
-        if self.close_code is None:
-            self._transmit(frames.text(data.encode()) if isinstance(data, str) else frames.binary(data))
-
-    def send_text(self, payload: bytes, *more: bytes) -> None:
-        """Send text messages of UTF-8 payloads in one go; nothing happens when the connection is closed."""
-        if self.close_code is None:
-            transmit = self._transmit
-            transmit(frames.text(payload))
-            for payload in more:
-                transmit(frames.text(payload))
-
-    def ping(self) -> None:
-        """Send a ping; whatever arrives next sets :attr:`alive`."""
-        if self.close_code is None:
-            self._pinged = time.monotonic()
-            self._transmit(frames.PING)
+    # Ending: from any greenlet.
 
     def close(self, code: int = CloseCode.NORMAL, reason: str = "") -> None:
-        """Send a close frame and end :meth:`receive` at once; :meth:`wait_closed` sees to the rest."""
+        """Send a close frame and end :meth:`receive` at once; :meth:`wait_closed` waits for the client's answer."""
         if self.close_code is None:
             self._transmit(frames.close(code, reason))
             self._stop(code, reason)
-
-    @property
-    def waiting_bytes(self) -> int:
-        """How much is kept for a client that reads slowly."""
-        return len(self._send_buffer)
-
-    # Ending.
 
     def _stop(self, code: int, reason: str) -> None:
         if self.close_code is not None:
@@ -280,56 +244,45 @@ class Connection:
         if self._reader is not None:
             self._hub.loop.run_callback(self._resume)
 
-    def abort(self, why: str) -> None:
-        """Break off: reset the TCP connection, without a close frame. Neither waits nor raises.
+    def abort(self, reason: str) -> None:
+        """Reset the TCP connection without a close frame. Neither waits nor raises.
 
-        For a client that cannot be sent to any more, or whose stream may be broken.
+        For a client that takes no more data, or whose stream may contain half a frame.
         """
         self._send_buffer.discard()
         reset(self._sock)
-        self._stop(CloseCode.ABNORMAL, why)
+        self._stop(CloseCode.ABNORMAL, reason)
 
     def wait_closed(self) -> None:
-        """Let the closing handshake finish, within the close timeout, and let go of the socket.
+        """Finish the closing handshake within the close timeout, and release the socket.
 
-        The last call on a connection, from the greenlet that reads; whoever made the socket closes it afterwards.
+        The greenlet that reads calls this last. The owner of the socket closes it afterwards.
         """
         try:
             if self.close_code is None:
                 self.close(CloseCode.INTERNAL_ERROR)
             if self.close_code != CloseCode.ABNORMAL:
-                finished = False
-                with gevent.Timeout(self._close_timeout, False):  # type: ignore[arg-type]
-                    self._finish()
-                    finished = True
-                if not finished:
-                    reset(self._sock)
+                closing_handshake.finish(
+                    self._sock, self._send_buffer, self._receiver, self._wait_after_close, self._close_timeout
+                )
         except Exception as error:
             tick.abort(self, error)
         finally:
             self._send_buffer.close()
             self._watcher.close()
             self._read = released
-            # They lead back to here: without them it goes as soon as nobody holds it.
-            self.on_message, self.on_slow_frames = _never, _ignore
+            # These refer back to the connection. Without the cycle it is freed at once.
+            self.on_message, self.on_slow_frames = _leave_to_receive, _ignore_frames
 
-    def _finish(self) -> None:
-        self._send_buffer.drain()
-        receiver = self._receiver
-        if receiver.answered:
-            return
-        if receiver.close_code is not None:
-            # We failed the connection (RFC 6455, section 7.1.7): the client learns of the end even if it does not
-            # answer, and what it already sent must be read, or the kernel resets the connection under our frame.
-            with suppress(OSError):
-                gevent.socket.socket.shutdown(self._sock, socket.SHUT_WR)
-        while not receiver.answered and not self._gone:
+    def _wait_after_close(self) -> bool:
+        if not self._eof:
             self._wait()
+        return not self._eof
 
 
-def _never(_: str | bytes) -> bool:
+def _leave_to_receive(_: str | bytes) -> bool:
     return False
 
 
-def _ignore(_: int) -> None:
+def _ignore_frames(_: int) -> None:
     pass

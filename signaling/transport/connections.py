@@ -1,4 +1,4 @@
-"""All WebSockets of a worker: counted, pinged, and told to go when the worker stops."""
+"""All WebSockets of a worker: count them, ping them, and close them when the worker stops."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from .connection import Connection
 log = logging.getLogger(__name__)
 
 DRAIN_RATE = 100
-"""How many clients a second are told that the server restarts; more, where there is no time for that."""
+"""Clients a second that a drain closes. If the drain has too little time for that, it closes more."""
 
-_CROWD = 1_000
-"""What fewer connections leave behind is not worth the pause of giving it back."""
+_TRIM_CONNECTIONS = 1_000
+"""Closed connections after which memory is returned. The pause is not worth it for fewer."""
 
 _all: weakref.WeakSet[Connections] = weakref.WeakSet()
 
 
 class Connections:
-    """The open connections of one service in one worker, with one heartbeat for them all.
+    """The open connections of one node, with one heartbeat for all of them.
 
     Attributes:
-        draining: True once the worker stops; no new connection is to be added then.
+        draining: True once the worker stops. Callers refuse new connections then.
     """
 
     def __init__(
@@ -38,12 +38,12 @@ class Connections:
         on_beat: Callable[[float], object] = lambda _: None,
         on_latency: Callable[[float], object] = lambda _: None,
     ) -> None:
-        """Begin with none.
+        """Create an empty set of connections.
 
         Args:
-            settings: those of the service.
-            on_beat: is called at each beat of the heartbeat, with the seconds by which the event loop was late.
-            on_latency: is called with the seconds from a ping to its pong.
+            settings: the settings of the node.
+            on_beat: called at each heartbeat with the lag of the event loop in seconds.
+            on_latency: called with the seconds from a ping to its pong.
         """
         self.draining = False
         self._drain_seconds = settings.drain_seconds
@@ -51,14 +51,14 @@ class Connections:
         self._on_latency = on_latency
         self._interval = settings.ping_interval
         self._timeout = settings.ping_timeout
-        self._tick = min(1.0, settings.ping_interval / 4, settings.ping_timeout / 4)
-        # When each is due, in seconds of the monotonic clock. Every entry of a dict has the same delay, so that its
-        # order is that of the due times and a beat looks at no more than what is due.
+        self._beat_interval = min(1.0, settings.ping_interval / 4, settings.ping_timeout / 4)
+        # When each connection is due, in seconds of the monotonic clock. All entries of a dict have the same delay, so
+        # its order is that of the due times, and a heartbeat looks only at entries that are due.
         self._open: dict[Connection, float] = {}
         self._pinged: dict[Connection, float] = {}
-        # The most that were open since memory was last given back, and how many at the last beat.
+        # The most open connections since memory was last returned, and the number at the last heartbeat.
         self._peak = 0
-        self._lately = 0
+        self._last_count = 0
         self._heartbeat: gevent.Greenlet[[], None] | None = None
         _all.add(self)
 
@@ -66,47 +66,47 @@ class Connections:
         return len(self._open)
 
     def add(self, connection: Connection) -> None:
-        """Count ``connection``, and ping it from now on."""
+        """Add ``connection``, and ping it from now on. If the worker drains, close it."""
         self._open[connection] = time.monotonic() + self._interval
         self._peak = max(self._peak, len(self._open))
         if self.draining:
             # Its handshake was under way when the drain began.
-            self._restart(connection)
+            self._close_for_restart(connection)
         if self._heartbeat is None:
-            # Not before: the service may be made in a process that forks, or never serves.
+            # Not earlier: the process that makes the node may fork, or never serve.
             self._heartbeat = gevent.spawn(self._beat)
 
     def waiting(self) -> tuple[int, int]:
-        """Return how many bytes are kept for clients that read slowly, and how many clients that are."""
-        kept = [kept for connection in self._open if (kept := connection.waiting_bytes)]
-        return sum(kept), len(kept)
+        """Return the bytes that are buffered for slow clients, and the number of these clients."""
+        buffered = [count for connection in self._open if (count := connection.waiting_bytes)]
+        return sum(buffered), len(buffered)
 
     def discard(self, connection: Connection) -> None:
-        """Forget ``connection``."""
+        """Remove ``connection``. Do nothing if it is not there."""
         self._open.pop(connection, None)
         self._pinged.pop(connection, None)
 
     def drain(self) -> None:
-        """Refuse new connections from now on, and close the open ones with 1012, one after the other. Waits."""
+        """Refuse new connections from now on, and close the open ones with 1012, spread over time. Waits."""
         self.draining = True
-        waiting = list(self._open)
-        if not waiting:
+        connections = list(self._open)
+        if not connections:
             return
-        # They come back when they are told, and all at once would be too many for whoever takes them.
-        seconds = min(self._drain_seconds, len(waiting) / DRAIN_RATE)
-        log.info("Telling %d clients that the server restarts, within %.1f seconds", len(waiting), seconds)
+        # Closed clients reconnect. All at once would be too many for the new worker.
+        seconds = min(self._drain_seconds, len(connections) / DRAIN_RATE)
+        log.info("Telling %d clients that the server restarts, within %.1f seconds", len(connections), seconds)
         begin = time.monotonic()
-        for number, connection in enumerate(waiting):
-            gevent.sleep(max(0.0, begin + seconds * number / len(waiting) - time.monotonic()))
-            self._restart(connection)
+        for number, connection in enumerate(connections):
+            gevent.sleep(max(0.0, begin + seconds * number / len(connections) - time.monotonic()))
+            self._close_for_restart(connection)
 
     def close_all(self) -> None:
-        """Close every connection that is open with 1012, and each that is yet to come. Does not wait."""
+        """Close all open connections with 1012 at once, and each that is added later. Does not wait."""
         self.draining = True
         for connection in list(self._open):
-            self._restart(connection)
+            self._close_for_restart(connection)
 
-    def _restart(self, connection: Connection) -> None:
+    def _close_for_restart(self, connection: Connection) -> None:
         self._close(connection, CloseCode.SERVICE_RESTART, "The server is restarting")
 
     def _close(self, connection: Connection, code: CloseCode, reason: str) -> None:
@@ -117,19 +117,19 @@ class Connections:
 
     def _beat(self) -> None:
         while True:
-            due = time.monotonic() + self._tick
-            gevent.sleep(self._tick)
-            for step in (self._note_lag, self._tidy, self._ping):
+            due = time.monotonic() + self._beat_interval
+            gevent.sleep(self._beat_interval)
+            for step in (self._report_lag, self._trim_memory, self._ping):
                 try:
                     step(due)
                 except Exception:
-                    log.exception("An error of this server in its heartbeat, which goes on")
+                    log.exception("An internal error in the heartbeat, which goes on")
 
-    def _note_lag(self, due: float) -> None:
+    def _report_lag(self, due: float) -> None:
         self._on_beat(max(0.0, time.monotonic() - due))
 
     def _ping(self, _: float) -> None:
-        # Not in the loop of the beat, whose variables would keep a connection long after its end.
+        # Not inside _beat: its variables would keep a closed connection alive until the next heartbeat.
         now = time.monotonic()
         for connection in _due(self._pinged, now):
             del self._pinged[connection]
@@ -153,34 +153,35 @@ class Connections:
             connection.ping()
             self._pinged[connection] = now + self._timeout
 
-    def _tidy(self, _: float) -> None:
+    def _trim_memory(self, _: float) -> None:
+        # Only once the number has stopped falling.
         count = len(self._open)
-        if self._peak - count >= _CROWD and count >= self._lately:
+        if self._peak - count >= _TRIM_CONNECTIONS and count >= self._last_count:
             self._peak = count
             malloc.trim()
-        self._lately = count
+        self._last_count = count
 
 
 def _due(queue: dict[Connection, float], now: float) -> list[Connection]:
     due = []
-    for connection, when in queue.items():
-        if when > now:
+    for connection, time_due in queue.items():
+        if time_due > now:
             break
         due.append(connection)
     return due
 
 
 def drain_all() -> None:
-    """Drain every :class:`Connections` of this process, all at the same time. Waits."""
+    """Drain every :class:`Connections` of this process in parallel. Waits."""
     gevent.joinall([gevent.spawn(connections.drain) for connections in list(_all)])
 
 
 def close_all() -> None:
-    """Close what is open in every :class:`Connections` of this process. Does not wait."""
+    """Close all connections of this process with 1012. Does not wait."""
     for connections in list(_all):
         connections.close_all()
 
 
 def open_count() -> int:
-    """The connections of this process that are not gone yet."""
+    """Return the number of open connections of this process."""
     return sum(map(len, _all))

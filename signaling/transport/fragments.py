@@ -1,4 +1,4 @@
-"""A message that is not whole yet: what came of it, and whether that can still become UTF-8. Sans-I/O."""
+"""Incomplete messages: join fragments, and fail text early that cannot become UTF-8. Sans-I/O."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ _utf8 = codecs.getincrementaldecoder("utf-8")
 
 
 class Fragments:
-    """A message in fragments, joined as they come: many small ones take no more memory than few large ones.
+    """A fragmented message. Fragments are joined on arrival: many small ones take no more memory than few large ones.
 
     Attributes:
-        decoder: what checks the text, None of a binary message.
+        decoder: checks the UTF-8 of a text message; None for a binary message.
     """
 
     __slots__ = ("_joined", "decoder")
@@ -23,14 +23,14 @@ class Fragments:
         self._joined = bytearray()
 
     def __len__(self) -> int:
-        """The number of bytes there are."""
+        """The number of bytes so far."""
         return len(self._joined)
 
     def add(self, data: bytes, fin: bool) -> str | bytes | None:
-        """Return the whole message when this was its last fragment.
+        """Append a fragment, and return the whole message if ``fin`` marks the last fragment.
 
         Raises:
-            UnicodeDecodeError: it is a text that cannot become UTF-8 any more.
+            UnicodeDecodeError: the text cannot become UTF-8.
         """
         self._joined += data
         if self.decoder is not None:
@@ -41,23 +41,23 @@ class Fragments:
 
 
 class TextCheck:
-    """The check of a text frame of which a part is still on its way."""
+    """The UTF-8 check of an incomplete text frame."""
 
-    __slots__ = ("_decoder", "_done", "_start")
+    __slots__ = ("_checked", "_decoder", "_start")
 
-    def __init__(self, start: int, before: codecs.IncrementalDecoder | None) -> None:
-        """Check the payload that begins at ``start`` in what is held; ``before`` knows the fragments before it."""
+    def __init__(self, start: int, previous: codecs.IncrementalDecoder | None) -> None:
+        """Check the payload that begins at ``start``; ``previous`` has decoded the fragments before it, if any."""
         self._start = start
-        self._done = 0
+        self._checked = 0
         self._decoder = _utf8()
-        if before is not None:
-            self._decoder.setstate(before.getstate())
+        if previous is not None:
+            self._decoder.setstate(previous.getstate())
 
-    def check(self, held: bytearray) -> None:
-        """Look at what came since the last time.
+    def check(self, buffer: bytearray) -> None:
+        """Check the bytes of the masked frame in ``buffer`` that arrived since the last call.
 
         Raises:
-            UnicodeDecodeError: it cannot become UTF-8 any more.
+            UnicodeDecodeError: the text cannot become UTF-8.
         """
-        self._decoder.decode(frames.unmask(held, self._start, len(held), self._done))
-        self._done = len(held) - self._start
+        self._decoder.decode(frames.unmask(buffer, self._start, len(buffer), self._checked))
+        self._checked = len(buffer) - self._start

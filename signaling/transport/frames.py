@@ -1,4 +1,4 @@
-"""WebSocket frames in bytes: the head of what comes in, and every frame out (RFC 6455, section 5.2). Pure."""
+"""WebSocket frames (RFC 6455, section 5.2): parse the head of a frame, and build every frame that is sent. Pure."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import NamedTuple
 from websockets.frames import Close, Frame, Opcode
 from websockets.speedups import apply_mask
 
-# The first bytes there are of a frame that is not at fault.
+# The first byte of each valid frame.
 CONTINUATION, TEXT, BINARY = 0x00, 0x01, 0x02
 FIN_CONTINUATION, FIN_TEXT, FIN_BINARY, FIN_CLOSE, FIN_PING, FIN_PONG = 0x80, 0x81, 0x82, 0x88, 0x89, 0x8A
 
 MAX_CONTROL_BYTES = 125
-"""Of the payload of a ping, a pong or a close (RFC 6455, section 5.5)."""
+"""The limit for the payload of a ping, a pong or a close (RFC 6455, section 5.5)."""
 
 PING = Frame(Opcode.PING, b"").serialize(mask=False)
 
@@ -31,10 +31,10 @@ class Head(NamedTuple):
 
 
 def head(data: bytes | bytearray, at: int = 0) -> Head | None:
-    """Return the head of the frame that begins at ``data[at]``, or None when its length is not all there yet.
+    """Return the head of the frame that begins at ``data[at]``, or None while its length is incomplete.
 
-    A frame that is already wrong, unmasked or of an unknown opcode, is said to start and end where that can be seen:
-    right behind its first two bytes, where no masked frame does.
+    If the frame is unmasked or has an unknown opcode, its payload starts and ends right behind the first two bytes. No
+    valid frame has such a head.
     """
     if len(data) < at + 2:
         return None
@@ -51,20 +51,20 @@ def head(data: bytes | bytearray, at: int = 0) -> Head | None:
     return Head(first, start, start + int.from_bytes(data[at + 2 : at + 2 + width], "big"))
 
 
-def unmask(data: bytes | bytearray, start: int, end: int, done: int = 0) -> bytes:
-    """Return the payload ``data[start:end]`` of a masked frame, whose masking key stands just before it.
+def unmask(data: bytes | bytearray, start: int, end: int, skip: int = 0) -> bytes:
+    """Return the unmasked payload ``data[start:end]`` without its first ``skip`` bytes.
 
-    The first ``done`` bytes are left out.
+    The masking key is the four bytes before ``start``.
     """
     key = data[start - 4 : start]
-    if done:
-        turn = done % 4
-        key = key[turn:] + key[:turn]
-    return apply_mask(data[start + done : end], key)
+    if skip:
+        shift = skip % 4
+        key = key[shift:] + key[:shift]
+    return apply_mask(data[start + skip : end], key)
 
 
 def text(payload: bytes) -> bytes:
-    """Return the text frame of ``payload``, which is UTF-8."""
+    """Return the text frame of ``payload``, which must be UTF-8."""
     length = len(payload)
     if length < 126:
         return bytes((FIN_TEXT, length)) + payload
@@ -79,17 +79,17 @@ def binary(payload: bytes) -> bytes:
 
 
 def pong(payload: bytes) -> bytes:
-    """Return the pong that answers a ping with ``payload``, which has at most :data:`MAX_CONTROL_BYTES`."""
+    """Return the pong that answers a ping with ``payload``, of at most :data:`MAX_CONTROL_BYTES` bytes."""
     return bytes((FIN_PONG, len(payload))) + payload
 
 
 def first_fragment(size: int) -> bytes:
-    """Return what a client would send as the first fragment, of ``size`` bytes, of a binary message."""
+    """Return the masked first fragment of a binary message, with a payload of ``size`` zero bytes."""
     return _head_64(BINARY, 0xFF, size) + bytes(4 + size)
 
 
 def close(code: int, reason: str) -> bytes:
-    """Return a close frame; ``reason`` is cut to the 123 bytes a control frame has room for."""
+    """Return a close frame. ``reason`` is cut to 123 bytes, the limit of a control frame minus the code."""
     return Frame(Opcode.CLOSE, Close(code, reason.encode()[:123].decode(errors="ignore")).serialize()).serialize(
         mask=False
     )

@@ -1,7 +1,7 @@
-"""The opening handshake, in two lanes that agree on every input (RFC 6455, section 4.2). Pure.
+"""The opening handshake (RFC 6455, section 4.2), on two paths that agree on every input. Pure.
 
-The short lane knows what browsers send, which is nearly all there is. All else goes to `websockets`' sans-I/O protocol,
-the judge of it, which takes thirty times as long.
+The fast path accepts what browsers send, which is nearly everything. The sans-I/O protocol of `websockets` decides
+about the rest, and takes thirty times as long.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 from websockets.utils import accept_key
 
-# What an opening handshake is judged by. Extensions are not: none is ever agreed to.
+# The headers that decide about an opening handshake. Extensions are not among them: the server accepts none.
 _HEADERS = {
     "HTTP_" + header.upper().replace("-", "_"): header
     for header in (
@@ -29,7 +29,7 @@ _HEADERS = {
     )
 }
 
-# Firefox would keep the connection alive as well.
+# Firefox adds keep-alive.
 _CONNECTION = {"Upgrade", "upgrade", "keep-alive, Upgrade"}
 
 # 16 bytes in base64.
@@ -37,11 +37,11 @@ _is_key = re.compile(r"[A-Za-z0-9+/]{22}==").fullmatch
 
 
 class HandshakeError(ValueError):
-    """An opening handshake cannot be accepted; ``str()`` of it says why, in one sentence.
+    """An opening handshake that cannot be accepted; ``str()`` of it is one sentence that says why.
 
     Attributes:
-        status: the HTTP status to refuse it with.
-        headers: the headers to go with that.
+        status: the HTTP status of the refusal.
+        headers: the headers of the refusal.
     """
 
     def __init__(self, status: int, reason: str, headers: Mapping[str, str] | None = None) -> None:
@@ -54,13 +54,13 @@ def accept(environ: Mapping[str, Any]) -> dict[str, str]:
     """Return the headers of the 101 that accepts the opening handshake of a WSGI environment.
 
     Raises:
-        HandshakeError: it is none, or a wrong one.
+        HandshakeError: the request is no valid opening handshake.
     """
-    return _accept_plain(environ) or _accept_any(environ)
+    return _accept_fast(environ) or _accept_slow(environ)
 
 
-def _accept_plain(environ: Mapping[str, Any]) -> dict[str, str] | None:
-    """The short lane: None for what is not for it."""
+def _accept_fast(environ: Mapping[str, Any]) -> dict[str, str] | None:
+    """Return the headers if the fast path accepts the handshake, else None."""
     key = environ.get("HTTP_SEC_WEBSOCKET_KEY", "")
     if (
         environ.get("HTTP_UPGRADE") == "websocket"
@@ -77,7 +77,7 @@ def _accept_plain(environ: Mapping[str, Any]) -> dict[str, str] | None:
     return None
 
 
-def _accept_any(environ: Mapping[str, Any]) -> dict[str, str]:
+def _accept_slow(environ: Mapping[str, Any]) -> dict[str, str]:
     version = environ.get("HTTP_SEC_WEBSOCKET_VERSION", "13")
     if version != "13":
         raise HandshakeError(
@@ -86,15 +86,15 @@ def _accept_any(environ: Mapping[str, Any]) -> dict[str, str]:
     if environ.get("CONTENT_LENGTH", "0") != "0" or "HTTP_TRANSFER_ENCODING" in environ:
         raise HandshakeError(400, "Bad WebSocket handshake: it has a body.")
     headers = Headers((header, environ[name]) for name, header in _HEADERS.items() if name in environ)
-    library = ServerProtocol(select_subprotocol=_first)
+    library = ServerProtocol(select_subprotocol=_select_first)
     answer = library.accept(Request(environ["RAW_URI"], headers, environ["REQUEST_METHOD"], environ["SERVER_PROTOCOL"]))
     if answer.status_code != 101:
         raise HandshakeError(400, f"Bad WebSocket handshake: {library.handshake_exc}.")
-    # The server writes its own.
+    # gunicorn writes its own Date.
     del answer.headers["Date"]
     return dict(answer.headers.raw_items())
 
 
-def _first(_: ServerProtocol, offered: Sequence[Subprotocol]) -> Subprotocol | None:
-    # A browser that offers subprotocols gives up when none is chosen; this server is indifferent to them.
+def _select_first(_: ServerProtocol, offered: Sequence[Subprotocol]) -> Subprotocol | None:
+    # This server uses no subprotocol. But a browser that offers some gives up if the server selects none.
     return offered[0] if offered else None

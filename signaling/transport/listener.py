@@ -1,6 +1,6 @@
-"""A listening socket of a worker: it accepts connections within the bounds of the worker and shakes hands.
+"""A listening socket of a worker: accept connections within the limits of the worker, and do the TLS handshake.
 
-A connection that may not come in is ended at once: waiting in silence would help nobody.
+A connection over a limit is closed at once: a client that waits in silence does not know why.
 """
 
 from __future__ import annotations
@@ -28,21 +28,21 @@ from .socket_io import RESET_ON_CLOSE
 log = logging.getLogger(__name__)
 
 RESERVED_DESCRIPTORS = 64
-"""File descriptors that no client gets: Redis, the log and the files of the pages need theirs."""
+"""File descriptors that no client gets: Redis, the log and the static files need them."""
 
 _NO_DESCRIPTORS = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
-_FULL_SECONDS = 0.05
-"""How long no connection is accepted while all places are taken by others that are well under way."""
+_FULL_PAUSE = 0.05
+"""Seconds without an accept if all places are taken and none of them has stalled."""
 
-_MAX_REFUSED = 64
-"""How many connections that may not come in are ended at once; then all others have their turn."""
+_MAX_REFUSALS = 64
+"""Connections that are closed in a row; then all other sockets have their turn."""
 
 Serve = Callable[[ClientSocket | TlsClientSocket, Any, Pending], None]
 
 
 class Listener(StreamServer):
-    """Accepts for one listening socket of a worker."""
+    """Accepts the connections of one listening socket."""
 
     max_accept = 20
 
@@ -59,11 +59,11 @@ class Listener(StreamServer):
 
         Args:
             sock: a socket that is bound and listens.
-            serve: is called with the socket of each client, its address and its place, in a greenlet of ``group``.
-            pendings: the places.
+            serve: called with the socket of each client, its address and its place, in a greenlet of ``group``.
+            pendings: the places for connections.
             group: the greenlets of the connections.
-            key: returns what counts as one address, empty for one that has no limit.
-            context: with it the clients must speak TLS; its ``sslsocket_class`` is set.
+            key: returns the key that an address is limited by, empty if it has no limit.
+            context: requires TLS; the listener sets its ``sslsocket_class``.
         """
         super().__init__(sock, self._run, spawn=group.spawn)  # type: ignore[call-overload]
         self._serve = serve
@@ -73,18 +73,18 @@ class Listener(StreamServer):
         if context is not None:
             context.sslsocket_class = TlsClientSocket
         soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-        # The kernel gives the lowest number that is free: a high one says how many are in use.
+        # The kernel gives the lowest free number, so a high number shows how many are in use.
         self._highest = sys.maxsize if soft == resource.RLIM_INFINITY else soft - min(RESERVED_DESCRIPTORS, soft // 4)
         self._no_descriptors = OccasionalLog(log)
         self._too_many = OccasionalLog(log)
 
     def do_read(self) -> tuple[ClientSocket, Any] | None:  # type: ignore[override]
-        """Accept a connection; None for nothing to do at the moment."""
+        """Accept a connection; return None if there is none at the moment."""
         if not self._pendings.make_room():
-            self._pause(_FULL_SECONDS)
+            self._pause(_FULL_PAUSE)
             return None
-        # gevent ends its round at the first None. Those that may not come in would be the only ones of it.
-        for _ in range(_MAX_REFUSED):
+        # gevent ends its round at the first None. A refused connection must not end it.
+        for _ in range(_MAX_REFUSALS):
             try:
                 number, address = self.socket._accept()  # type: ignore[attr-defined]
             except (BlockingIOError, ConnectionAbortedError):
@@ -94,7 +94,7 @@ class Listener(StreamServer):
                     raise
                 self._pendings.end_stalled()
                 self._no_descriptors.warning("%d times no connection could be accepted: %s", error.strerror)
-                self._pause(_FULL_SECONDS)
+                self._pause(_FULL_PAUSE)
                 return None
             sock = ClientSocket(self.socket.family, self.socket.type, self.socket.proto, number)
             if (bounds := self._bounds(number, address)) is not None:
@@ -104,7 +104,7 @@ class Listener(StreamServer):
         return None
 
     def _bounds(self, number: int, address: Any) -> Pending | None:
-        """Return the place of a new connection with the descriptor ``number``; None if it may not come in."""
+        """Return the place of a new connection with the descriptor ``number``, None if it is over a limit."""
         if number >= self._highest:
             self._pendings.end_stalled()
             self._no_descriptors.warning(
@@ -133,21 +133,21 @@ class Listener(StreamServer):
         pending.greenlet = getcurrent()
         try:
             if self._context is not None:
-                client = self._shake_hands(sock, pending)
+                client = self._do_tls_handshake(sock, pending)
             self._serve(client, address, pending)
         except OSError as error:
-            # A client that is gone, too slow, or speaks no TLS: scans of the port do nothing else.
+            # The client is gone, too slow, or speaks no TLS. Port scans cause this all the time.
             log.debug("A connection ended: %s", error)
             if pending.phase is Phase.REQUEST:
-                # What the kernel still holds of an answer would be kept for minutes.
+                # Else the kernel would keep the rest of an answer for minutes.
                 with suppress(OSError):
                     client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
         finally:
             self._pendings.leave(pending)
             client.close()
 
-    def _shake_hands(self, sock: ClientSocket, pending: Pending) -> TlsClientSocket:
-        # Whoever connects and says nothing costs no state of OpenSSL's, which is some 50 KiB.
+    def _do_tls_handshake(self, sock: ClientSocket, pending: Pending) -> TlsClientSocket:
+        # A silent client costs no OpenSSL state, which is some 50 KiB.
         if not sock.recv(1, socket.MSG_PEEK):
             raise ConnectionError("the client closed before its TLS handshake")
         client: TlsClientSocket = self._context.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
@@ -167,7 +167,7 @@ class Listener(StreamServer):
                     wait(client.fileno(), pending.time_left(), TimeoutError("the TLS handshake took too long"))
                 finally:
                     pending.waiting = False
-                pending.take_turn()
+                pending.acquire_share()
         except BaseException:
             client.close()
             raise

@@ -1,7 +1,7 @@
-"""The share of each turn of the event loop that connections get before they are WebSockets.
+"""The share of each tick of the event loop for connections that are no WebSockets yet.
 
-gevent switches only where a read or a write would block. A client that always has bytes ready would keep the loop for
-itself, and a crowd of newcomers would keep it for a long time. Here each of them asks for its part of the turn first.
+gevent switches greenlets only where a read or a write would block. A client that always has bytes ready would keep the
+loop for itself, and so would a crowd of new clients. So each connection asks for its part of the tick first.
 """
 
 from __future__ import annotations
@@ -14,71 +14,72 @@ import gevent
 from greenlet import getcurrent, greenlet
 
 SHARE_SECONDS = 0.005
-"""Seconds of one turn. Messages of calls wait no longer than this, and one step of one newcomer, for newcomers."""
+"""Seconds of each tick. New clients delay the messages of calls by this and one step of one client, at most."""
 
 
 class LoopShare:
-    """The turns of one event loop, in which greenlets work until the share is used, the others in the next turns."""
+    """Lets greenlets work until the share of the tick is used; the others continue in the next ticks."""
 
-    __slots__ = ("_began", "_check", "_first", "_idle", "_later", "_loop", "_open", "_turns")
+    __slots__ = ("_active", "_began", "_check", "_idle", "_loop", "_new", "_served", "_steps")
 
     def __init__(self) -> None:
         """Share the event loop of this thread."""
         self._loop = gevent.get_hub().loop
-        # Called once the loop has looked for news; the idle watcher keeps it from waiting for any.
+        # The check watcher runs after the loop has polled its sockets. The idle watcher keeps the poll from waiting.
         self._check = self._loop.check()
         self._idle = self._loop.idle()
-        self._open = False
+        self._active = False
         self._began = 0.0
-        self._first: deque[greenlet] = deque()
-        self._later: deque[greenlet] = deque()
-        self._turns = 0
+        # The waiting greenlets of new connections, and of connections that were served before.
+        self._new: deque[greenlet] = deque()
+        self._served: deque[greenlet] = deque()
+        self._steps = 0
 
-    def acquire(self, later: bool = False) -> None:
-        """Return when this greenlet may do one step of its work, in this turn or a later one.
+    def acquire(self, served: bool = False) -> None:
+        """Wait until this greenlet may do one step of its work, in this tick or a later one.
 
         Args:
-            later: whether its connection was served before. Those and the others take turns, so that whoever has one
-                question need not wait behind all who have many.
+            served: whether its connection was served before. Such connections and new ones alternate, so that a client
+                with one request need not wait behind all clients with many.
         """
-        if not self._open:
-            self._open = True
+        if not self._active:
+            self._active = True
             self._began = time.monotonic()
-            self._check.start(self._next_turn)
-        elif self._first or self._later or time.monotonic() - self._began > SHARE_SECONDS:
-            self._wait(self._later if later else self._first)
+            self._check.start(self._next_tick)
+        elif self._new or self._served or time.monotonic() - self._began > SHARE_SECONDS:
+            self._wait(self._served if served else self._new)
 
-    def _wait(self, waiting: deque[greenlet]) -> None:
+    def _wait(self, queue: deque[greenlet]) -> None:
         current = getcurrent()
-        if not self._first and not self._later:
-            self._idle.start(_nothing)
-        waiting.append(current)
+        if not self._new and not self._served:
+            self._idle.start(_do_nothing)
+        queue.append(current)
         try:
             gevent.get_hub().switch()
         except BaseException:
             with suppress(ValueError):
-                waiting.remove(current)
+                queue.remove(current)
             raise
 
-    def _next_turn(self) -> None:
-        if self._first or self._later:
+    def _next_tick(self) -> None:
+        if self._new or self._served:
             self._loop.run_callback(self._resume)
         else:
-            self._open = False
+            self._active = False
             self._check.stop()
             self._idle.stop()
 
     def _resume(self) -> None:
-        # The share begins here, after the reads of all others, and is one step at least. Whoever has more to do
-        # afterwards goes to the end of the queue.
+        # The share begins here, after the reads of all others. It is at least one step. A greenlet with more to do
+        # goes to the end of its queue.
         self._began = time.monotonic()
-        while self._first or self._later:
-            self._turns += 1
-            queues = (self._first, self._later) if self._turns % 2 else (self._later, self._first)
+        while self._new or self._served:
+            self._steps += 1
+            queues = (self._new, self._served) if self._steps % 2 else (self._served, self._new)
             (queues[0] or queues[1]).popleft().switch()
             if time.monotonic() - self._began > SHARE_SECONDS:
                 break
 
 
-def _nothing() -> None:
+def _do_nothing() -> None:
     pass

@@ -1,4 +1,4 @@
-"""The memory of many connections that are gone, given back to the system."""
+"""Return the memory of closed connections to the system."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ _malloc_trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
 
 
 def trim() -> None:
-    """Return freed memory to the system (glibc's ``malloc_trim``; nothing happens with other C libraries).
+    """Return freed memory to the system with glibc's ``malloc_trim``. Do nothing with other C libraries.
 
-    The allocator keeps what it was given once, for all the years that the process lives.
+    Without it the allocator keeps its peak size for the life of the process.
     """
     if _malloc_trim is not None:
         _malloc_trim(0)

@@ -1,8 +1,7 @@
-"""The connections of a worker that are no WebSockets yet: their places, their deadlines, what they may send.
+"""The connections of a worker that are no WebSockets yet: their places, their deadlines and their limits.
 
-Nothing is known of such a client. So its number, its time and its bytes are bounded, whatever it does: each phase (TLS
-handshake, head of a request, request) has one deadline, and when all places are taken, whoever keeps one longest
-without need makes room.
+The server knows nothing of these clients, so it bounds their number, time and bytes. Each phase (TLS handshake, head of
+a request, request) has one deadline. If all places are taken, the oldest stalled connection makes room.
 """
 
 from __future__ import annotations
@@ -19,34 +18,33 @@ from greenlet import greenlet
 from .loop_share import LoopShare
 
 ConnectionHandler = Callable[["gevent.socket.socket", bytes], None]
-"""What is held over a WebSocket: with its socket, and what the client sent right behind its handshake."""
+"""Handles a WebSocket. It gets the socket, and the bytes that the client sent right behind its handshake."""
 
 STALL_SECONDS = 1.0
-"""Seconds after which a phase may be ended to make room for somebody else, while it waits for its client."""
+"""Seconds of a phase after which a connection has stalled, if it waits for its client."""
 
 CROWD_STALL_SECONDS = 0.1
-"""The same for the connections of one address that has more than half of all places."""
+"""The same for the connections of an address that has more than half of all places."""
 
 SPARE_PLACES = 500
-"""Places a worker has for HTTP and for handshakes beside its WebSockets, and file descriptors likewise."""
+"""Places of a worker for HTTP and handshakes besides its WebSockets. It has as many spare file descriptors."""
 
 SPARE_PER_ADDRESS = 16
-"""Connections that one address may have for HTTP, beside the WebSockets that it may have."""
+"""HTTP connections of one address besides the WebSockets it may have."""
 
 MIN_TRANSFER_RATE = 4_096
-"""Bytes a second that a body or an answer must move at, beyond the time that each request has anyhow."""
+"""Bytes that extend the deadline of a request by one second."""
 
-
-# What a phase may take once the worker stops.
+# Seconds of a phase once the worker stops.
 _STOPPING_SECONDS = 1.0
 
 
 class HeadTooLongError(ValueError):
-    """The head of a request is longer than it may be."""
+    """The head of a request is over the limit."""
 
 
 class Phase(Enum):
-    """What a connection does before it is a WebSocket."""
+    """The steps of a connection before it is a WebSocket."""
 
     HANDSHAKE = "TLS handshake"
     HEAD = "head of a request"
@@ -54,45 +52,48 @@ class Phase(Enum):
 
 
 class Pending:
-    """One connection that is no WebSocket yet.
+    """The place of one connection that is no WebSocket yet.
 
     Attributes:
-        address: what it counts as, empty on a Unix socket.
-        phase: what it does.
+        address: the key that its address is limited by, empty on a Unix socket.
+        phase: the current phase.
         since: when the phase began, in seconds of the monotonic clock.
         waiting: whether it waits for its client at the moment.
-        head_bytes: how many bytes were read in the phase; it counts in that of the head.
-        share: the share of the event loop that it works in.
-        handler: what is to be held once the handshake of a WebSocket is answered.
+        head_bytes: bytes read in this phase; it counts only in the phase of the head.
+        share: its share of the event loop.
+        greenlet: the greenlet that serves it.
+        handler: handles the WebSocket once its handshake is answered.
         switched: whether that answer was sent.
-        requests: how many it began to send.
-        gone: whether its place was given back.
-        answering: whether an answer was begun in this phase.
+        requests: the number of requests begun.
+        left: whether the place is free again.
+        answering: whether an answer has begun in this phase.
     """
 
     __slots__ = (
-        *(
-            "_left",
-            "_limit",
-            "_max_head_bytes",
-            "_places",
-            "address",
-            "answering",
-            "gone",
-            "handler",
-            "greenlet",
-            "head_bytes",
-            "requests",
-        ),
-        *("phase", "share", "since", "switched", "waiting"),
+        "_limit",
+        "_max_head_bytes",
+        "_places",
+        "_time_left",
+        "address",
+        "answering",
+        "greenlet",
+        "handler",
+        "head_bytes",
+        "left",
+        "phase",
+        "requests",
+        "share",
+        "since",
+        "switched",
+        "waiting",
     )
 
     def __init__(
         self, places: PendingConnections, address: str, limit: float, max_head_bytes: int, share: LoopShare
     ) -> None:
-        """Begin with the handshake; each phase may take ``limit`` seconds."""
+        """Begin with the TLS handshake; each phase may take ``limit`` seconds."""
         self._places = places
-        self.gone = False
+        self.left = False
         self.address = address
         self.share = share
         self.requests = 0
@@ -105,66 +106,66 @@ class Pending:
         self.begin(Phase.HANDSHAKE)
 
     def begin(self, phase: Phase) -> None:
-        """Begin a phase, which has all its time before it."""
+        """Begin a phase with its full time."""
         self.phase = phase
         self.requests += phase is Phase.HEAD
         self.since = time.monotonic()
         self.head_bytes = 0
         self.answering = False
-        # Of a request only what is spent in waiting for the client counts: an answer may take its time.
-        self._left = self._limit
+        # In a request only the waits for the client count: the app may take its time to answer.
+        self._time_left = self._limit
 
-    def take_turn(self) -> None:
-        """Return when it may do one step of its work; then others had their turn."""
-        self.share.acquire(later=self.requests > 1)
+    def acquire_share(self) -> None:
+        """Wait until this connection may do one step of its work; others have their turn before."""
+        self.share.acquire(served=self.requests > 1)
 
     def check_head(self, size: int) -> None:
-        """Check that a head of so many bytes is not too long.
+        """Check that a head of ``size`` bytes is within the limit.
 
         Raises:
-            HeadTooLongError: it is.
+            HeadTooLongError: it is not.
         """
         if size > self._max_head_bytes:
             raise HeadTooLongError(f"over {self._max_head_bytes} bytes")
 
     def time_left(self) -> float:
-        """Return for how many seconds it may still wait for its client.
+        """Return the seconds that this connection may still wait for its client.
 
         Raises:
-            TimeoutError: for none.
-            HeadTooLongError: what was read of a head is too long already, and it goes on.
+            TimeoutError: the deadline is over.
+            HeadTooLongError: the head is at its limit and continues.
         """
-        left = self._left
+        time_left = self._time_left
         if self.phase is not Phase.REQUEST:
             self.check_head(self.head_bytes + 1)
-            left -= time.monotonic() - self.since
-        if left <= 0:
+            time_left -= time.monotonic() - self.since
+        if time_left <= 0:
             raise TimeoutError(f"the {self.phase.value} took too long")
-        return left
+        return time_left
 
-    def waited(self, seconds: float) -> None:
+    def add_wait(self, seconds: float) -> None:
         """Count seconds of waiting for the client."""
         if self.phase is Phase.REQUEST:
-            self._left -= seconds
+            self._time_left -= seconds
 
-    def moved(self, count: int) -> None:
-        """Count bytes that came or went."""
+    def add_bytes(self, count: int) -> None:
+        """Count bytes that were read or written."""
         if self.phase is Phase.REQUEST:
-            self._left = min(self._limit, self._left + count / MIN_TRANSFER_RATE)
+            self._time_left = min(self._limit, self._time_left + count / MIN_TRANSFER_RATE)
         else:
             self.head_bytes += count
 
     def switch(self) -> None:
-        """Note that the answer which makes it a WebSocket was sent: it needs no place any more."""
+        """Free the place, since the connection is a WebSocket now."""
         self.switched = True
         self._places.leave(self)
 
 
 class PendingConnections:
-    """All of a worker's.
+    """All places of a worker.
 
     Attributes:
-        stopping: set True when the worker stops; who then sends no request is not waited for.
+        stopping: True once the worker stops. New connections have little time then.
     """
 
     def __init__(
@@ -176,14 +177,14 @@ class PendingConnections:
         per_address: int = 0,
         exempt: Callable[[str], bool] = lambda _: False,
     ) -> None:
-        """Begin with none.
+        """Create free places.
 
         Args:
-            places: how many there may be at a time.
-            seconds: how long each phase may take.
-            max_head_bytes: how long the head of a request may be.
-            per_address: how many of one address, 0 for no limit.
-            exempt: tells of an address if that limit is not for it, since it is a proxy's.
+            places: the number of places.
+            seconds: the time of each phase.
+            max_head_bytes: the limit of the head of a request.
+            per_address: places of one address, 0 for no limit.
+            exempt: returns whether an address is a proxy, which has no such limit.
         """
         self.stopping = False
         self._share = LoopShare()
@@ -196,15 +197,15 @@ class PendingConnections:
         self._by_address: Counter[str] = Counter()
 
     def __len__(self) -> int:
-        """Return how many there are."""
+        """The number of places taken."""
         return len(self._open)
 
     def make_room(self) -> bool:
-        """Tell if there is a place; where all are taken, end a connection that has kept one for too long."""
+        """Return whether a place is free. If all are taken, end a stalled connection."""
         return len(self._open) < self._places or self.end_stalled()
 
     def end_stalled(self) -> bool:
-        """End the connection that has kept its place for longest without need; tell if there is one."""
+        """End the oldest stalled connection of the address that has most, and return whether there was one."""
         now = time.monotonic()
         crowd = self._crowd()
         stalled = [
@@ -215,19 +216,18 @@ class PendingConnections:
         ]
         if not stalled:
             return False
-        # Of whoever has most of them, the oldest.
         self._end(max(stalled, key=lambda pending: (self._by_address[pending.address], -pending.since)))
         return True
 
     def _crowd(self) -> str | None:
-        """Return the address that has more than half of all places, None if there is none or it is a proxy's."""
+        """Return the address that has more than half of all places, None if there is none or it is a proxy."""
         for address, count in self._by_address.most_common(1):
             if address and count > self._places // 2 and not self._exempt(address):
                 return address
         return None
 
     def enter(self, address: str) -> Pending | None:
-        """Return the place of a new connection of ``address``, None if that has too many."""
+        """Return a place for a new connection of ``address``, None if the address has too many."""
         limit = self._per_address
         if limit and address and self._by_address[address] >= limit and not self._exempt(address):
             return None
@@ -241,8 +241,8 @@ class PendingConnections:
         self._by_address[pending.address] += 1
 
     def leave(self, pending: Pending) -> None:
-        """Give a place back; harmless when that was done before."""
-        pending.gone = True
+        """Free a place. Do nothing if it is free already."""
+        pending.left = True
         self._remove(pending)
 
     def _remove(self, pending: Pending) -> None:
@@ -254,7 +254,7 @@ class PendingConnections:
             del self._by_address[pending.address]
 
     def close_idle(self) -> None:
-        """End the connections that have no request under way. Does not wait."""
+        """End the connections without a request under way. Does not wait."""
         self.stopping = True
         for pending in list(self._open):
             if pending.waiting and pending.phase is not Phase.REQUEST:
@@ -266,8 +266,8 @@ class PendingConnections:
 
     def _throw(self, pending: Pending) -> None:
         if pending.waiting and pending.greenlet is not None:
-            # The read or write that it waits in raises this.
+            # Its read or write raises this.
             pending.greenlet.throw(TimeoutError("its place was needed"))
-        elif not pending.gone:
-            # It got what it waited for at this very moment, and goes on.
+        elif not pending.left:
+            # It has just got what it waited for, and goes on.
             self._add(pending)

@@ -1,10 +1,10 @@
-"""One client's bytes to messages. Sans-I/O.
+"""Parse the bytes of one client into messages. Sans-I/O.
 
-Frames that are in order are taken here: whole messages in a short lane of their own, since nearly all frames are that,
-then fragments, pings and pongs. The first frame that is not in order goes to `websockets`' sans-I/O protocol, which
-judges how the connection ends: with a close of the client's, or with which fault.
+This parses valid frames itself: whole messages on a fast path, since nearly all frames are that; then fragments, pings
+and pongs. The first other frame, a close or a protocol error, goes to the sans-I/O protocol of `websockets`. The
+library decides how the connection ends.
 
-The work of one call and the memory that is held are bounded, whatever a client sends: see :data:`MAX_FRAMES_PER_TURN`.
+The work of one call and the buffered bytes are bounded, whatever a client sends: see :data:`MAX_FRAMES_PER_TICK`.
 """
 
 from __future__ import annotations
@@ -34,42 +34,41 @@ from .frames import (
 # The first two bytes of a frame, and its length if that has 16 bits.
 _short_head = struct.Struct(">BBH").unpack_from
 
-MAX_FRAMES_PER_TURN = 64
-"""After so many whole messages, or so many frames in all, the rest waits for the next turn of the loop."""
+MAX_FRAMES_PER_TICK = 64
+"""Frames of one client that are parsed in one tick of the event loop. The rest waits for the next tick."""
 
 MAX_FRAMES_AFTER_CLOSE = 1_000
-"""So many frames are looked through for the answer to a close of ours. What comes after them is dropped unseen."""
+"""Frames that are searched for the client's answer to our close frame. Later bytes are dropped unparsed."""
 
-_TURN = range(MAX_FRAMES_PER_TURN)
+_TICK = range(MAX_FRAMES_PER_TICK)
 
 
 class FrameReceiver:
-    """What a client sends, from right after its handshake.
+    """The frames that a client sends after its handshake.
 
-    It holds at most one frame and one message in pieces, each of up to the limit of a message, beside what was fed to
-    it last.
+    It buffers at most one frame and one fragmented message, each up to the message limit, besides the last bytes fed.
 
     Attributes:
-        messages: whole messages, oldest first: ``str`` of a text message, ``bytes`` of a binary one. The reader of
-            this empties it before it feeds more.
-        replies: frames to send back (pong, close); the reader of this empties it.
-        pong: set True by a whole pong; the reader of this sets it False.
-        slow_frames: the number of frames that are no whole message: pings, pongs, fragments, a close. The reader sets
-            it to 0 before it feeds more.
-        pending: True while frames that are here wait for the next call of :meth:`feed`.
-        close_code: None while the client may go on; else the code that this side of the connection ended with.
-        close_reason: the words that came, or are sent, with it.
-        answered: True when the close is the client's own and has its answer in ``replies``.
+        messages: whole messages, oldest first: ``str`` for a text message, ``bytes`` for a binary one. The caller
+            empties it before it feeds more.
+        replies: frames to send back (pongs, a close). The caller empties it.
+        pong: True after a pong; the caller sets it False.
+        slow_frames: the number of frames that are not whole messages: pings, pongs, fragments, a close. The caller
+            sets it to 0 before it feeds more.
+        pending: True while received frames wait for the next call of :meth:`feed`.
+        close_code: None while the client may send; afterwards the code with which this side ends.
+        close_reason: the reason that goes with the close code.
+        answered: True if the client sent a valid close frame. The answer to it is in ``replies``.
     """
 
     __slots__ = (
+        "_buffer",
         "_fragments",
-        "_held",
+        "_frames_after_close",
         "_library",
         "_max_bytes",
-        "_need",
-        "_skimmed",
-        "_tail",
+        "_needed",
+        "_text_check",
         "answered",
         "close_code",
         "close_reason",
@@ -90,72 +89,71 @@ class FrameReceiver:
         self.close_reason = ""
         self.answered = False
         self._max_bytes = max_bytes
-        # What waits: the start of a frame that is not whole yet, with how many bytes to wait for, or what is pending.
-        self._held = bytearray()
-        self._need = 0
-        # Frames that came after our close.
-        self._skimmed = 0
-        self._tail: TextCheck | None = None
-        # A message whose last fragment is still to come.
+        # The start of an incomplete frame, which becomes parsable at the needed number of bytes, or pending frames.
+        self._buffer = bytearray()
+        self._needed = 0
+        self._frames_after_close = 0
+        self._text_check: TextCheck | None = None
+        # The message of which the last fragment is missing.
         self._fragments: Fragments | None = None
-        # From the frame on that ends the connection.
+        # Set by the frame that ends the connection.
         self._library: ServerProtocol | None = None
 
     def feed(self, data: bytes) -> None:
-        """Take what the network brought, behind what is pending: up to :data:`MAX_FRAMES_PER_TURN` frames of it.
+        """Parse what is pending and then ``data``, up to :data:`MAX_FRAMES_PER_TICK` frames.
 
-        After a close the rest is passed over (RFC 6455, section 5.5.1).
+        After a close frame, ignore all further data (RFC 6455, section 5.5.1).
         """
-        if self._held:
-            self._held += data
-            if len(self._held) < self._need:
-                self._check_tail()
+        if self._buffer:
+            self._buffer += data
+            if len(self._buffer) < self._needed:
+                self._check_partial_text()
                 return
-            data = bytes(self._held)
-            self._held.clear()
-            self._tail = None
+            data = bytes(self._buffer)
+            self._buffer.clear()
+            self._text_check = None
             self.pending = False
         at, size = self._parse_fast(data, 0), len(data)
         while at < size and self.close_code is None:
             if self._library is not None:
-                self._judge(self._library, data[at:])
+                self._feed_library(self._library, data[at:])
                 return
-            if len(self.messages) + self.slow_frames >= MAX_FRAMES_PER_TURN:
-                self.put_off(data[at:])
+            if len(self.messages) + self.slow_frames >= MAX_FRAMES_PER_TICK:
+                self.postpone(data[at:])
                 return
             head = frames.head(data, at)
             if head is None:
-                self._hold(data[at:], size - at + 1)
+                self._keep(data[at:], size - at + 1)
                 return
             first, start, end = head
-            if start < at + 6 or not self._is_in_order(first, end - start):
+            if start < at + 6 or not self._is_valid(first, end - start):
                 self.slow_frames += 1
                 self._library = self._open_library(first)
             elif end > size:
-                self._hold(data[at:], end - at)
-                self._check_tail()
+                self._keep(data[at:], end - at)
+                self._check_partial_text()
                 return
             else:
                 self.slow_frames += 1
                 self._parse_slow(first, frames.unmask(data, start, end))
                 at = self._parse_fast(data, end)
 
-    def skim(self, data: bytes) -> None:
-        """Take what comes after a close of ours: the client's answer to it counts, and nothing else is kept."""
-        if self._skimmed < MAX_FRAMES_AFTER_CLOSE:
+    def feed_after_close(self, data: bytes) -> None:
+        """Parse ``data`` for the client's answer to our close frame, and drop everything else."""
+        if self._frames_after_close < MAX_FRAMES_AFTER_CLOSE:
             self.feed(data)
-            self._skimmed += len(self.messages) + self.slow_frames
+            self._frames_after_close += len(self.messages) + self.slow_frames
         else:
-            self._held.clear()
+            self._buffer.clear()
             self.pending = False
         self.messages.clear()
         self.replies.clear()
         self.slow_frames = 0
 
     def _parse_fast(self, data: bytes, at: int) -> int:
-        """The short lane: take the whole messages from ``data[at]`` on that are one frame, and return where they end.
+        """Parse the unfragmented messages that begin at ``data[at]``, and return where they end.
 
-        It repeats what ``frames.head`` knows, since nearly all the bytes there are go through here.
+        It repeats some code of ``frames.head``, since nearly all bytes are parsed here.
         """
         if self._fragments is not None or self._library is not None or self.close_code is not None:
             return at
@@ -163,7 +161,7 @@ class FrameReceiver:
         start: int
         end: int
         size = len(data)
-        for _ in _TURN:
+        for _ in _TICK:
             if at + 6 > size:
                 return at
             first, second, length = _short_head(data, at)
@@ -195,8 +193,8 @@ class FrameReceiver:
             at = end
         return at
 
-    def _is_in_order(self, first: int, size: int) -> bool:
-        """Tell if a masked frame is in order, as far as its head tells, and none that ends the connection."""
+    def _is_valid(self, first: int, size: int) -> bool:
+        """Return whether the head of a masked frame is valid, and the frame does not end the connection."""
         if first in (FIN_PING, FIN_PONG):
             return size <= MAX_CONTROL_BYTES
         if first in (TEXT, FIN_TEXT, BINARY, FIN_BINARY):
@@ -206,7 +204,7 @@ class FrameReceiver:
         return False
 
     def _parse_slow(self, first: int, payload: bytes) -> None:
-        """Take a frame that is in order and no whole message."""
+        """Process a valid frame that is not a whole message."""
         if first == FIN_PING:
             self.replies.append(frames.pong(payload))
             return
@@ -224,45 +222,45 @@ class FrameReceiver:
                 self.messages.append(message)
                 self._fragments = None
 
-    def put_off(self, data: bytes) -> None:
+    def postpone(self, data: bytes) -> None:
         """Leave ``data`` to the next call of :meth:`feed`."""
-        self._hold(data, 0)
+        self._keep(data, 0)
         self.pending = True
 
-    def _hold(self, data: bytes, need: int) -> None:
-        self._held += data
-        self._need = need
+    def _keep(self, data: bytes, needed: int) -> None:
+        self._buffer += data
+        self._needed = needed
 
-    def _check_tail(self) -> None:
-        # A text that cannot become UTF-8 any more fails at once, however long the rest of it takes (section 8.1).
-        head = frames.head(self._held)
-        if head is None or head.first in (FIN_PING, FIN_PONG) or head.start > len(self._held):
+    def _check_partial_text(self) -> None:
+        # Text that cannot become UTF-8 fails at once, however late the rest arrives (RFC 6455, section 8.1).
+        head = frames.head(self._buffer)
+        if head is None or head.first in (FIN_PING, FIN_PONG) or head.start > len(self._buffer):
             return
-        if self._tail is None:
+        if self._text_check is None:
             decoder = self._fragments.decoder if self._fragments is not None else None
             if decoder is None and head.first not in (TEXT, FIN_TEXT):
                 return
-            self._tail = TextCheck(head.start, decoder)
+            self._text_check = TextCheck(head.start, decoder)
         try:
-            self._tail.check(self._held)
+            self._text_check.check(self._buffer)
         except UnicodeDecodeError as error:
             self._fail(error)
 
     def _open_library(self, first: int) -> ServerProtocol:
-        """Return the library as it is before the frame that begins with ``first``, which ends the connection."""
+        """Return the library in the state before the frame that ends the connection and begins with ``first``."""
         library = ServerProtocol(state=OPEN, max_size=self._max_bytes)
-        # A close ends a message in fragments as well, for which the library would call it a fault.
+        # A close frame may come between fragments. The library would call that a protocol error.
         if self._fragments is not None and first != FIN_CLOSE:
             library.receive_data(frames.first_fragment(len(self._fragments)))
             library.events_received()
         return library
 
-    def _judge(self, library: ServerProtocol, data: bytes) -> None:
+    def _feed_library(self, library: ServerProtocol, data: bytes) -> None:
         library.receive_data(data)
         sent, received = library.close_sent, library.close_rcvd
         if sent is None:
             return
-        # The library ends its output with an empty string where it half-closes; the connection does that itself.
+        # The library requests a half-close with an empty string. The closing handshake does that itself.
         self.replies += filter(None, library.data_to_send())
         self.answered = library.parser_exc is None and received is not None
         close = received if self.answered and received is not None else sent
@@ -275,5 +273,5 @@ class FrameReceiver:
 
     def _end(self, code: int, reason: str) -> None:
         self.close_code, self.close_reason = int(code), reason
-        self._held.clear()
-        self._fragments = self._library = self._tail = None
+        self._buffer.clear()
+        self._fragments = self._library = self._text_check = None

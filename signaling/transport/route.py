@@ -1,4 +1,4 @@
-"""The WebSocket route: flask-sock declares it, the handshake and what is behind it are ours."""
+"""The WebSocket route. flask-sock declares it; the handshake and the connection are ours."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ _SWITCHING = "101 Switching Protocols"
 
 
 class Sock(flask_sock.Sock):  # type: ignore[misc]
-    """flask-sock's extension with the conversation at the end of the request's work, not in the middle of it.
+    """flask-sock's extension, with the connection after the request instead of inside its view.
 
-    The stock one talks inside the view, so that Flask's contexts and frames live as long as the WebSocket does, and
-    answers behind the back of the server. Here the view only answers the handshake, with a response like any other:
-    middleware, hooks and access logs see a 101. The conversation begins when Flask is done with the request, teardown
-    included. No HTTP can be written after that.
+    flask-sock handles the WebSocket inside the view. Flask's contexts and frames then live as long as the WebSocket,
+    and the server does not see the answer. Here the view only answers the handshake with an ordinary response:
+    middleware, hooks and access logs see a 101. The connection begins after Flask has finished the request, teardown
+    included. After that nothing can write HTTP to it.
     """
 
     def route(self, path: str, bp: Blueprint | None = None, **options: Any) -> Callable[[View], None]:
-        """Declare a WebSocket route.
+        """Return a decorator that declares a WebSocket route.
 
-        Its view returns the conversation to hold, a function of the gevent socket and of the bytes that came right
-        behind the handshake, or a response that refuses it.
+        Its view returns a :data:`~signaling.transport.pending.ConnectionHandler`, or a response that refuses the
+        WebSocket.
         """
 
         def decorator(view: View) -> None:
@@ -62,10 +62,10 @@ class Sock(flask_sock.Sock):  # type: ignore[misc]
                 response = _Switching(status=_SWITCHING, headers=headers)
                 pending = getattr(sock, "bounds", None)
                 if pending is not None:
-                    # Our worker holds it when it has let go of the request.
+                    # Our worker calls it after it has released the request.
                     pending.handler = handler
                 else:
-                    response.hold(handler, sock)
+                    response.run_in_body(handler, sock)
                 return response
 
             (bp or self.app).route(path, websocket=True, **options)(answer)
@@ -74,58 +74,55 @@ class Sock(flask_sock.Sock):  # type: ignore[misc]
 
 
 class _Switching(Response):
-    """The response that accepts a handshake.
-
-    It is a response like any other to whoever looks at it on its way, without the headers of a body that it has not.
-    """
+    """The response that accepts a handshake: an ordinary response without the headers of a body."""
 
     default_mimetype = None
-    _held: tuple[ConnectionHandler, gevent.socket.socket] | None = None
+    _connection: tuple[ConnectionHandler, gevent.socket.socket] | None = None
 
-    def hold(self, handler: ConnectionHandler, sock: gevent.socket.socket) -> None:
-        """Hold the conversation while the server asks for the body: so it is under gunicorn's own gevent worker."""
-        self._held = handler, sock
+    def run_in_body(self, handler: ConnectionHandler, sock: gevent.socket.socket) -> None:
+        """Call ``handler`` while the server iterates over the body, as gunicorn's own gevent worker needs it."""
+        self._connection = handler, sock
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         start_response(self.status, self.headers.to_wsgi_list())
-        return _Body(self._held, environ, self.close)
+        return _Body(self._connection, environ, self.close)
 
 
 class _Body:
-    """The body of an accepted handshake: there is none, but a conversation may take its time."""
+    """The body of an accepted handshake. It is empty, and lasts as long as the connection."""
 
     def __init__(
         self,
-        held: tuple[ConnectionHandler, gevent.socket.socket] | None,
+        connection: tuple[ConnectionHandler, gevent.socket.socket] | None,
         environ: WSGIEnvironment,
         close: Callable[[], None],
     ) -> None:
-        self._held = held
+        self._connection = connection
         self._environ = environ
         self.close = close
 
     def __iter__(self) -> Iterator[bytes]:
-        if self._held is None:
+        if self._connection is None:
             return
-        handler, sock = self._held
-        # With the first piece of the body, were it empty, the server sends the headers.
+        handler, sock = self._connection
+        # The server sends the headers with the first piece of the body, even an empty one.
         yield b""
         try:
             handler(sock, _read_ahead(self._environ) + decrypted(sock))
         finally:
-            # Or gunicorn would wait for the next request.
+            # Else gunicorn would wait for another request.
             with suppress(OSError):
                 sock.shutdown(socket.SHUT_RDWR)
 
 
 def _read_ahead(environ: WSGIEnvironment) -> bytes:
-    """Return what gunicorn read behind the head of the request, which is nobody's body."""
+    """Return the bytes that gunicorn read behind the head of the request: the first WebSocket frames."""
     unreader = getattr(getattr(environ.get("wsgi.input"), "reader", None), "unreader", None)
     return unreader.take_buffered() if unreader is not None else b""
 
 
 def refuse(status: int, reason: str, **headers: str) -> Response:
-    """Return the HTTP response that refuses a WebSocket, after one line in the log."""
+    """Return the HTTP response that refuses a WebSocket, and log the refusal."""
     address = (request.remote_addr or "a Unix socket").removeprefix("::ffff:")
     log.warning("Refused a WebSocket from %s: %d %s", address, status, quoted(reason, sentence=True))
     return Response(reason + "\n", status, headers, mimetype="text/plain")

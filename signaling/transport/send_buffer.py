@@ -1,7 +1,7 @@
-"""What is sent to one client: at the end of the loop's turn what its socket takes, the rest from a bounded buffer.
+"""The output of one client. Each tick writes what the socket takes; a bounded buffer keeps the rest.
 
-Sending never waits. What does not fit is kept, and a greenlet empties it; while there is something kept, everything
-queues behind it. So a slow or dead reader costs its own call, nobody else's.
+Sending never waits. A greenlet empties the buffer. While it is not empty, all output queues behind it, so the order
+holds. A slow or dead client thus costs its own call and no other.
 """
 
 from __future__ import annotations
@@ -18,38 +18,38 @@ from . import tick
 from .socket_io import WOULD_BLOCK, WRITABLE, released, writer
 from .tick import LoopTick
 
-# What OpenSSL could not write it wants to be given again, as much or more of it. So a write is the front of what is
-# left, up to a length that is always the same.
+# OpenSSL must retry a failed write with the same bytes, or more. So each write is the front of the rest, up to one
+# fixed length.
 _WRITE_BYTES = 65_536
 
 _MAX_QUEUED = 64
-"""Messages that wait for the end of a turn; whoever sends more without ever waiting is not to fill the memory."""
+"""Frames that wait for the end of a tick. Code that sends more without a wait must not fill the memory."""
 
 
 class SendBuffer:
-    """The bytes on their way to one client."""
+    """The bytes that are not sent to one client yet."""
 
-    __slots__ = ("_hub", "_kept", "_most", "_on_error", "_queue", "_sock", "_tick", "_write", "_writer")
+    __slots__ = ("_hub", "_kept", "_max_bytes", "_on_error", "_queue", "_sock", "_tick", "_write", "_writer")
 
-    def __init__(self, sock: gevent.socket.socket, most: int, on_error: Callable[[str], None]) -> None:
-        """Keep up to ``most`` bytes; ``on_error`` is called, with the reason, when no more can be sent."""
+    def __init__(self, sock: gevent.socket.socket, max_bytes: int, on_error: Callable[[str], None]) -> None:
+        """Keep up to ``max_bytes``; ``on_error`` is called with the reason when no more can be sent."""
         self._sock = sock
         self._hub = gevent.get_hub()
         self._tick = LoopTick.of(self._hub)
-        self._most = most
+        self._max_bytes = max_bytes
         self._on_error = on_error
-        # What this turn of the loop is to send, and what the socket did not take.
+        # Output of this tick, and bytes that the socket did not take.
         self._queue: list[bytes] = []
         self._kept = bytearray()
         self._writer: gevent.Greenlet[[], None] | None = None
         self._write: Any = writer(sock)
 
     def __len__(self) -> int:
-        """The number of bytes that are not sent yet."""
+        """The number of unsent bytes."""
         return len(self._kept) + sum(map(len, self._queue))
 
     def write(self, data: bytes) -> None:
-        """Send ``data`` at the end of this turn of the loop. Neither waits nor raises."""
+        """Send ``data`` at the end of this tick. Neither waits nor raises."""
         queue = self._queue
         if not queue:
             self._tick.queue_flush(self)
@@ -58,9 +58,9 @@ class SendBuffer:
             self.flush()
 
     def flush(self) -> None:
-        """Send now what there is to send. Neither waits nor raises.
+        """Send the queue now. Neither waits nor raises.
 
-        Whatever fails here may have left half a frame in the stream: nothing more is sent after that.
+        A failure may leave half a frame in the stream, so nothing is sent after it.
         """
         queue = self._queue
         if not queue:
@@ -79,7 +79,7 @@ class SendBuffer:
                 except WOULD_BLOCK:
                     pass
             self._kept += memoryview(data)[sent:]
-            if len(self._kept) > self._most:
+            if len(self._kept) > self._max_bytes:
                 self._on_error(f"it reads too slowly: {len(self._kept)} bytes were waiting for it")
             elif self._writer is None:
                 self._writer = gevent.spawn(self._empty)
@@ -105,28 +105,28 @@ class SendBuffer:
         finally:
             self._writer = None
 
-    def abort(self, why: str) -> None:
-        """Break off, since this server failed to send."""
+    def abort(self, reason: str) -> None:
+        """End after an error of this server."""
         self.discard()
-        self._on_error(why)
+        self._on_error(reason)
 
     def discard(self) -> None:
-        """Forget what is not sent yet, and send no more."""
+        """Drop all unsent bytes, and send no more."""
         self._queue.clear()
         self._kept.clear()
         self._write = released
 
     def drain(self) -> None:
-        """Wait until all of it is sent."""
+        """Wait until all bytes are sent."""
         self.flush()
         if self._writer is not None:
             self._writer.join()
 
     def close(self) -> None:
-        """Send no more, and let go of the socket. Waits for the greenlet that writes, but not in the event loop."""
+        """Send no more, and release the socket. Waits for the writing greenlet, except in the event loop."""
         self._queue.clear()
         current = getcurrent()
-        # That greenlet may be the one that found out that no more can be sent.
+        # The writing greenlet itself may have found that no more can be sent.
         if self._writer is not None and self._writer is not current:
             self._writer.kill(block=current is not self._hub)
         self._write, self._on_error = released, _ignore

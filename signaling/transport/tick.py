@@ -1,7 +1,7 @@
-"""The turns of an event loop, in three parts: it reads from all who sent, deals with all of that, writes all it led to.
+"""One tick of the event loop in three steps: read from all sockets, process all data, write all output.
 
-To do the three for one message after the other costs half as much again. What goes to one client in a turn goes in one
-write. A client that sends much is dealt with in several turns, so that nobody waits for all of it.
+To do the three for each message in turn would cost half as much again. All that one client gets in a tick is one
+write. A client that sends much is processed over several ticks, so that others need not wait for all of it.
 """
 
 from __future__ import annotations
@@ -15,41 +15,41 @@ import gevent
 log = logging.getLogger(__name__)
 
 MAX_READS_PER_TICK = 64
-"""What arrived from so many is dealt with and answered before more is read: it is in memory, and they wait."""
+"""Reads that are processed and answered before more is read. It bounds the memory and the delay."""
 
 
 class Member(Protocol):
-    """Who has a part in the turns."""
+    """A reader or writer that takes part in the ticks."""
 
-    def abort(self, why: str) -> None:
-        """Break off, since this server failed to deal with it. Does not wait."""
+    def abort(self, reason: str) -> None:
+        """End after an error of this server. Does not wait."""
 
 
 class Reader(Member, Protocol):
-    """Whose bytes arrive."""
+    """A member that receives bytes."""
 
     def data_received(self, data: bytes) -> None:
-        """Deal with ``data``, and with what it put off before. Does not wait."""
+        """Process what was postponed, and then ``data``. Does not wait."""
 
 
 class Writer(Member, Protocol):
-    """Who has bytes to send."""
+    """A member that has bytes to send."""
 
     def flush(self) -> None:
-        """Send them. Does not wait."""
+        """Send the bytes. Does not wait."""
 
 
 class LoopTick:
-    """What is put off in a turn of one event loop.
+    """The queues of one event loop.
 
-    An exception of one member ends that member, and nobody else.
+    An exception of one member ends that member and no other.
     """
 
     __slots__ = ("_arrivals", "_loop", "_next", "_postponed", "_scheduled", "_writers")
 
     def __init__(self, loop: Any) -> None:
         self._loop = loop
-        # It expires when the loop has looked at all sockets once more; a callback would run before that.
+        # It expires after the loop has checked all sockets once more. A callback would run before that.
         self._next: Any = loop.timer(0.0)
         self._postponed: list[Reader] = []
         self._scheduled = False
@@ -58,14 +58,14 @@ class LoopTick:
 
     @staticmethod
     def of(hub: gevent.hub.Hub) -> LoopTick:
-        """Return the one of the loop of ``hub``."""
-        turn = _turns.get(hub)
-        if turn is None:
-            turn = _turns[hub] = LoopTick(hub.loop)
-        return turn
+        """Return the queues of the event loop of ``hub``."""
+        tick = _ticks.get(hub)
+        if tick is None:
+            tick = _ticks[hub] = LoopTick(hub.loop)
+        return tick
 
     def queue_read(self, reader: Reader, data: bytes) -> None:
-        """Have ``reader`` take ``data`` when all was read."""
+        """Let ``reader`` process ``data`` after all sockets were read."""
         if not self._scheduled:
             self._schedule()
         self._arrivals.append((reader, data))
@@ -73,24 +73,24 @@ class LoopTick:
             self._finish()
 
     def postpone(self, reader: Reader) -> None:
-        """Have ``reader`` take what it put off, in the next turn, beside what others sent meanwhile."""
+        """Let ``reader`` process in the next tick what it postponed, besides what others sent meanwhile."""
         if not self._postponed:
-            self._next.start(self._take_postponed)
+            self._next.start(self._queue_postponed)
         self._postponed.append(reader)
 
-    def _take_postponed(self) -> None:
+    def _queue_postponed(self) -> None:
         postponed, self._postponed = self._postponed, []
         for reader in postponed:
             self.queue_read(reader, b"")
 
     def queue_flush(self, writer: Writer) -> None:
-        """Have ``writer`` flush when all was dealt with."""
+        """Let ``writer`` flush after all data was processed."""
         if not self._scheduled:
             self._schedule()
         self._writers.append(writer)
 
     def _schedule(self) -> None:
-        # What is called so is called before the loop waits again.
+        # A callback runs before the loop waits again.
         self._scheduled = True
         self._loop.run_callback(self._finish)
 
@@ -113,12 +113,12 @@ class LoopTick:
 
 
 def abort(member: Member, error: BaseException) -> None:
-    """Break off with ``member`` and log ``error``, which this server failed with. Does not raise."""
+    """End ``member`` and log ``error``, which is an error of this server. Does not raise."""
     try:
         member.abort(f"internal error: {type(error).__name__}")
-        log.error("An error of this server ends one connection", exc_info=error)
+        log.error("An internal error ends one connection", exc_info=error)
     except Exception:
-        log.exception("An error of this server: a connection could not be ended")
+        log.exception("An internal error: a connection could not be ended")
 
 
-_turns: weakref.WeakKeyDictionary[gevent.hub.Hub, LoopTick] = weakref.WeakKeyDictionary()
+_ticks: weakref.WeakKeyDictionary[gevent.hub.Hub, LoopTick] = weakref.WeakKeyDictionary()

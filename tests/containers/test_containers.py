@@ -52,8 +52,8 @@ def test_a_wrong_setting_ends_it_with_one_line(compose: Compose):
     started = compose("run", "--rm", "-T", "signaling", check=False, SIGNALING_PING_INTERVAL=0)
     assert started.returncode == os.EX_CONFIG
     assert re.findall("^The signaling server does not start: .*", started.stdout, re.MULTILINE) == [
-        "The signaling server does not start: SIGNALING_PING_INTERVAL='0' is not usable: "
-        "it must be a number from 0.01 to 86400 (default 25.0)"
+        "The signaling server does not start: SIGNALING_PING_INTERVAL: '0' is not usable; "
+        "write a number from 0.01 to 86400 (default 25.0)"
     ]
 
 

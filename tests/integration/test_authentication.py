@@ -268,7 +268,7 @@ def test_a_token_is_made_with_a_private_key(tmp_path: Path, name: str):
         (
             [],
             {"SIGNALING_JWT_KEY": pem(RSA)},
-            "SIGNALING_JWT_KEY cannot be used: tokens are checked with it; make them",
+            "SIGNALING_JWT_KEY cannot be used: it only verifies tokens; name the private key",
         ),
         (["--key", "none.pem"], {}, "none.pem cannot be used: the file cannot be read: No such file"),
     ],
@@ -296,7 +296,7 @@ def test_the_check_calls_with_tokens_and_tells_why_without(locked: Server, progr
         done = run(*where, "--token", wrong)
         assert (done.returncode, done.stderr) == (1, f"{locked.ws_url}: {why}\n")
     done = run(*where, "--token", "one", "--token", "two")
-    assert (done.returncode, done.stderr) == (1, f"{locked.ws_url}: the token is none, or has no sub\n")
+    assert (done.returncode, done.stderr) == (1, f"{locked.ws_url}: a token is no JSON Web Token, or has no sub\n")
 
 
 def test_the_check_proves_without_a_token_that_one_is_needed(locked: Server, server: Server):

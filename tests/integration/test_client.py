@@ -143,7 +143,7 @@ def test_one_dead_url_among_good_ones_fails(certificate, coturn: Coturn):
 
 def test_no_turn_server_where_one_is_needed_fails(server: Server):
     done = run(server, "--check", "--relay")
-    assert (done.returncode, done.stderr) == (1, f"{server.ws_url}: the server tells of no TURN server\n")
+    assert (done.returncode, done.stderr) == (1, f"{server.ws_url}: the server names no TURN server\n")
 
 
 def test_a_refused_join_fails_with_the_servers_words(server: Server):

@@ -173,8 +173,8 @@ def test_whoever_is_silent_or_slow_at_that_port_does_not_keep_it(metered: Server
 @pytest.mark.parametrize("bind", ["0.0.0.0:9101", "192.0.2.1:9101", "9101"])
 def test_any_other_address_than_a_loopback_one_is_refused(bind: str):
     assert fails_to_start(SIGNALING_METRICS_BIND=bind)[-1] == (
-        f"The signaling server does not start: SIGNALING_METRICS_BIND={bind!r} is not usable: "
-        "it must be a loopback address and a port such as 127.0.0.1:9101 or [::1]:9101"
+        f"The signaling server does not start: SIGNALING_METRICS_BIND: {bind!r} is not usable; "
+        "write a loopback address and a port such as 127.0.0.1:9101 or [::1]:9101"
     )
 
 

@@ -29,14 +29,14 @@ def fails_to_start(*arguments: str, **settings: object) -> list[str]:
 @pytest.mark.parametrize(
     ("settings", "line"),
     [
-        ({"PORT": "http"}, "PORT='http' is not usable: it must be a whole number from 0 to 65535 (default 8443)"),
+        ({"PORT": "http"}, "PORT: 'http' is not usable; write a whole number from 0 to 65535 (default 8443)"),
         (
             {"SIGNALING_PING_INTERVAL": "0"},
-            "SIGNALING_PING_INTERVAL='0' is not usable: it must be a number from 0.01 to 86400 (default 25.0)",
+            "SIGNALING_PING_INTERVAL: '0' is not usable; write a number from 0.01 to 86400 (default 25.0)",
         ),
         (
             {"SIGNALING_LOG_FORMAT": "xml"},
-            "SIGNALING_LOG_FORMAT='xml' is not usable: it must be one of json, text (default 'text')",
+            "SIGNALING_LOG_FORMAT: 'xml' is not usable; write one of json, text (default 'text')",
         ),
         (
             {"SIGNALING_TLS_CERT": "/x.pem"},
@@ -48,13 +48,13 @@ def fails_to_start(*arguments: str, **settings: object) -> list[str]:
         ),
         (
             {"SIGNALING_TLS_CERT": "/none.pem", "SIGNALING_TLS_KEY": "/none.key"},
-            "SIGNALING_TLS_CERT='/none.pem' cannot be read: No such file or directory: "
-            "it must be the path of a certificate chain in PEM",
+            "SIGNALING_TLS_CERT: '/none.pem' cannot be read: No such file or directory; "
+            "write the path of a certificate chain in PEM",
         ),
         (
             {"SIGNALING_STUN_URLS": "stun:a, b"},
-            "SIGNALING_STUN_URLS='stun:a, b' is not usable: it must be STUN URIs (RFC 7064) "
-            "such as stun:stun.example.org:3478 (default '')",
+            "SIGNALING_STUN_URLS: 'b' is not usable; write STUN URIs (RFC 7064) "
+            "such as stun:stun.example.org:3478, or leave it empty",
         ),
         (
             {"SIGNALING_TURN_URLS": "turn:a"},
@@ -66,8 +66,8 @@ def fails_to_start(*arguments: str, **settings: object) -> list[str]:
         ),
         (
             {"WEB_CONCURRENCY": "2"},
-            "WEB_CONCURRENCY=2: 2 workers would each have rooms of their own: run one worker (-w 1), "
-            "or let them share a Redis (SIGNALING_REDIS_URL)",
+            "WEB_CONCURRENCY=2: 2 workers would each have rooms of their own; run one worker (-w 1), "
+            "or set SIGNALING_REDIS_URL to a Redis that they share",
         ),
     ],
 )

@@ -44,7 +44,7 @@ def test_a_number_of_workers_that_is_none():
     """gunicorn itself ends with a traceback for what is no number, before it reads any configuration."""
     count = "0"
     assert one_line(WEB_CONCURRENCY=count) == (
-        f"WEB_CONCURRENCY='{count}' is not usable: it must be a whole number from 1 to 1000, or not set at all"
+        f"WEB_CONCURRENCY: '{count}' is not usable; write a whole number from 1 to 1000, or unset it"
     )
 
 
@@ -61,12 +61,12 @@ def test_the_command_of_the_package_says_it_in_one_line_too(count: str):
     )
     assert (done.returncode, done.stdout) == (os.EX_CONFIG, "")
     assert done.stderr == (
-        f"{SAYS}WEB_CONCURRENCY={count!r} is not usable: it must be a whole number from 1 to 1000, or not set at all\n"
+        f"{SAYS}WEB_CONCURRENCY: {count!r} is not usable; write a whole number from 1 to 1000, or unset it\n"
     )
 
 
 def test_no_worker_at_all():
-    assert one_line("-w", "0") == "-w 0 is not usable: there must be one worker or more"
+    assert one_line("-w", "0") == "-w 0 is not usable; run one worker or more"
 
 
 def test_two_workers_without_redis_and_where_the_number_comes_from():
@@ -102,28 +102,28 @@ def test_a_file_that_cannot_be_read(
         variable: path,
     }
     line = one_line(**settings)
-    assert line.startswith(f"{variable}={str(path)!r} cannot be read: {why}: it must be the path of ")
+    assert line.startswith(f"{variable}: {str(path)!r} cannot be read: {why}; write the path of ")
 
 
 def test_certificates_of_redis_that_are_none(tmp_path: Path):
     path = tmp_path / "ca.pem"
     path.write_text("nonsense")
     assert one_line(SIGNALING_REDIS_URL="rediss://localhost:1", SIGNALING_REDIS_CA=path) == (
-        f"SIGNALING_REDIS_CA={str(path)!r} is not usable: it must be the path of certificates in PEM"
+        f"SIGNALING_REDIS_CA: {str(path)!r} is not usable; write the path of certificates in PEM"
     )
 
 
 def test_a_pair_that_is_none_names_both(tmp_path: Path):
     one, other = make_certificate(tmp_path / "one.crt"), make_certificate(tmp_path / "other.crt")
     line = one_line(SIGNALING_TLS_CERT=one, SIGNALING_TLS_KEY=other.with_suffix(".key"))
-    assert line.startswith("SIGNALING_TLS_CERT and SIGNALING_TLS_KEY are not usable: ")
+    assert line.startswith("SIGNALING_TLS_CERT and SIGNALING_TLS_KEY: ")
 
 
 @pytest.mark.parametrize(
     "url", ["redis://a..b", "redis://", "redis://a:b:c", "redis://[::1", "redis://a/x", "http://a"]
 )
 def test_a_url_of_redis_that_is_none(url: str):
-    assert one_line(SIGNALING_REDIS_URL=url).startswith("SIGNALING_REDIS_URL is not usable: ")
+    assert one_line(SIGNALING_REDIS_URL=url).startswith("SIGNALING_REDIS_URL: the value is not usable; ")
 
 
 @pytest.mark.parametrize(
@@ -213,7 +213,7 @@ def test_the_commands_say_what_is_wrong_in_one_line(module: str, variable: str, 
     assert done.returncode in (1, os.EX_CONFIG)
     assert (done.stdout + done.stderr).count("\n") == 1
     if module == "health" and value == "x":
-        assert done.stdout.startswith("No answer: PORT='x' is not usable: it must be a whole number")
+        assert done.stdout.startswith("No answer: PORT: 'x' is not usable; write a whole number")
         assert done.returncode == os.EX_CONFIG
 
 

@@ -22,15 +22,8 @@ FILES = [
     "docs/flask.md",
     "docs/logs.md",
     "docs/tests.md",
-    "signaling/extension.py",
-    "signaling/hooks.py",
-    *sorted(str(path.relative_to(ROOT)) for path in (ROOT / "signaling/security").glob("*.py")),
-    *sorted(str(path.relative_to(ROOT)) for path in (ROOT / "signaling/rooms").rglob("*.lua")),
-    *sorted(
-        str(path.relative_to(ROOT))
-        for path in (ROOT / "signaling/rooms").rglob("*.py")
-        if path.name not in ("webhook.py", "signature.py")
-    ),
+    *sorted(str(path.relative_to(ROOT)) for path in (ROOT / "signaling").rglob("*.py")),
+    *sorted(str(path.relative_to(ROOT)) for path in (ROOT / "signaling").rglob("*.lua")),
 ]
 MODULES = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "signaling/web/static").rglob("*.js"))
 MAX_WORDS = 30

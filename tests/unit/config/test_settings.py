@@ -70,8 +70,8 @@ def test_what_is_no_turn_url_is_refused(url):
     with pytest.raises(SettingsError) as error:
         Settings.load({"SIGNALING_TURN_URLS": [url], "SIGNALING_TURN_SECRET": "north"})
     assert str(error.value) == (
-        f"SIGNALING_TURN_URLS={[url]!r} is not usable: it must be TURN URIs (RFC 7065) "
-        "such as turn:turn.example.org:3478?transport=udp (default '')"
+        f"SIGNALING_TURN_URLS: {url!r} is not usable; write TURN URIs (RFC 7065) "
+        "such as turn:turn.example.org:3478?transport=udp, or leave it empty"
     )
 
 
@@ -104,7 +104,7 @@ def test_a_password_of_sentinels_needs_sentinels(url):
 def test_a_secret_is_never_shown():
     with pytest.raises(SettingsError) as error:
         Settings.load({"SIGNALING_TURN_SECRET": 20_261_122})
-    assert str(error.value) == "SIGNALING_TURN_SECRET is not usable: it must be text (default '')"
+    assert str(error.value) == "SIGNALING_TURN_SECRET: the value is not usable; write text"
     settings = Settings.load({"SIGNALING_TURN_URLS": "turn:a", "SIGNALING_TURN_SECRET": "north"})
     assert "turn_urls=('turn:a',)" in repr(settings)
     assert "north" not in f"{settings} {settings!r}"
@@ -124,13 +124,35 @@ def test_settings_are_frozen():
         ("SIGNALING_PING_TIMEOUT", "nan", "a number from 0.01 to 86400 (default 20.0)"),
         ("SIGNALING_PING_TIMEOUT", "-1", "a number from 0.01 to 86400 (default 20.0)"),
         ("SIGNALING_LOG_LEVEL", "loud", "one of debug, error, info, warning (default 'info')"),
-        ("SIGNALING_BIND", 5, "text (default '')"),
+        ("SIGNALING_BIND", 5, "text, or leave it empty"),
+        (
+            "SIGNALING_REDIS_PREFIX",
+            "a b",
+            "1 to 64 letters, digits or any of _.:- such as signaling (default 'signaling')",
+        ),
     ],
 )
 def test_a_wrong_value_is_named_with_what_would_be_right(name, value, expected):
     with pytest.raises(SettingsError) as error:
         Settings.load({name: value})
-    assert str(error.value) == f"{name}={value!r} is not usable: it must be {expected}"
+    assert str(error.value) == f"{name}: {value!r} is not usable; write {expected}"
+
+
+@pytest.mark.parametrize("value", ["app.example.org", "https://a.example.org, app.example.org"])
+def test_an_origin_without_a_scheme_is_named_with_one(value):
+    with pytest.raises(SettingsError) as error:
+        Settings.load({"SIGNALING_ALLOWED_ORIGINS": value})
+    assert str(error.value) == (
+        "SIGNALING_ALLOWED_ORIGINS: 'app.example.org' has no scheme; write https://app.example.org"
+    )
+
+
+def test_the_url_of_the_webhook_without_a_scheme_is_named_with_one():
+    with pytest.raises(SettingsError) as error:
+        Settings.load({"SIGNALING_WEBHOOK_URL": "app.example.org/hook"})
+    assert str(error.value) == (
+        "SIGNALING_WEBHOOK_URL: 'app.example.org/hook' has no scheme; write https://app.example.org/hook"
+    )
 
 
 def test_a_name_that_is_no_setting_gets_the_nearest_that_is():
@@ -242,7 +264,7 @@ def test_a_url_of_redis_is_taken_or_refused_without_its_password(url: str):
 
 @pytest.mark.parametrize("host", ["a..b", ".a", "-a", "a-", "a" * 64, "a b", "a_b..", "*", "\u00e4", "a\tb.c/x y"])
 def test_a_host_that_is_none(host: str):
-    with pytest.raises(SettingsError, match="SIGNALING_REDIS_URL is not usable: "):
+    with pytest.raises(SettingsError, match="SIGNALING_REDIS_URL: the value is not usable; "):
         Settings(redis_url=f"redis+cluster://ok,{host}:1")
 
 
@@ -253,9 +275,7 @@ def test_a_host_that_is_one(host: str):
 
 @pytest.mark.parametrize("value", ["", " ", "auto", "2.0", "0", "-1", "+1", " 2", "\u0662", "1" * 9_999, "1001", "0x2"])
 def test_what_is_no_number_of_workers(value: str):
-    with pytest.raises(
-        SettingsError, match=r"WEB_CONCURRENCY=.* is not usable: it must be a whole number from 1 to 1000"
-    ):
+    with pytest.raises(SettingsError, match=r"WEB_CONCURRENCY: .* is not usable; write a whole number from 1 to 1000"):
         web_concurrency({"WEB_CONCURRENCY": value})
 
 

@@ -89,16 +89,16 @@ def test_files_that_change_behind_their_reading_are_read_again(pair: Pair):
     """The value that was made was whole, and is old already."""
     loaded = Reloader(pair.paths, pair.load)
     pair.write("2")
-    real = loaded._contents
+    real = loaded._hash_contents
 
     def late() -> bytes:
         found = real()
         pair.write("3")
         return found
 
-    loaded._contents = late
+    loaded._hash_contents = late
     loaded.refresh()
-    loaded._contents = real
+    loaded._hash_contents = real
     assert loaded.refresh()
     assert loaded.value == "3"
 

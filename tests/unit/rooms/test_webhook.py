@@ -16,7 +16,7 @@ from signaling.protocol.messages import Pair, User
 from signaling.rooms import webhook
 from signaling.rooms.memory import MemoryRegistry
 from signaling.rooms.signature import signed
-from signaling.rooms.webhook import MAX_ATTEMPTS, Webhook, delay_after
+from signaling.rooms.webhook import Webhook
 from tests.unit.people import until
 
 
@@ -70,7 +70,7 @@ def load(url: str, secret: str = "north") -> Settings:
 def test_a_broken_secret_is_refused_and_not_shown(secret: str):
     with pytest.raises(SettingsError) as error:
         load("https://app.example.org", secret)
-    assert str(error.value) == "SIGNALING_WEBHOOK_SECRET is not usable: what follows whsec_ must be base64"
+    assert str(error.value) == "SIGNALING_WEBHOOK_SECRET: the value is not usable; write base64 after whsec_"
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,6 @@ def test_an_http_url_is_taken(url: str):
 @pytest.mark.parametrize(
     "url",
     [
-        "app.example.org",
         "ftp://app.example.org",
         "https://",
         "https:///webhook",
@@ -105,8 +104,8 @@ def test_what_is_no_http_url_is_refused(url: str):
     with pytest.raises(SettingsError) as error:
         load(url)
     assert str(error.value) == (
-        f"SIGNALING_WEBHOOK_URL={url!r} is not usable: "
-        "it must be an http or https URL such as https://app.example.org/webhook (default '')"
+        f"SIGNALING_WEBHOOK_URL: {url!r} is not usable; "
+        "write an http or https URL such as https://app.example.org/webhook, or leave it empty"
     )
 
 
@@ -123,12 +122,6 @@ def test_it_needs_a_url_and_a_secret(given: dict[str, str], missing: str):
     assert str(error.value) == (
         f"{missing} is not set: the webhook needs both SIGNALING_WEBHOOK_URL and SIGNALING_WEBHOOK_SECRET"
     )
-
-
-def test_it_waits_twice_as_long_each_time_and_never_quite_the_same():
-    for attempt, longest in zip(range(1, MAX_ATTEMPTS), (1, 2, 4, 8), strict=True):
-        delays = {delay_after(attempt) for _ in range(100)}
-        assert longest / 2 <= min(delays) < max(delays) <= longest
 
 
 class Alone(MemoryRegistry):

@@ -184,9 +184,7 @@ def test_a_certificate_is_not_taken_for_its_key(tmp_path: Path):
 def test_an_audience_without_a_key_would_check_nothing():
     with pytest.raises(SettingsError) as error:
         Settings.load({"SIGNALING_JWT_AUDIENCE": "calls"})
-    assert str(error.value) == (
-        "SIGNALING_JWT_KEY is not set: SIGNALING_JWT_AUDIENCE asks for tokens that nothing would check"
-    )
+    assert str(error.value) == ("SIGNALING_JWT_KEY is not set: SIGNALING_JWT_AUDIENCE needs a key that verifies tokens")
 
 
 # Forgery.

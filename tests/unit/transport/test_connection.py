@@ -24,7 +24,7 @@ from signaling.config.settings import Settings
 from signaling.transport import connections as connections_module
 from signaling.transport.connection import Connection
 from signaling.transport.connections import Connections
-from signaling.transport.receiver import MAX_FRAMES_AFTER_CLOSE, MAX_FRAMES_PER_TURN, FrameReceiver
+from signaling.transport.receiver import MAX_FRAMES_AFTER_CLOSE, MAX_FRAMES_PER_TICK, FrameReceiver
 from tests.unit.transport.test_receiver import frame
 from tests.waiting import TIMEOUT
 
@@ -345,7 +345,7 @@ def test_a_flood_is_dealt_with_in_turns_in_which_others_have_theirs(wires, unit)
             gevent.sleep(0)
     assert len(answered) > 10
     shares = [after - before for (_, before), (_, after) in itertools.pairwise(answered)]
-    assert max(shares) <= 4 * MAX_FRAMES_PER_TURN
+    assert max(shares) <= 4 * MAX_FRAMES_PER_TICK
     gevent.killall([*readers, flooding, pongs])
     theirs.close()
     ours.close()
@@ -393,7 +393,7 @@ def test_what_follows_a_close_is_looked_through_so_far_and_no_further(connection
     flooding.join()
     wires[1].close()
     assert reader.get() == 1008
-    assert sum(fed) < MAX_FRAMES_AFTER_CLOSE + 2 * MAX_FRAMES_PER_TURN
+    assert sum(fed) < MAX_FRAMES_AFTER_CLOSE + 2 * MAX_FRAMES_PER_TICK
     assert connection._receiver.replies == []
 
 

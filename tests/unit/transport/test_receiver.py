@@ -42,7 +42,7 @@ class Drained(FrameReceiver):
         while True:
             self.messages, self.replies, self.slow_frames = [], [], 0
             super().feed(data)
-            assert len(self.messages) + self.slow_frames < 2 * module.MAX_FRAMES_PER_TURN
+            assert len(self.messages) + self.slow_frames < 2 * module.MAX_FRAMES_PER_TICK
             messages, replies, slow_frames = (
                 messages + self.messages,
                 replies + self.replies,
@@ -315,13 +315,13 @@ def test_a_flood_in_one_read_is_taken_in_turns_and_nothing_of_it_is_lost(unit: b
     receiver.feed(flood)
     while receiver.pending:
         assert (
-            module.MAX_FRAMES_PER_TURN <= len(receiver.messages) + receiver.slow_frames < 2 * module.MAX_FRAMES_PER_TURN
+            module.MAX_FRAMES_PER_TICK <= len(receiver.messages) + receiver.slow_frames < 2 * module.MAX_FRAMES_PER_TICK
         )
         receiver.messages.clear()
         receiver.slow_frames = 0
         receiver.feed(b"")
         turns += 1
-    assert turns >= 1_000 // (2 * module.MAX_FRAMES_PER_TURN)
+    assert turns >= 1_000 // (2 * module.MAX_FRAMES_PER_TICK)
     assert receiver.messages[-1] == "the last"
     assert read(flood).messages == read(flood, step=50).messages
 
@@ -366,7 +366,7 @@ def test_a_fault_is_told_once_and_holds_nothing(stream: bytes, step):
     receiver = read(stream + frame(0x81, b"\xff" * 100) * 3, step=step)
     assert receiver.close_code in (1002, 1007)
     assert len(receiver.replies) == 1
-    assert not receiver._held
+    assert not receiver._buffer
     assert (receiver._fragments, receiver._library) == (None, None)
 
 

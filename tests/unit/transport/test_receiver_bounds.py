@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from signaling.transport.receiver import MAX_FRAMES_PER_TURN, FrameReceiver
+from signaling.transport.receiver import MAX_FRAMES_PER_TICK, FrameReceiver
 from tests.unit.transport.test_receiver import frame
 
 LIMIT = 65_536
@@ -166,7 +166,7 @@ def test_the_work_grows_with_the_frames_and_the_reads_and_no_faster(shape: Shape
 def test_no_turn_takes_more_than_its_share(shape: Shape):
     reader = Reader()
     reader.read(shape(READ))
-    assert reader.most < 2 * MAX_FRAMES_PER_TURN
+    assert reader.most < 2 * MAX_FRAMES_PER_TICK
 
 
 ANY = st.sampled_from(list((ENDLESS | WHOLE).values()))
@@ -178,7 +178,7 @@ def test_any_mixture_is_bounded_as_well(shapes: list[tuple[Shape, int]], step: i
     stream = b"".join(shape(size) for shape, size in shapes)
     calls, reader = calls_of(stream, step)
     assert calls <= CALLS_OF_A_FRAME * reader.frames + CALLS_OF_A_TURN * reader.turns + CALLS_OF_THE_END
-    assert reader.most < 2 * MAX_FRAMES_PER_TURN
+    assert reader.most < 2 * MAX_FRAMES_PER_TICK
     held, _ = memory_after(stream, step)
     assert held <= MEMORY_FACTOR * len(stream) + 2 * MEMORY_BESIDE
 

@@ -154,7 +154,7 @@ def test_what_arrives_in_one_turn_is_read_before_any_of_it_is_dealt_with(users):
     known: list[int] = []
     for connection, _ in users:
         # Who was read from is to be read from no more until that is dealt with.
-        connection.on_message = lambda _: known.append(sum(other._arrived for other, _ in users)) is None
+        connection.on_message = lambda _: known.append(sum(other._data_queued for other, _ in users)) is None
     for _, theirs in users:
         theirs.sendall(frame(0x81, b"all at once"))
     gevent.idle()
