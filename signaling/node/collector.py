@@ -41,7 +41,7 @@ class NodeCollector(Collector):
         )
         yield _gauge("connections", "WebSockets that are open.", len(node.connections))
         yield _gauge("connections_limit", "WebSockets that may be open.", node.settings.max_connections)
-        yield _gauge("rooms", "Rooms with somebody in them.", len(node.registry))
+        yield _gauge("rooms", "Rooms with somebody in them.", node.registry.room_count)
         yield _gauges("calls", "Rooms by how far the call is.", "state", stats.calls.states())
         yield _counters("messages_relayed", "Messages passed on, by type.", "type", stats.forwarded)
         yield CounterMetricFamily("signaling_joins", "Joins of a room.", stats.joins)

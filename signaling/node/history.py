@@ -10,6 +10,7 @@ from typing import NamedTuple
 import gevent
 
 from ..process.supervisor import spawn_forever
+from ..rooms.registry import Registry
 from ..telemetry.stats import Stats
 
 INTERVAL = 5.0
@@ -35,11 +36,11 @@ class Sample(NamedTuple):
 class History:
     """The latest samples, oldest first."""
 
-    def __init__(self, connections: Sized, rooms: Sized, stats: Stats) -> None:
+    def __init__(self, connections: Sized, registry: Registry, stats: Stats) -> None:
         """Begin with none."""
         self.samples: deque[Sample] = deque(maxlen=MAX_SAMPLES)
         self._connections = connections
-        self._rooms = rooms
+        self._registry = registry
         self._observer = stats
         self._lags = (0, 0.0)
         self._sampler: gevent.Greenlet[..., None] | None = None
@@ -56,7 +57,7 @@ class History:
         return Sample(
             time.time(),
             len(self._connections),
-            len(self._rooms),
+            self._registry.room_count,
             sum(self._observer.forwarded.values()),
             (lag.total - aggregate) / max(lag.count - number, 1),
         )

@@ -100,7 +100,6 @@ class Node:
         self.settings = settings
         self.shared = self._shared() if registry is None else None
         if registry is None:
-            # Not by its truth: a registry without rooms is false.
             registry = take_rooms() if self.shared is None else self.shared
         self.registry: Registry = registry
         self.context = SessionContext.of(settings, registry)
@@ -150,7 +149,7 @@ class Node:
             started=time.time() - (time.monotonic() - self.started),
             draining=self.connections.draining,
             connections=len(self.connections),
-            rooms=len(self.registry),
+            rooms=self.registry.room_count,
             metrics=self.serves_metrics,
         )
 

@@ -74,8 +74,9 @@ class JoinResult(NamedTuple):
 class Registry(Protocol):
     """The rooms. Empty ones do not exist; nobody is in two. Members are told of what others do to their rooms."""
 
-    def __len__(self) -> int:
-        """Return the number of rooms; where several processes share them, of those that count here."""
+    @property
+    def room_count(self) -> int:
+        """Return the number of rooms; if several nodes share them, of those that count at this one."""
 
     def join(self, pair: Pair, member: Member, on_joined: Callable[[JoinResult], None]) -> None:
         """Put ``member``, who is in no other room, into the room of ``pair``, in the place of its user if taken.
