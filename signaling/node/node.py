@@ -11,6 +11,7 @@ import weakref
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+import gevent
 import msgspec
 from flask import Response, request
 from simple_websocket import ConnectionClosed
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_all: weakref.WeakSet[Node] = weakref.WeakSet()
+_nodes: weakref.WeakSet[Node] = weakref.WeakSet()
 
 
 class Rejection(NamedTuple):
@@ -112,7 +113,7 @@ class Node:
         self.cluster = None if self.shared is None else Cluster(self.shared.bus)
         self.parts: list[Background] = []
         self.serves_metrics = False
-        _all.add(self)
+        _nodes.add(self)
 
     def _shared(self) -> RedisRegistry | None:
         if not self.settings.redis_url:
@@ -137,7 +138,7 @@ class Node:
             node.shared is not None
             and (node.settings.redis_url, node.settings.redis_prefix) == (mine.redis_url, mine.redis_prefix)
             and node.settings != mine
-            for node in _all
+            for node in _nodes
         )
 
     def info(self) -> NodeInfo:
@@ -173,7 +174,7 @@ class Node:
 
     def finish(self) -> None:
         """Let the other workers know that this one is gone. Waits."""
-        _all.discard(self)
+        _nodes.discard(self)
         if self.shared is not None:
             self.shared.redis.stop()
 
@@ -255,17 +256,33 @@ class Node:
 
 def start_all() -> None:
     """Begin what runs beside the requests, for each app of this process."""
-    for node in list(_all):
+    for node in list(_nodes):
         node.start()
 
 
 def stop_metrics() -> None:
     """Let go of what the next worker needs, for each app of this process."""
-    for node in list(_all):
+    for node in list(_nodes):
         node.stop()
+
+
+def drain_all() -> None:
+    """Refuse new connections and close the open ones, for all nodes of this process at the same time. Waits."""
+    gevent.joinall([gevent.spawn(node.connections.drain) for node in list(_nodes)])
+
+
+def close_all() -> None:
+    """Close the open connections of each node of this process. Does not wait."""
+    for node in list(_nodes):
+        node.connections.close_all()
+
+
+def open_count() -> int:
+    """Return the number of open connections of this process."""
+    return sum(len(node.connections) for node in list(_nodes))
 
 
 def leave_cluster() -> None:
     """Let the other workers know that this one is gone, for each app of this process. Waits."""
-    for node in list(_all):
+    for node in list(_nodes):
         node.finish()

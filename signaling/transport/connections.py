@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import time
-import weakref
 from collections.abc import Callable
 
 import gevent
@@ -21,8 +20,6 @@ DRAIN_RATE = 100
 
 _CROWD = 1_000
 """What fewer connections leave behind is not worth the pause of giving it back."""
-
-_all: weakref.WeakSet[Connections] = weakref.WeakSet()
 
 
 class Connections:
@@ -60,7 +57,6 @@ class Connections:
         self._peak = 0
         self._lately = 0
         self._heartbeat: gevent.Greenlet[[], None] | None = None
-        _all.add(self)
 
     def __len__(self) -> int:
         return len(self._open)
@@ -168,19 +164,3 @@ def _due(queue: dict[Connection, float], now: float) -> list[Connection]:
             break
         due.append(connection)
     return due
-
-
-def drain_all() -> None:
-    """Drain every :class:`Connections` of this process, all at the same time. Waits."""
-    gevent.joinall([gevent.spawn(connections.drain) for connections in list(_all)])
-
-
-def close_all() -> None:
-    """Close what is open in every :class:`Connections` of this process. Does not wait."""
-    for connections in list(_all):
-        connections.close_all()
-
-
-def open_count() -> int:
-    """The connections of this process that are not gone yet."""
-    return sum(map(len, _all))

@@ -21,7 +21,6 @@ import pytest
 from simple_websocket import ConnectionClosed
 
 from signaling.config.settings import Settings
-from signaling.transport import connections as connections_module
 from signaling.transport.connection import Connection
 from signaling.transport.connections import Connections
 from signaling.transport.receiver import MAX_FRAMES_AFTER_CLOSE, MAX_FRAMES_PER_TURN, FrameReceiver
@@ -240,9 +239,17 @@ def test_a_released_connection_is_gone_without_the_collector(wires):
 
 
 @pytest.fixture(autouse=True)
-def no_heartbeat_goes_on() -> Iterator[None]:
+def no_heartbeat_goes_on(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    made: list[Connections] = []
+    init = Connections.__init__
+
+    def init_and_note(connections: Connections, *args, **kwargs) -> None:
+        made.append(connections)
+        init(connections, *args, **kwargs)
+
+    monkeypatch.setattr(Connections, "__init__", init_and_note)
     yield
-    for each in list(connections_module._all):
+    for each in made:
         if each._heartbeat is not None:
             each._heartbeat.kill()
 
