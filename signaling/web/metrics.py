@@ -21,6 +21,7 @@ from ..node.collector import NodeCollector
 from ..node.node import Node
 from ..security.operator import OperatorAuth
 from ..telemetry import families
+from .guard import operator_only
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -147,12 +148,9 @@ def add_metrics(blueprint: Blueprint, node: Node) -> None:
     token = node.settings.metrics_token
     if not token:
         return
-    auth = OperatorAuth(token)
 
     @blueprint.get("/metrics", endpoint="metrics")
+    @operator_only(node, OperatorAuth(token))
     def metrics_page() -> Response:
-        refusal = auth.check(node.client_address())
-        if refusal is not None:
-            return refusal
         page, content_type = metrics.page(request.headers.get("Accept", ""))
-        return Response(page, headers={"Cache-Control": "no-store"}, content_type=content_type)
+        return Response(page, content_type=content_type)

@@ -18,6 +18,7 @@ from ..telemetry.call import Call
 from ..telemetry.call_record import CallRecord, merge
 from ..telemetry.diagnosis import diagnose
 from ..telemetry.stats import Stats
+from .guard import operator_only
 
 MAX_CALLS = 100
 """Calls of each kind in one answer, those that go on and those that are over."""
@@ -34,30 +35,24 @@ def add_ops(blueprint: Blueprint, node: Node) -> None:
     token = node.settings.ops_token
     if not token:
         return
-    auth = OperatorAuth(token, passwords=True)
+    guarded = operator_only(node, OperatorAuth(token, passwords=True))
 
     @blueprint.get("/ops")
+    @guarded
     def ops() -> Response:
-        refusal = auth.check(node.client_address())
-        if refusal is not None:
-            return refusal
-        response = blueprint.send_static_file("ops/index.html")
-        response.headers["Cache-Control"] = "no-store"
-        return response
+        return blueprint.send_static_file("ops/index.html")
 
     @blueprint.get("/ops/state.json")
+    @guarded
     def ops_state() -> Response:
-        refusal = auth.check(node.client_address())
-        if refusal is not None:
-            return refusal
         # Where gunicorn's configuration is somebody's own, nobody did.
         node.history.start()
         return _json(state(node))
 
     @blueprint.get("/ops/calls.json")
+    @guarded
     def ops_calls() -> Response:
-        refusal = auth.check(node.client_address())
-        return refusal or _json(calls(node, request.args.get("user", "").strip()))
+        return _json(calls(node, request.args.get("user", "").strip()))
 
 
 def handlers(node: Node) -> dict[str, SurveyHandler]:
@@ -131,4 +126,4 @@ def _fitting(records: list[CallRecord], most: int) -> bytes:
 
 
 def _json(content: dict[str, Any]) -> Response:
-    return Response(msgspec.json.encode(content), mimetype="application/json", headers={"Cache-Control": "no-store"})
+    return Response(msgspec.json.encode(content), mimetype="application/json")
