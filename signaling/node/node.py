@@ -105,7 +105,7 @@ class Node:
         self.registry: Registry = registry
         self.context = SessionContext.of(settings, registry)
         self.stats = self.context.stats
-        self.connections = Connections(settings, self.stats.beat, self.stats.latency.observe)
+        self.connections = Connections(settings, self.stats.on_heartbeat, self.stats.latency.observe)
         self._origins = Origins(settings.allowed_origins, allow_missing=settings.allow_missing_origin)
         self._proxies = TrustedProxies(settings.trusted_proxies)
         self._limiter = ConnectionLimiter(settings)
