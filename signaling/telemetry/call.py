@@ -1,4 +1,4 @@
-"""One call and its steps, which tell why a call did not connect. They hold no SDP and no address. Pure."""
+"""One call and its steps, which show why a call did not connect. They hold no SDP and no address. Pure."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class CallState(StrEnum):
     OVER = "over"
 
 
-WHAT = ("created", "joined", "replaced", "ready", "offer", "answer", "candidates", "message", "error", "left")
-"""What can happen in a call."""
+EVENTS = ("created", "joined", "replaced", "ready", "offer", "answer", "candidates", "message", "error", "left")
+"""The events of a call."""
 
 
 class Step(msgspec.Struct, gc=False, omit_defaults=True):
@@ -30,7 +30,7 @@ class Step(msgspec.Struct, gc=False, omit_defaults=True):
     user: int
     """The user of the pair: 0 or 1."""
     what: str
-    """One of :data:`WHAT`."""
+    """One of :data:`EVENTS`."""
     detail: str = ""
     candidates: dict[str, int] | None = None
     """The number of candidates by type, of ``candidates``. It grows until the next negotiation."""

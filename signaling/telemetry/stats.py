@@ -1,4 +1,4 @@
-"""What one node counts and notes, for its metrics and its operator's page. Pure.
+"""The counts and records of one node, for its metrics and its operator's page. Pure.
 
 Counts are plain integers, since each forwarded message is counted. ``node/figures.py`` declares what they mean.
 """
@@ -40,7 +40,7 @@ class Refusal(NamedTuple):
 
 
 class Stats:
-    """What one node counts and notes since its start.
+    """The counts and records of one node since its start.
 
     Attributes:
         calls: the calls, which count the forwarded messages and measure durations.

@@ -72,12 +72,12 @@ class Metrics:
         if cluster is None:
             return encode(self._registry), content_type
         told = [(node.name, answer) for node, answer in cluster.survey("metrics", families.decode)]
-        own = self._node.info().name, families.families(self._registry)
+        own = self._node.info().name, families.collect(self._registry)
         return encode(families.ClusterCollector([own, *told])), content_type
 
     def answer(self, _: object) -> bytes:
         """Return the series of this worker, for another one."""
-        return families.encode(families.families(self._registry))
+        return families.encode(families.collect(self._registry))
 
     def start(self) -> None:
         """Serve on a port of its own from now on. Does not wait."""
