@@ -142,7 +142,7 @@ class Metrics:
 def add_metrics(blueprint: Blueprint, node: Node) -> None:
     """Add the port of the metrics, and ``/metrics`` if there is a token for it."""
     metrics = Metrics(node)
-    node.parts.append(metrics)
+    node.background.append(metrics)
     if node.cluster is not None:
         node.cluster.handlers["metrics"] = metrics.answer
     token = node.settings.metrics_token

@@ -130,7 +130,7 @@ def test_a_wrong_setting_of_one_app_is_no_other_apps_trouble():
 
 def test_apps_with_other_rules_do_not_meet_in_redis(redis: Redis):
     locked = node_of(create(app("locked", redis_url=redis.url, jwt_key=KEY)))
-    with pytest.raises(SettingsError, match="SIGNALING_REDIS_PREFIX='signaling' is that of another app"):
+    with pytest.raises(SettingsError, match="SIGNALING_REDIS_PREFIX='signaling' is also the prefix of another app"):
         Signaling(app("open", redis_url=redis.url))
     other = node_of(create(app("open", redis_url=redis.url, redis_prefix="open")))
     # The same app twice is as two workers.
