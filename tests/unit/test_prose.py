@@ -25,7 +25,9 @@ FILES = [
     "signaling/extension.py",
     "signaling/hooks.py",
     *sorted(str(path.relative_to(ROOT)) for path in (ROOT / "signaling/security").glob("*.py")),
+    *sorted(str(path.relative_to(ROOT)) for path in (ROOT / "signaling/node").glob("*.py")),
     *sorted(str(path.relative_to(ROOT)) for path in (ROOT / "signaling/telemetry").glob("*.py")),
+    *sorted(str(path.relative_to(ROOT)) for path in (ROOT / "signaling/web").glob("*.py")),
 ]
 MODULES = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "signaling/web/static").rglob("*.js"))
 MAX_WORDS = 30
