@@ -21,6 +21,7 @@ import pytest
 from simple_websocket import ConnectionClosed
 
 from signaling.config.settings import Settings
+from signaling.transport import connections as connections_module
 from signaling.transport.connection import Connection
 from signaling.transport.connections import Connections
 from signaling.transport.receiver import MAX_FRAMES_AFTER_CLOSE, MAX_FRAMES_PER_TURN, FrameReceiver
