@@ -163,18 +163,16 @@ def post_worker_init(worker: Worker) -> None:
 def worker_exit(server: Arbiter, worker: Worker) -> None:
     """Close the connections that the drain did not reach, and wait briefly for their closing handshakes."""
     from .node import node
-    from .transport import connections
 
-    connections.close_all()
+    node.close_all()
     limit = time.monotonic() + min(load_settings().close_timeout, _EXIT_SECONDS)
-    while connections.open_count() and time.monotonic() < limit:
+    while node.open_count() and time.monotonic() < limit:
         gevent.sleep(0.01)
     node.leave_cluster()
 
 
 def _watch_end(worker: Worker) -> None:
     from .node import node
-    from .transport import connections
     from .worker import Worker
 
     def close_idle() -> None:
@@ -185,7 +183,7 @@ def _watch_end(worker: Worker) -> None:
     while worker.alive:
         gevent.sleep(_DRAIN_WATCH_SECONDS)
     # Idle connections close last: until then, a health check on an open connection can learn of the drain.
-    for step in (node.stop_metrics, connections.drain_all, close_idle):
+    for step in (node.stop_metrics, node.drain_all, close_idle):
         try:
             step()
         except Exception:

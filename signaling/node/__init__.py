@@ -1,4 +1,4 @@
-"""One worker as a whole. ``node`` is its runtime: settings, rooms, connections and figures of one app. ``info`` is
-what a node tells the others of itself, ``cluster`` asks them, ``snapshot`` and ``history`` are the figures of the
-moment and of the last minutes.
+"""One node as a whole. ``node`` is its runtime: the settings, rooms, connections and stats of one app. ``info`` is its
+state for other nodes, and ``cluster`` surveys them. ``figures`` declares each figure once. ``collector`` makes metrics
+of them, ``snapshot`` has their values at one moment, and ``history`` has samples of the last minutes.
 """

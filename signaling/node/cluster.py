@@ -1,7 +1,7 @@
-"""The other workers that share the rooms: what they told of themselves, and what they answer when they are asked.
+"""The other nodes that share the rooms: their states, and surveys of them.
 
-A question goes to the channel of each of them, the answer to that of the worker that asked, both among the messages
-between users: as those, they are for a route. Whoever does not answer in time is missing, and nobody waits longer.
+A request goes to the channel of each node, and an answer to the channel of the node that asked. Both use routes, as
+the messages between users do. A node that does not answer in time is missing, and the survey ends without it.
 """
 
 from __future__ import annotations
@@ -26,129 +26,138 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 SURVEY_TIMEOUT = 1.0
-"""How long the answers are waited for."""
+"""Seconds that a survey waits for answers."""
 
 MAX_SURVEYS = 4
-"""Questions of one worker at a time; the next one waits for its turn."""
+"""Surveys of one node at a time. Others wait until one ends."""
 
 MAX_SURVEY_ANSWERS = 16
-"""Answers that one worker makes at a time; what it is asked beside them it leaves unanswered."""
+"""Answers that one node makes at a time. It ignores requests beyond that."""
 
 MAX_SURVEY_BYTES = 8_388_608
-"""Of all answers to one question: Redis parts with a worker for which it has to keep more than 32 MiB."""
+"""Bytes of all answers to one survey. Redis disconnects a node if it has to keep more than 32 MiB for it."""
 
 MAX_ANSWER_BYTES = 524_288
-"""Of one answer."""
+"""Bytes of one answer."""
 
-_SURVEYS = b"questions".ljust(32)
-"""The route of a question; that of an answer has the number of the question and the worker that answers."""
+_REQUESTS = b"questions".ljust(32)
+"""The route of a request. The route of an answer is the number of the request and the node that answers."""
 
 
 class SurveyRequest(msgspec.Struct, array_like=True, frozen=True):
-    """What one worker asks the others."""
+    """A request of one node to another."""
 
     worker: str
+    """The name of the node that asks, in Redis."""
     number: str
-    what: str
+    """The random number of the survey."""
+    topic: str
     argument: str
-    most: int
-    """How many bytes the answer may have; one that is longer is not sent."""
+    max_bytes: int
+    """Bytes that the answer may have. A longer answer is not sent."""
 
 
 SurveyHandler = Callable[[SurveyRequest], bytes]
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode_request = msgspec.msgpack.Decoder(SurveyRequest).decode
-_decode_node = msgspec.json.Decoder(NodeInfo).decode
+_decode_info = msgspec.json.Decoder(NodeInfo).decode
 
 
 class Cluster:
-    """The other workers, as one of them sees them.
+    """The other nodes that share the rooms.
 
     Attributes:
-        handlers: what makes the answers, by what is asked.
-
+        handlers: the functions that answer requests, by topic.
     """
 
     def __init__(self, bus: Bus, handlers: Mapping[str, SurveyHandler] | None = None) -> None:
-        """Ask over ``bus``, and answer with ``handlers``."""
+        """Survey other nodes over ``bus``, and answer them with ``handlers``."""
         self._bus = bus
         self.handlers = dict(handlers or {})
-        self._turns = BoundedSemaphore(MAX_SURVEYS)
+        self._slots = BoundedSemaphore(MAX_SURVEYS)
         self._answering = Pool(MAX_SURVEY_ANSWERS)
-        bus.routes[_SURVEYS] = self._on_request
+        bus.routes[_REQUESTS] = self._on_request
 
     @property
     def redis(self) -> str:
-        """Return whether all of Redis can be reached: ``up`` or ``down``."""
+        """Return ``up`` if all of Redis is reachable, or ``down``."""
         return "up" if self._bus.up else "down"
 
     def nodes(self) -> dict[str, NodeInfo]:
-        """Return those that are alive, as of their last beat, by their names in Redis; none while it is down."""
-        found = {}
-        for worker, words in self._bus.others().items():
-            # One that registered and had no beat yet told nothing; one of another version may tell something else.
+        """Return the live nodes as of their last heartbeat, by their names in Redis; none while Redis is down."""
+        nodes = {}
+        for worker, state in self._bus.others().items():
+            # A node has no state before its first heartbeat. Another version may have another form of state.
             with suppress(msgspec.MsgspecError, RecursionError):
-                found[worker] = _decode_node(words)
-        return found
+                nodes[worker] = _decode_info(state)
+        return nodes
 
-    def survey(self, what: str, decode: Callable[[bytes], T], argument: str = "") -> list[tuple[NodeInfo, T | None]]:
-        """Return what each of them answers, None for who does not in time. Waits."""
+    def survey(self, topic: str, decode: Callable[[bytes], T], argument: str = "") -> list[tuple[NodeInfo, T | None]]:
+        """Ask all other nodes, and wait at most :data:`SURVEY_TIMEOUT` for their answers.
+
+        Args:
+            topic: the key of a handler.
+            decode: a function that decodes an answer.
+            argument: the text for the handler.
+
+        Returns:
+            Each node with its answer. It is None if there is none, or if it cannot be decoded.
+        """
         nodes = self.nodes()
         if not nodes:
             return []
-        with self._turns:
-            handlers = self._collect(what, argument, list(nodes))
-        told = []
-        for worker, node in nodes.items():
-            told.append((node, _decoded(handlers.get(worker), decode)))
-            # Others have their turn: there may be many, and long ones.
+        with self._slots:
+            answers = self._collect(topic, argument, list(nodes))
+        decoded = []
+        for worker, info in nodes.items():
+            decoded.append((info, _decode_answer(answers.get(worker), decode)))
+            # Many long answers take a while, so other greenlets run in between.
             gevent.sleep(0)
-        return told
+        return decoded
 
-    def _collect(self, what: str, argument: str, workers: list[str]) -> dict[str, bytes]:
+    def _collect(self, topic: str, argument: str, workers: list[str]) -> dict[str, bytes]:
         bus, number = self._bus, secrets.token_hex(8)
-        handlers: dict[str, bytes] = {}
-        whole = Event()
+        answers: dict[str, bytes] = {}
+        complete = Event()
 
-        def take(worker: str, answer: bytes) -> None:
-            handlers[worker] = answer
-            if len(handlers) == len(workers):
-                whole.set()
+        def receive(worker: str, answer: bytes) -> None:
+            answers[worker] = answer
+            if len(answers) == len(workers):
+                complete.set()
 
-        most = min(MAX_ANSWER_BYTES, MAX_SURVEY_BYTES // len(workers))
-        request = _encode(SurveyRequest(bus.worker, number, what, argument, most))
+        max_bytes = min(MAX_ANSWER_BYTES, MAX_SURVEY_BYTES // len(workers))
+        request = _encode(SurveyRequest(bus.worker, number, topic, argument, max_bytes))
         for worker in workers:
-            bus.routes[_route(number, worker)] = partial(take, worker)
+            bus.routes[_route(number, worker)] = partial(receive, worker)
         try:
-            # Where Redis is too slow for it, it is not made slower.
-            if all(bus.publish(worker, _SURVEYS, request) for worker in workers):
-                whole.wait(SURVEY_TIMEOUT)
+            # If the connection to Redis is congested, the survey ends here: messages go first.
+            if all(bus.publish(worker, _REQUESTS, request) for worker in workers):
+                complete.wait(SURVEY_TIMEOUT)
         finally:
             for worker in workers:
                 del bus.routes[_route(number, worker)]
-        return handlers
+        return answers
 
     def _on_request(self, data: bytes) -> None:
-        # In the event loop, where an answer may take too long.
+        # This runs in the event loop. An answer may take too long for it.
         if not self._answering.full():
             self._answering.spawn(self._answer, data)
 
     def _answer(self, data: bytes) -> None:
         with suppress(msgspec.MsgspecError, RecursionError):
             request = _decode_request(data)
-            answer = self.handlers.get(request.what)
-            if answer is not None and len(said := answer(request)) <= request.most:
-                route = _route(request.number, self._bus.worker)
-                self._bus.publish(request.worker, route, said)
+            handler = self.handlers.get(request.topic)
+            if handler is not None and len(answer := handler(request)) <= request.max_bytes:
+                self._bus.publish(request.worker, _route(request.number, self._bus.worker), answer)
 
 
 def _route(number: str, worker: str) -> bytes:
     return f"{number}{worker}".encode()
 
 
-def _decoded(answer: bytes | None, decode: Callable[[bytes], T]) -> T | None:
-    # One of another version may answer in another form.
+def _decode_answer(answer: bytes | None, decode: Callable[[bytes], T]) -> T | None:
+    # A node of another version may answer in another form.
     with suppress(msgspec.MsgspecError, RecursionError):
         return None if answer is None else decode(answer)
     return None

@@ -1,4 +1,4 @@
-"""What a worker tells the others of itself, at every beat."""
+"""The state of a node that other nodes receive with each heartbeat."""
 
 from __future__ import annotations
 
@@ -8,27 +8,30 @@ import msgspec
 
 
 class NodeInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """The state of one worker."""
+    """The state of one node."""
 
     host: str
+    """The name of its host."""
     pid: int
+    """The id of its process."""
     version: str
     started: float
     """Seconds since 1970."""
     draining: bool
     connections: int
+    """Open WebSockets."""
     rooms: int
-    """Those that count there: over all nodes it is the number of rooms."""
+    """The rooms that count at this node. The sum over all nodes is the number of rooms."""
     metrics: bool = False
-    """Whether it has the port for the metrics of its host."""
+    """Whether it serves the metrics port of its host."""
 
     @property
     def name(self) -> str:
-        """Return what it is called wherever it is shown."""
+        """Return its name in logs, metrics and pages, such as ``sig1:4711``."""
         return f"{self.host}:{self.pid}"
 
     def to_json(self, now: float) -> dict[str, Any]:
-        """Return it as the pages have it, at ``now`` in seconds since 1970."""
+        """Return the state as the pages have it, at ``now`` in seconds since 1970."""
         return {
             "node": self.name,
             "version": self.version,

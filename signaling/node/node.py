@@ -1,4 +1,4 @@
-"""One worker's runtime of one app: its rooms, its connections, its figures, and what runs beside the requests."""
+"""The runtime of one app in one worker process: its rooms, connections, stats and background tasks."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import weakref
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+import gevent
 import msgspec
 from flask import Response, request
 from simple_websocket import ConnectionClosed
@@ -33,7 +34,6 @@ from ..version import __version__
 from .cluster import Cluster
 from .history import History
 from .info import NodeInfo
-from .snapshot import NodeSnapshot
 
 if TYPE_CHECKING:
     import gevent.socket
@@ -42,107 +42,110 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_all: weakref.WeakSet[Node] = weakref.WeakSet()
+_nodes: weakref.WeakSet[Node] = weakref.WeakSet()
 
 
 class Rejection(NamedTuple):
-    """Why there is no WebSocket for a client."""
+    """The reason why a client gets no WebSocket."""
 
     reason: str
     """One of :data:`signaling.telemetry.stats.REASONS`."""
     status: int
-    """The HTTP status of the answer."""
+    """The HTTP status of the response."""
     words: str
     """The reason in a sentence."""
     retry_after: int = 0
-    """Seconds after which the client may try again; 0 if that would change nothing."""
+    """Seconds after which the client may retry; 0 if a retry is useless."""
 
     @property
     def headers(self) -> dict[str, str]:
-        """The HTTP headers of the answer."""
+        """The HTTP headers of the response."""
         return {"Retry-After": str(self.retry_after)} if self.retry_after else {}
 
 
 class Background(Protocol):
-    """What runs beside the requests of one node."""
+    """A task that runs beside the requests of one node."""
 
     def start(self) -> None:
-        """Begin, in the worker. Does not wait."""
+        """Start in the worker process. Does not wait."""
 
     def stop(self) -> None:
-        """Let go of what the next worker needs. Does not wait."""
+        """Free everything that the next worker needs, such as a port. Does not wait."""
 
 
 class Node:
-    """What one app has in one worker. Nothing of it is another app's.
+    """The runtime of one app in one worker process. Apps of one process share nothing.
 
     Attributes:
         settings: the settings of the app.
-        shared: the rooms in Redis; None where the settings name no Redis.
-        registry: the rooms: those that were given, else those in Redis, else the app's own in memory.
-        context: what the sessions share.
-        stats: what is counted and noted.
+        shared: the rooms in Redis, or None if ``SIGNALING_REDIS_URL`` is empty.
+        registry: the rooms: the given ones, those in Redis, or the app's own in memory.
+        context: the objects that all sessions share.
+        stats: the counts and records.
         connections: the open WebSockets.
-        history: the figures of the last minutes.
-        cluster: the other workers that share the rooms; None without Redis.
-        parts: what else starts and stops with it.
-        serves_metrics: whether the port of the metrics is this worker's.
-        started: when it began, in seconds of the monotonic clock.
+        history: samples of the last minutes.
+        cluster: the other nodes that share the rooms, or None without Redis.
+        background: the tasks that start and stop with the node.
+        serves_metrics: whether this node has the metrics port.
+        started: the time of its start, in seconds of the monotonic clock.
     """
 
     def __init__(self, settings: Settings, registry: Registry | None = None) -> None:
-        """Make the runtime of one more app, with the rooms of ``registry`` if it is given.
+        """Make the runtime of one more app.
+
+        Args:
+            settings: the settings of the app.
+            registry: the rooms, in place of those that the settings ask for.
 
         Raises:
             signaling.config.env.SettingsError: a setting cannot be used.
         """
         self.started = time.monotonic()
         self.settings = settings
-        self.shared = self._shared() if registry is None else None
+        self.shared = self._make_shared() if registry is None else None
         if registry is None:
-            # Not by its truth: a registry without rooms is false.
             registry = take_rooms() if self.shared is None else self.shared
         self.registry: Registry = registry
         self.context = SessionContext.of(settings, registry)
         self.stats = self.context.stats
-        self.connections = Connections(settings, self.stats.beat, self.stats.latency.observe)
+        self.connections = Connections(settings, self.stats.on_heartbeat, self.stats.latency.observe)
         self._origins = Origins(settings.allowed_origins, allow_missing=settings.allow_missing_origin)
         self._proxies = TrustedProxies(settings.trusted_proxies)
         self._limiter = ConnectionLimiter(settings)
         self.history = History(self.connections, registry, self.stats)
         self.cluster = None if self.shared is None else Cluster(self.shared.bus)
-        self.parts: list[Background] = []
+        self.background: list[Background] = []
         self.serves_metrics = False
-        _all.add(self)
+        _nodes.add(self)
 
-    def _shared(self) -> RedisRegistry | None:
+    def _make_shared(self) -> RedisRegistry | None:
         if not self.settings.redis_url:
             return None
-        if self._would_meet():
-            # What is not used any more may lie about until it is collected.
+        if self._would_share_rooms():
+            # The other app may be unused. Then it stays in memory until it is collected.
             gc.collect()
-            if self._would_meet():
+            if self._would_share_rooms():
                 raise SettingsError(
-                    f"SIGNALING_REDIS_PREFIX={self.settings.redis_prefix!r} is that of another app in this process, "
-                    "which has other settings: their users would meet; give each app a prefix of its own"
+                    f"SIGNALING_REDIS_PREFIX={self.settings.redis_prefix!r} is also the prefix of another app in this "
+                    "process, which has other settings, so their users would meet; give each app a prefix of its own"
                 )
-        # A service without Redis need not have it in its memory.
+        # A service without Redis does not load it into memory.
         from ..rooms.redis.registry import RedisRegistry
 
         return RedisRegistry(self.settings, lambda: msgspec.json.encode(self.info()))
 
-    def _would_meet(self) -> bool:
-        """Tell if an app with other rules has the same rooms. The same settings twice are as two workers."""
-        mine = self.settings
+    def _would_share_rooms(self) -> bool:
+        """Return whether an app with other settings has the same rooms. With equal settings they may share them."""
+        own = self.settings
         return any(
             node.shared is not None
-            and (node.settings.redis_url, node.settings.redis_prefix) == (mine.redis_url, mine.redis_prefix)
-            and node.settings != mine
-            for node in _all
+            and (node.settings.redis_url, node.settings.redis_prefix) == (own.redis_url, own.redis_prefix)
+            and node.settings != own
+            for node in _nodes
         )
 
     def info(self) -> NodeInfo:
-        """Return what this worker tells the others of itself."""
+        """Return the present state for other nodes."""
         return NodeInfo(
             host=socket.gethostname(),
             pid=os.getpid(),
@@ -150,53 +153,51 @@ class Node:
             started=time.time() - (time.monotonic() - self.started),
             draining=self.connections.draining,
             connections=len(self.connections),
-            rooms=len(self.registry),
+            rooms=self.registry.room_count,
             metrics=self.serves_metrics,
         )
 
-    def snapshot(self) -> NodeSnapshot:
-        """Return the figures of this moment."""
-        return NodeSnapshot.of(self.info(), self.settings, self.connections, self.stats, self.history)
-
     def start(self) -> None:
-        """Begin what runs beside the requests, in the worker. Does not wait."""
+        """Start the background tasks, in the worker process. Does not wait."""
         if self.shared is not None:
             self.shared.redis.start()
-        for part in self.parts:
-            part.start()
+        for task in self.background:
+            task.start()
         if self.settings.ops_token:
             self.history.start()
 
-    def stop(self) -> None:
-        """Let go of what the next worker needs."""
-        for part in self.parts:
-            part.stop()
+    def stop_metrics(self) -> None:
+        """Stop the background tasks, which frees the metrics port for the next worker. Does not wait."""
+        for task in self.background:
+            task.stop()
 
-    def finish(self) -> None:
-        """Let the other workers know that this one is gone. Waits."""
-        _all.discard(self)
+    def leave_cluster(self) -> None:
+        """Leave the rooms in Redis, so that the other nodes know. Waits."""
+        _nodes.discard(self)
         if self.shared is not None:
             self.shared.redis.stop()
 
     def client_address(self) -> str:
-        """Return the address of the client whose request this is; empty on a Unix socket where no proxy tells it."""
+        """Return the address of the client of this request. It is empty if no proxy names it on a Unix socket."""
         return self._proxies.client(request.remote_addr or "", request.headers.get("X-Forwarded-For", ""))
 
     def admit(self) -> ConnectionHandler | Response:
-        """Return the conversation with the client of this handshake, or the response that refuses it."""
+        """Return the handler of the connection of this handshake, or the response that refuses it."""
         address = self.client_address()
-        # What is logged of the request names the client as well.
+        # Log lines about the request name the client, and not the proxy.
         request.remote_addr = address
         rejection = self.rejection(address)
         if rejection is not None:
             self.stats.refuse(rejection.reason, rejection.words)
             return refuse(rejection.status, rejection.words, **rejection.headers)
-        return partial(self._hold, address)
+        return partial(self._serve, address)
 
     def rejection(self, address: str, *, count: bool = True) -> Rejection | None:
-        """Return why the client at ``address`` gets no WebSocket for the present request, or None.
+        """Return why the client of this request gets no WebSocket, or None if it gets one.
 
-        Without ``count`` this is a question only: it uses up nothing of what the address may open.
+        Args:
+            address: the address of the client.
+            count: whether this is an attempt, which counts against the limits of the address.
         """
         if self.connections.draining:
             return Rejection("draining", 503, "The server is restarting.", 1)
@@ -204,11 +205,11 @@ class Node:
             return Rejection("origin", 403, "This origin is not allowed.")
         if len(self.connections) >= self.settings.max_connections:
             return Rejection("full", 503, "The server is full.", 10)
-        if why := self._limiter.check(address, time.monotonic(), count=count):
-            return Rejection("address", 429, why, 10)
+        if reason := self._limiter.check(address, time.monotonic(), count=count):
+            return Rejection("address", 429, reason, 10)
         return None
 
-    def _hold(self, address: str, sock: gevent.socket.socket, read_ahead: bytes) -> None:
+    def _serve(self, address: str, sock: gevent.socket.socket, read_ahead: bytes) -> None:
         settings = self.settings
         connection = Connection(
             sock,
@@ -229,7 +230,7 @@ class Node:
         except ConnectionClosed:
             pass
         except Exception:
-            log.exception("A fault of this server closes a connection", extra={"connection": session.id})
+            log.exception("An error of this server closes a connection", extra={"connection": session.id})
             connection.close(CloseCode.INTERNAL_ERROR, "Internal error")
         finally:
             try:
@@ -255,18 +256,34 @@ class Node:
 
 
 def start_all() -> None:
-    """Begin what runs beside the requests, for each app of this process."""
-    for node in list(_all):
+    """Start the background tasks of all nodes of this process. Does not wait."""
+    for node in list(_nodes):
         node.start()
 
 
 def stop_metrics() -> None:
-    """Let go of what the next worker needs, for each app of this process."""
-    for node in list(_all):
-        node.stop()
+    """Stop the background tasks of all nodes of this process, which frees the metrics ports. Does not wait."""
+    for node in list(_nodes):
+        node.stop_metrics()
+
+
+def drain_all() -> None:
+    """Refuse new connections and close the open ones of all nodes of this process, at the same time. Waits."""
+    gevent.joinall([gevent.spawn(node.connections.drain) for node in list(_nodes)])
+
+
+def close_all() -> None:
+    """Close the open connections of all nodes of this process at once. Does not wait."""
+    for node in list(_nodes):
+        node.connections.close_all()
+
+
+def open_count() -> int:
+    """Return the number of open connections of all nodes of this process."""
+    return sum(len(node.connections) for node in list(_nodes))
 
 
 def leave_cluster() -> None:
-    """Let the other workers know that this one is gone, for each app of this process. Waits."""
-    for node in list(_all):
-        node.finish()
+    """Leave the rooms in Redis with all nodes of this process, so that other nodes know. Waits."""
+    for node in list(_nodes):
+        node.leave_cluster()

@@ -19,8 +19,9 @@ class MemoryRegistry:
         self._lock = threading.Lock()
         self._rooms: dict[Pair, list[Member]] = {}
 
-    def __len__(self) -> int:
-        """The number of rooms."""
+    @property
+    def room_count(self) -> int:
+        """Return the number of rooms."""
         return len(self._rooms)
 
     def join(self, pair: Pair, member: Member, on_joined: Callable[[JoinResult], None]) -> None:

@@ -77,8 +77,9 @@ class Registry(Protocol):
     It calls the methods of a member if somebody else changes the member's room.
     """
 
-    def __len__(self) -> int:
-        """Return the number of rooms; where several processes share them, of those that count here."""
+    @property
+    def room_count(self) -> int:
+        """Return the number of rooms; if several nodes share them, of those that count at this one."""
 
     def join(self, pair: Pair, member: Member, on_joined: Callable[[JoinResult], None]) -> None:
         """Put ``member``, which must be in no other room, into the room of ``pair``.

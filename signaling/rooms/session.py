@@ -47,7 +47,19 @@ class Session:
 
     is_remote = False
 
-    __slots__ = ("_call", "_context", "_joins", "_messages", "_transport", "deliver", "id", "pair", "peer", "user")
+    __slots__ = (
+        "_call",
+        "_calls",
+        "_context",
+        "_joins",
+        "_messages",
+        "_transport",
+        "deliver",
+        "id",
+        "pair",
+        "peer",
+        "user",
+    )
 
     def __init__(self, context: SessionContext, transport: ClientTransport) -> None:
         self.id = secrets.token_hex(8)
@@ -60,6 +72,7 @@ class Session:
         self._joins: TokenBucket | None = None
         # The call of its room; None outside of a room.
         self._call: Call | None = None
+        self._calls = context.stats.calls
         self.deliver = transport.send_text
 
     def forward(self, text: str | bytes) -> bool:
@@ -124,7 +137,7 @@ class Session:
         deliver = peer.deliver
         deliver(reply)
         if self._call is not None:
-            self._call.forwarded(self.user.key, message, text, now)
+            self._calls.count_forwarded(self._call, self.user.key, message, text, now)
 
     def _join(self, join: Message, now: float) -> None:
         context = self._context
@@ -177,16 +190,16 @@ class Session:
         if self._call is not None and self.peer is not None and self.peer.is_remote:
             if members[-1].id == self.id:
                 # The peer was thought lost and is back. No join happened that would measure this negotiation.
-                self._call.ready(self.user.key, time.monotonic())
+                self._calls.ready(self._call, self.user.key, time.monotonic())
             else:
-                self._call.follow()
+                self._calls.peer_joined_elsewhere(self._call)
         self.deliver(replies.ready(pair.room), _info(pair, members))
 
     def peer_left(self, gone: Peer, reason: str) -> None:
         """Tell the client that its peer left."""
         pair = self._current_pair()
         if self._call is not None and gone.is_remote:
-            self._call.alone()
+            self._calls.peer_left(self._call)
         self.deliver(replies.bye(gone.id, gone.user, reason), _info(pair, [self]))
 
     def replaced(self, *, is_remote: bool = False) -> None:

@@ -1,4 +1,4 @@
-"""What is counted and remembered, without a socket. ``stats`` has the counters of a node, ``calls`` and ``call`` what
-happened in each call, ``call_record`` and ``diagnosis`` what is told of one, ``histogram`` how long things took,
-``families`` the metrics of several nodes as one.
+"""The counts and records of a node, without a socket. ``stats`` has the counters of a node. ``call_log``, ``call`` and
+``message_kind`` record what happens in each call. ``call_record`` and ``diagnosis`` describe one call. ``histogram``
+counts durations, ``figure`` is one declared figure, and ``families`` are the metrics of several nodes on one page.
 """

@@ -1,4 +1,4 @@
-"""What is told of a call: by one worker, or by those together that have its two ends. Pure."""
+"""The description of a call for a page: as one node has it, or merged from the nodes of both users. Pure."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ import msgspec
 
 from .call import Call, CallState, Step
 
-_HOW_FAR = (CallState.OVER, CallState.WAITING, CallState.NEGOTIATING, CallState.SETTLED)
+_PROGRESS = (CallState.OVER, CallState.WAITING, CallState.NEGOTIATING, CallState.SETTLED)
 
 
 class CallRecord(msgspec.Struct, kw_only=True):
-    """What is told of one call, with the names of its users as they may be shown.
+    """One call, with the names of its users as they may be shown.
 
-    The fields are those of :class:`signaling.telemetry.call.Call`.
+    The fields without a description are those of :class:`signaling.telemetry.call.Call`.
     """
 
     number: int | str
-    """Its own among all that are shown."""
+    """Its number among all calls that are shown."""
     users: tuple[str, str]
     present: list[bool]
     state: CallState
@@ -32,13 +32,16 @@ class CallRecord(msgspec.Struct, kw_only=True):
     steps: list[Step]
     skipped: int
     nodes: list[str] = []
-    """The workers that tell it, where there may be several."""
+    """The nodes that know the call, if nodes share the rooms."""
 
     @classmethod
     def of(cls, call: Call, name: Callable[[str], str], node: str = "") -> CallRecord:
-        """Return what this worker, ``node`` where there are others, tells of ``call``.
+        """Return the record of ``call``.
 
-        ``name`` returns a user's id as it may be shown.
+        Args:
+            call: a call of this node.
+            name: a function that returns the id of a user as it may be shown.
+            node: the name of this node if nodes share the rooms.
         """
         return cls(
             number=f"{node}/{call.number}" if node else call.number,
@@ -56,8 +59,8 @@ class CallRecord(msgspec.Struct, kw_only=True):
         )
 
     def to_json(self, diagnosis: str) -> dict[str, Any]:
-        """Return it as the page has it."""
-        told = {
+        """Return the record as the page reads it, with the sentences of ``diagnosis``."""
+        content = {
             "number": self.number,
             "users": self.users,
             "present": self.present,
@@ -70,25 +73,29 @@ class CallRecord(msgspec.Struct, kw_only=True):
             "steps": self.steps,
             "skipped": self.skipped,
         }
-        return {**told, "nodes": self.nodes} if self.nodes else told
+        return {**content, "nodes": self.nodes} if self.nodes else content
 
 
-def merge(records: Iterable[CallRecord], most: int) -> tuple[list[CallRecord], list[CallRecord]]:
-    """Return one account of each call: of those that go on, and of those that are over, the ``most`` newest each.
+def merge(records: Iterable[CallRecord], limit: int) -> tuple[list[CallRecord], list[CallRecord]]:
+    """Merge the records of each call, and return the open calls and those that ended, the newest first.
 
-    What several tell of the same two users at the same time is the same call.
+    Records of the same two users at the same time belong to the same call.
+
+    Args:
+        records: the records of all nodes.
+        limit: how many calls of each kind are returned.
     """
     open_: list[list[CallRecord]] = []
-    over: list[list[CallRecord]] = []
-    for parts in _groups(records):
-        (over if all(part.ended for part in parts) else open_).append(parts)
-    # Before what takes long, which is the timelines.
+    ended: list[list[CallRecord]] = []
+    for parts in _group_by_call(records):
+        (ended if all(part.ended for part in parts) else open_).append(parts)
+    # First sort, then merge: to merge the steps takes long, and few calls are returned.
     open_.sort(key=lambda parts: parts[0].began, reverse=True)
-    over.sort(key=_end, reverse=True)
-    return [_whole(parts) for parts in open_[:most]], [_whole(parts) for parts in over[:most]]
+    ended.sort(key=_end_of, reverse=True)
+    return [_merge_parts(parts) for parts in open_[:limit]], [_merge_parts(parts) for parts in ended[:limit]]
 
 
-def _groups(records: Iterable[CallRecord]) -> Iterator[list[CallRecord]]:
+def _group_by_call(records: Iterable[CallRecord]) -> Iterator[list[CallRecord]]:
     groups: dict[tuple[str, str], list[CallRecord]] = {}
     for record in sorted(records, key=attrgetter("began")):
         parts = groups.get(record.users)
@@ -101,26 +108,22 @@ def _groups(records: Iterable[CallRecord]) -> Iterator[list[CallRecord]]:
     yield from groups.values()
 
 
-def _end(parts: list[CallRecord]) -> float:
-    return max(part.ended or 0.0 for part in parts)
-
-
-def _whole(parts: list[CallRecord]) -> CallRecord:
+def _merge_parts(parts: list[CallRecord]) -> CallRecord:
     first, *others = parts
     if not others:
         return first
     steps = sorted((step for part in parts for step in part.steps), key=attrgetter("at"))
     open_ = [part for part in parts if part.ended is None]
-    # The times are taken by the worker that the latest of the two came to, which says so.
-    leader = max(parts, key=lambda part: _begun(part.steps))
+    # The node where the later user joined measures the durations. It has the latest `ready`.
+    leader = max(parts, key=lambda part: _last_ready(part.steps))
     answered_in = leader.answered_in if leader.answered_in is not None else _answered_in(steps)
     return CallRecord(
         number=first.number,
         users=first.users,
         present=[any(present) for present in zip(*(part.present for part in parts), strict=True)],
-        state=max((part.state for part in open_ or parts), key=_HOW_FAR.index),
+        state=max((part.state for part in open_ or parts), key=_PROGRESS.index),
         began=first.began,
-        ended=None if open_ else _end(parts),
+        ended=None if open_ else _end_of(parts),
         met=any(part.met for part in parts),
         answered_in=answered_in,
         settled_in=leader.settled_in,
@@ -130,12 +133,16 @@ def _whole(parts: list[CallRecord]) -> CallRecord:
     )
 
 
-def _begun(steps: list[Step]) -> float:
+def _end_of(parts: list[CallRecord]) -> float:
+    return max(part.ended or 0.0 for part in parts)
+
+
+def _last_ready(steps: list[Step]) -> float:
     return max((step.at for step in steps if step.what == "ready"), default=0.0)
 
 
 def _answered_in(steps: list[Step]) -> float | None:
-    # An answer that the first of the two sent, where the latest made the offer, passed another worker than the leader.
-    begun = _begun(steps)
-    answer = next((step.at for step in steps if step.what == "answer" and step.at >= begun), None)
-    return answer - begun if begun and answer is not None else None
+    # If the later user makes the offer, the other node forwards the answer, and the leader does not see it.
+    ready = _last_ready(steps)
+    answer = next((step.at for step in steps if step.what == "answer" and step.at >= ready), None)
+    return answer - ready if ready and answer is not None else None

@@ -1,4 +1,4 @@
-"""How often a figure was how large, in the way Prometheus's histograms count."""
+"""Counts of observations by upper bounds, as Prometheus's histograms have them. Pure."""
 
 from __future__ import annotations
 
@@ -9,32 +9,39 @@ import msgspec
 
 
 class Histogram(msgspec.Struct, gc=False):
-    """Counts of observations by upper bounds."""
+    """Counts of observations by upper bounds.
+
+    Raises:
+        ValueError: the number of counts does not fit the bounds.
+    """
 
     bounds: tuple[float, ...]
-    """The upper bounds, the last of which, infinity, is not among them."""
+    """The upper bounds, in ascending order, without infinity."""
     counts: list[int] = []
-    """For each bound, infinity the last, the observations that are over the one before it."""
+    """The observations of each bucket. A bucket reaches from the bound before to its own; the last one has no bound."""
     total: float = 0.0
     """The sum of all observations."""
 
     def __post_init__(self) -> None:
         self.counts = self.counts or [0] * (len(self.bounds) + 1)
+        if len(self.counts) != len(self.bounds) + 1:
+            raise ValueError(f"{len(self.counts)} counts do not fit {len(self.bounds)} bounds")
 
     def observe(self, value: float) -> None:
-        """Count one."""
+        """Count one observation."""
         self.counts[bisect_left(self.bounds, value)] += 1
         self.total += value
 
     @property
     def count(self) -> int:
-        """How many were observed."""
+        """The number of observations."""
         return sum(self.counts)
 
     def quantile(self, share: float) -> float | None:
-        """Return what ``share`` of the observations are at most, None without any, as ``histogram_quantile`` does.
+        """Return the value that ``share`` of the observations do not exceed, or None without observations.
 
-        Within a bucket they are taken to lie evenly; those over the last bound are taken for that bound.
+        As with ``histogram_quantile`` of Prometheus, the observations of a bucket lie evenly within it. Observations
+        above the last bound count as that bound.
         """
         rank = share * self.count
         if not rank:
@@ -47,11 +54,11 @@ class Histogram(msgspec.Struct, gc=False):
         return lower
 
     def buckets(self) -> list[tuple[float, int]]:
-        """Return each bound, infinity the last, with the number of observations up to it."""
+        """Return each bound with the number of observations up to it; the last bound is infinity."""
         return list(zip((*self.bounds, float("inf")), accumulate(self.counts), strict=True))
 
     def __add__(self, other: Histogram) -> Histogram:
-        """Return one of what both observed; what has other bounds, as another version may, is left out."""
+        """Return the observations of both. If ``other`` has other bounds, as another version may, leave it out."""
         if self.bounds != other.bounds:
             return self
         counts = [one + another for one, another in zip(self.counts, other.counts, strict=True)]

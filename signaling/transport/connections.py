@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import time
-import weakref
 from collections.abc import Callable
 
 import gevent
@@ -21,8 +20,6 @@ DRAIN_RATE = 100
 
 _TRIM_CONNECTIONS = 1_000
 """Closed connections after which memory is returned. The pause is not worth it for fewer."""
-
-_all: weakref.WeakSet[Connections] = weakref.WeakSet()
 
 
 class Connections:
@@ -60,7 +57,6 @@ class Connections:
         self._peak = 0
         self._last_count = 0
         self._heartbeat: gevent.Greenlet[[], None] | None = None
-        _all.add(self)
 
     def __len__(self) -> int:
         return len(self._open)
@@ -169,19 +165,3 @@ def _due(queue: dict[Connection, float], now: float) -> list[Connection]:
             break
         due.append(connection)
     return due
-
-
-def drain_all() -> None:
-    """Drain every :class:`Connections` of this process in parallel. Waits."""
-    gevent.joinall([gevent.spawn(connections.drain) for connections in list(_all)])
-
-
-def close_all() -> None:
-    """Close all connections of this process with 1012. Does not wait."""
-    for connections in list(_all):
-        connections.close_all()
-
-
-def open_count() -> int:
-    """Return the number of open connections of this process."""
-    return sum(map(len, _all))

@@ -1,4 +1,4 @@
-"""What each response of the service tells a browser it may do with it: the same for all of its kind."""
+"""The headers of every response, which restrict what a browser does with it."""
 
 from __future__ import annotations
 
@@ -12,41 +12,41 @@ if TYPE_CHECKING:
 
 CONTENT_SECURITY_POLICY = "default-src 'self'; frame-ancestors 'self'; base-uri 'none'; form-action 'self'"
 
-# What the call page needs, and what it has no use for. What is not named here is as browsers have it.
-_OWN = ("camera", "microphone", "display-capture", "fullscreen", "speaker-selection")
-_NOBODYS = (
+# The call page needs the first group and has no use for the second. Browsers decide about all other features.
+_ALLOWED = ("camera", "microphone", "display-capture", "fullscreen", "speaker-selection")
+_DENIED = (
     *("accelerometer", "browsing-topics", "encrypted-media", "geolocation", "gyroscope", "hid"),
     *("idle-detection", "local-fonts", "magnetometer", "midi", "payment", "publickey-credentials-get", "serial"),
     *("usb", "xr-spatial-tracking"),
 )
-PERMISSIONS_POLICY = ", ".join([*(f"{name}=(self)" for name in _OWN), *(f"{name}=()" for name in _NOBODYS)])
+PERMISSIONS_POLICY = ", ".join([*(f"{name}=(self)" for name in _ALLOWED), *(f"{name}=()" for name in _DENIED)])
 
 _ALWAYS = {
     "Permissions-Policy": PERMISSIONS_POLICY,
-    # The address of the call page has the names of both users in it.
+    # The address of the call page contains the names of both users.
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
 
 
 def standard_headers(settings: Settings, *, secure: bool) -> dict[str, str]:
-    """Return what every response has, whatever it is; ``secure`` tells if it goes over TLS."""
-    # Without TLS browsers ignore it (RFC 6797, section 8.1).
+    """Return the headers of every response. ``secure`` is whether it goes over TLS."""
+    # Browsers ignore this header without TLS (RFC 6797, section 8.1).
     if secure and settings.hsts_max_age:
         return {**_ALWAYS, "Strict-Transport-Security": f"max-age={settings.hsts_max_age}"}
     return _ALWAYS
 
 
 def add_headers(app: Flask | Blueprint, settings: Settings, *, under: str | None = None) -> None:
-    """Add the headers to each response of ``app``, or of a blueprint, that does not have its own.
+    """Add the headers to each response of ``app``. A header that a response has already stays.
 
     Args:
         app: the app or blueprint.
         settings: its settings.
-        under: the path that a request must be under; all are if it is None.
+        under: the path that a request must be under, or None for all requests.
     """
 
-    # Not at the top: gunicorn's master imports the worker class and so this, and Flask makes locks.
+    # The import is here since gunicorn's master imports the worker class, and so this module. Flask makes locks.
     from flask import request
 
     def is_under(path: str) -> bool:
@@ -54,7 +54,7 @@ def add_headers(app: Flask | Blueprint, settings: Settings, *, under: str | None
 
     @app.after_request
     def add(response: Response) -> Response:
-        # A 101 is none that a browser goes by, and there are many of them.
+        # Browsers ignore these headers in a 101, and there are many of those.
         if response.status_code == HTTPStatus.SWITCHING_PROTOCOLS or not is_under(request.path):
             return response
         headers = standard_headers(settings, secure=request.is_secure)

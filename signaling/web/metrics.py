@@ -1,4 +1,4 @@
-"""The figures of a worker in Prometheus's format, on the service's port or on one of their own."""
+"""The metrics for Prometheus, on the port of the service or on a port of their own."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from ..node.collector import NodeCollector
 from ..node.node import Node
 from ..security.operator import OperatorAuth
 from ..telemetry import families
+from .guard import operator_only
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -28,25 +29,28 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _MAX_SCRAPES = 10
-"""Connections to the port of the metrics at a time."""
+"""Connections to the metrics port at a time."""
 
-_SCRAPE_SECONDS = 10.0
-"""What a connection to that port may take in all."""
+_SCRAPE_TIMEOUT = 10.0
+"""Seconds that a connection to the metrics port may take in all."""
 
 _RETRY_SECONDS = 0.2
+"""Seconds between two tries to open the metrics port."""
+
 _BIND_TIMEOUT = 5.0
+"""Seconds after which the log says that the metrics port is in use."""
 
 
 class _Scrape(WSGIHandler):  # type: ignore[misc, unused-ignore]
-    """A connection, which may take :data:`_SCRAPE_SECONDS` in all."""
+    """A connection to the metrics port."""
 
     def handle(self) -> None:
-        with gevent.Timeout(_SCRAPE_SECONDS, False):  # type: ignore[arg-type]
+        with gevent.Timeout(_SCRAPE_TIMEOUT, False):  # type: ignore[arg-type]
             super().handle()
 
 
 class Metrics:
-    """The page of the figures, and the port of its own where the settings ask for one."""
+    """The page of the metrics, and their own port if ``SIGNALING_METRICS_BIND`` is set."""
 
     def __init__(self, node: Node) -> None:
         self._node = node
@@ -55,36 +59,38 @@ class Metrics:
         ProcessCollector(registry=self._registry)
         GCCollector(registry=self._registry)
         self._address = node.settings.metrics_address
-        # A colleague tells that it has the port within that.
-        told_within = node.settings.node_timeout if node.settings.redis_url else 0.0
-        self._bind_timeout = _BIND_TIMEOUT + told_within
+        # Another node of this host may have the port. Its heartbeat says so within the node timeout.
+        self._bind_timeout = _BIND_TIMEOUT + (node.settings.node_timeout if node.settings.redis_url else 0.0)
         self._starter: gevent.Greenlet[[], None] | None = None
         self._server: WSGIServer | None = None
 
     def page(self, accept: str) -> tuple[bytes, str]:
-        """Return the page, and its content type: OpenMetrics for who accepts it, else Prometheus's own text.
+        """Return the page and its content type.
 
-        It has the series of all workers that share the rooms. Then it waits for their answers.
+        With Redis, the page has the series of all nodes, and this method waits for their answers.
+
+        Args:
+            accept: the ``Accept`` header. It chooses OpenMetrics or the text format of Prometheus.
         """
         encode, content_type = choose_encoder(accept)
         cluster = self._node.cluster
         if cluster is None:
             return encode(self._registry), content_type
-        told = [(node.name, answer) for node, answer in cluster.survey("metrics", families.decode)]
-        own = self._node.info().name, families.families(self._registry)
-        return encode(families.ClusterCollector([own, *told])), content_type
+        others = [(info.name, answer) for info, answer in cluster.survey("metrics", families.decode)]
+        own = self._node.info().name, families.collect(self._registry)
+        return encode(families.ClusterCollector([own, *others])), content_type
 
-    def answer(self, _: object) -> bytes:
-        """Return the series of this worker, for another one."""
-        return families.encode(families.families(self._registry))
+    def encoded(self, _: object) -> bytes:
+        """Return the encoded series of this node, for another node."""
+        return families.encode(families.collect(self._registry))
 
     def start(self) -> None:
-        """Serve on a port of its own from now on. Does not wait."""
+        """Serve on the metrics port from now on. Does not wait."""
         if self._address is not None and self._starter is None:
-            self._starter = gevent.spawn(partial(self._serve, self._address))
+            self._starter = gevent.spawn(partial(self._open_port, self._address))
 
     def stop(self) -> None:
-        """Serve there no more."""
+        """Stop serving on the metrics port. Does not wait."""
         if self._starter is not None:
             self._starter.kill(block=False)
         if self._server is not None:
@@ -92,21 +98,24 @@ class Metrics:
             self._server = None
         self._node.serves_metrics = False
 
-    def _serve(self, address: tuple[str, int]) -> None:
+    def _open_port(self, address: tuple[str, int]) -> None:
         begin = time.monotonic()
-        told = False
+        logged = False
         while True:
             server = WSGIServer(
-                address, self._answer, spawn=_MAX_SCRAPES, log=None, error_log=log, handler_class=_Scrape
+                address, self._respond, spawn=_MAX_SCRAPES, log=None, error_log=log, handler_class=_Scrape
             )
             try:
                 server.start()
             except Exception as error:
-                # The worker before this one, when gunicorn reloads, has it until it is told to stop.
-                if not told and time.monotonic() - begin > self._bind_timeout and not self._is_a_colleagues():
-                    told = True
-                    why = getattr(error, "strerror", error)
-                    log.error("No metrics at %s port %d: %s; it is tried again and again", *address, why)
+                # While gunicorn reloads, the old worker has the port until it stops.
+                late = time.monotonic() - begin > self._bind_timeout
+                if late and not logged and not self._another_node_serves():
+                    logged = True
+                    reason = getattr(error, "strerror", error)
+                    log.error(
+                        "No metrics at %s port %d: %s; the server retries until the port is free", *address, reason
+                    )
                 gevent.sleep(_RETRY_SECONDS)
                 continue
             self._server = server
@@ -115,44 +124,41 @@ class Metrics:
             log.info("Metrics at http://%s:%d/metrics", host, server.server_port)
             return
 
-    def _is_a_colleagues(self) -> bool:
-        """Tell if another worker of this host has the port, and tells of this one too."""
+    def _another_node_serves(self) -> bool:
+        """Return whether another node of this host may have the port. It serves the metrics of this one, too."""
         cluster = self._node.cluster
         if cluster is None:
             return False
-        # Nobody knows while Redis is down.
+        # While Redis is down, the other nodes are unknown.
         host = socket.gethostname()
         return cluster.redis == "down" or any(node.metrics and node.host == host for node in cluster.nodes().values())
 
-    def _answer(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        asked = Request(environ)
-        if asked.path != "/metrics":
-            answer = PlainResponse("Not found: /metrics is here.\n", 404)
-        elif asked.method not in ("GET", "HEAD"):
-            answer = PlainResponse("", 405, {"Allow": "GET, HEAD"})
+    def _respond(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        scrape = Request(environ)
+        if scrape.path != "/metrics":
+            response = PlainResponse("Not found. The metrics are at /metrics.\n", 404)
+        elif scrape.method not in ("GET", "HEAD"):
+            response = PlainResponse("", 405, {"Allow": "GET, HEAD"})
         else:
-            page, content_type = self.page(asked.headers.get("Accept", ""))
-            answer = PlainResponse(page, content_type=content_type)
-        # One request a connection: a silent one would keep its place.
-        answer.headers["Connection"] = "close"
-        return answer(environ, start_response)
+            page, content_type = self.page(scrape.headers.get("Accept", ""))
+            response = PlainResponse(page, content_type=content_type)
+        # Each connection has one request, since a silent connection would keep its place.
+        response.headers["Connection"] = "close"
+        return response(environ, start_response)
 
 
 def add_metrics(blueprint: Blueprint, node: Node) -> None:
-    """Add the port of the metrics, and ``/metrics`` if there is a token for it."""
+    """Add the metrics port, and ``/metrics`` if ``SIGNALING_METRICS_TOKEN`` is set."""
     metrics = Metrics(node)
-    node.parts.append(metrics)
+    node.background.append(metrics)
     if node.cluster is not None:
-        node.cluster.handlers["metrics"] = metrics.answer
+        node.cluster.handlers["metrics"] = metrics.encoded
     token = node.settings.metrics_token
     if not token:
         return
-    auth = OperatorAuth(token)
 
     @blueprint.get("/metrics", endpoint="metrics")
+    @operator_only(node, OperatorAuth(token))
     def metrics_page() -> Response:
-        refusal = auth.check(node.client_address())
-        if refusal is not None:
-            return refusal
         page, content_type = metrics.page(request.headers.get("Accept", ""))
-        return Response(page, headers={"Cache-Control": "no-store"}, content_type=content_type)
+        return Response(page, content_type=content_type)

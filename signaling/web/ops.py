@@ -1,4 +1,4 @@
-"""The operator's page: how it goes, who is there, and what happened in each call. No SDP, no addresses."""
+"""The operator's page: the figures, and what happened in each call. It shows no SDP and no address."""
 
 from __future__ import annotations
 
@@ -10,77 +10,74 @@ from typing import Any
 import msgspec
 from flask import Blueprint, Response, request
 
+from ..node import snapshot
 from ..node.cluster import SurveyHandler
 from ..node.node import Node
-from ..node.snapshot import NodeSnapshot, aggregate
+from ..node.snapshot import NodeSnapshot
 from ..security.operator import OperatorAuth
 from ..telemetry.call import Call
 from ..telemetry.call_record import CallRecord, merge
 from ..telemetry.diagnosis import diagnose
 from ..telemetry.stats import Stats
+from .guard import operator_only
 
 MAX_CALLS = 100
-"""Calls of each kind in one answer, those that go on and those that are over."""
+"""Open calls in one response, and calls that ended."""
 
 _encode = msgspec.msgpack.Encoder().encode
-_decode_snapshot = msgspec.msgpack.Decoder(NodeSnapshot).decode
 _decode_records = msgspec.msgpack.Decoder(list[CallRecord]).decode
 
 
 def add_ops(blueprint: Blueprint, node: Node) -> None:
-    """Answer other workers, and add ``/ops`` and what it shows if there is a token for it."""
+    """Answer surveys of other nodes, and add ``/ops`` with its data if ``SIGNALING_OPS_TOKEN`` is set."""
     if node.cluster is not None:
         node.cluster.handlers |= handlers(node)
     token = node.settings.ops_token
     if not token:
         return
-    auth = OperatorAuth(token, passwords=True)
+    guarded = operator_only(node, OperatorAuth(token, passwords=True))
 
     @blueprint.get("/ops")
+    @guarded
     def ops() -> Response:
-        refusal = auth.check(node.client_address())
-        if refusal is not None:
-            return refusal
-        response = blueprint.send_static_file("ops/index.html")
-        response.headers["Cache-Control"] = "no-store"
-        return response
+        return blueprint.send_static_file("ops/index.html")
 
     @blueprint.get("/ops/state.json")
+    @guarded
     def ops_state() -> Response:
-        refusal = auth.check(node.client_address())
-        if refusal is not None:
-            return refusal
-        # Where gunicorn's configuration is somebody's own, nobody did.
+        # A gunicorn configuration without our hooks has not started it.
         node.history.start()
-        return _json(state(node))
+        return _json_response(state(node))
 
     @blueprint.get("/ops/calls.json")
+    @guarded
     def ops_calls() -> Response:
-        refusal = auth.check(node.client_address())
-        return refusal or _json(calls(node, request.args.get("user", "").strip()))
+        return _json_response(calls(node, request.args.get("user", "").strip()))
 
 
 def handlers(node: Node) -> dict[str, SurveyHandler]:
-    """Return what other workers are answered that ask for their own pages."""
+    """Return the handlers that answer other nodes which make their own pages."""
     return {
-        "state": lambda _: _encode(node.snapshot()),
-        "calls": lambda request: _fitting(_found(node, request.argument), request.most),
+        "state": lambda _: snapshot.encode(NodeSnapshot.of(node)),
+        "calls": lambda request: _encode_within(_select_calls(node, request.argument), request.max_bytes),
     }
 
 
 def state(node: Node) -> dict[str, Any]:
-    """Return the figures that are no call's own: of ``node`` and of the workers that share its rooms."""
+    """Return the figures of ``node`` and of the nodes that share its rooms. With Redis, it waits for their answers."""
     cluster = node.cluster
     if cluster is None:
-        return node.snapshot().to_json()
-    told = cluster.survey("state", _decode_snapshot)
-    # Not before: it has what goes on changing.
-    own = node.snapshot()
+        return NodeSnapshot.of(node).to_json()
+    answers = cluster.survey("state", snapshot.decode)
+    # After the survey: it refers to counts that change until it is encoded.
+    own = NodeSnapshot.of(node)
     nodes = [own.node.to_json(own.now) | {"missing": False}]
-    # Who does not answer is there with what it told last.
-    nodes += [(there.node if there else node).to_json(own.now) | {"missing": there is None} for node, there in told]
+    for info, answer in answers:
+        # A node that did not answer is shown as of its last heartbeat.
+        known = answer.node if answer else info
+        nodes.append(known.to_json(own.now) | {"missing": answer is None})
     return {
-        **aggregate([own, *(there for _, there in told if there)]).to_json(),
+        **snapshot.aggregate([own, *(answer for _, answer in answers if answer)]).to_json(),
         "node": own.node.name,
         "redis": cluster.redis,
         "nodes": sorted(nodes, key=itemgetter("node")),
@@ -88,47 +85,54 @@ def state(node: Node) -> dict[str, Any]:
 
 
 def calls(node: Node, user: str = "") -> dict[str, Any]:
-    """Return the calls, the newest first; with ``user``, those of whom that is the id, its hash, or a part of these."""
+    """Return the calls of all nodes, the newest first. With Redis, it waits for the answers of other nodes.
+
+    Args:
+        node: the node that makes the page.
+        user: if it is not empty, only calls of users whose id or hash contains it.
+    """
     cluster = node.cluster
-    told = [] if cluster is None else cluster.survey("calls", _decode_records, user)
-    # What is over at one end may go on at the other.
-    open_, over = merge([*_found(node, user), *(call for _, there in told for call in there or ())], MAX_CALLS)
-    found = {
+    answers = [] if cluster is None else cluster.survey("calls", _decode_records, user)
+    # One end of a call may be over while the other one goes on.
+    open_, ended = merge(
+        [*_select_calls(node, user), *(record for _, answer in answers for record in answer or ())], MAX_CALLS
+    )
+    content = {
         "open": [call.to_json(diagnose(call)) for call in open_],
-        "recent": [call.to_json(diagnose(call)) for call in over],
+        "recent": [call.to_json(diagnose(call)) for call in ended],
         "most": MAX_CALLS,
     }
     if cluster is None:
-        return found
-    return {**found, "missing": [node.name for node, there in told if there is None]}
+        return content
+    return {**content, "missing": [info.name for info, answer in answers if answer is None]}
 
 
-def _found(node: Node, user: str) -> list[CallRecord]:
-    """Return those that go on and those that are over here, of both the newest, as many as are shown."""
+def _select_calls(node: Node, user: str) -> list[CallRecord]:
+    """Return the newest open calls of ``node`` and the newest that ended, as many as a page shows."""
     stats = node.stats
-    here = "" if node.cluster is None else node.info().name
+    name = "" if node.cluster is None else node.info().name
     return [
-        CallRecord.of(call, stats.name, here)
-        for found in (reversed(stats.calls.open.values()), stats.calls.recent)
-        for call in islice(_of(stats, user, found), MAX_CALLS)
+        CallRecord.of(call, stats.name, name)
+        for calls in (reversed(stats.calls.open.values()), stats.calls.recent)
+        for call in islice(_filter_by_user(stats, user, calls), MAX_CALLS)
     ]
 
 
-def _of(stats: Stats, user: str, found: Iterable[Call]) -> Iterable[Call]:
+def _filter_by_user(stats: Stats, user: str, calls: Iterable[Call]) -> Iterable[Call]:
     if not user:
-        return found
+        return calls
     hashed, part = stats.name(user), user.casefold()
     return (
-        call for call in found if any(name == hashed or part in name.casefold() for name in map(stats.name, call.pair))
+        call for call in calls if any(name == hashed or part in name.casefold() for name in map(stats.name, call.pair))
     )
 
 
-def _fitting(records: list[CallRecord], most: int) -> bytes:
-    """Return as many of the first as ``most`` bytes hold, or about that."""
-    while len(encoded := _encode(records)) > most:
+def _encode_within(records: list[CallRecord], max_bytes: int) -> bytes:
+    """Encode the first records, about as many as ``max_bytes`` hold."""
+    while len(encoded := _encode(records)) > max_bytes:
         records = records[: len(records) // 2]
     return encoded
 
 
-def _json(content: dict[str, Any]) -> Response:
-    return Response(msgspec.json.encode(content), mimetype="application/json", headers={"Cache-Control": "no-store"})
+def _json_response(content: dict[str, Any]) -> Response:
+    return Response(msgspec.json.encode(content), mimetype="application/json")

@@ -1,4 +1,4 @@
-"""The HTTP beside the WebSocket: the call page, the text for monitors, ICE servers, and the health of the service."""
+"""The HTTP besides the WebSocket: the call page, the text for monitors, ICE servers, and the health of the service."""
 
 from __future__ import annotations
 
@@ -23,40 +23,40 @@ REJECTION_CODES = {
     "full": "server-full",
     "address": "address-limited",
 }
-"""The code that a browser is told for each reason of :data:`signaling.telemetry.stats.REASONS`."""
+"""The code for browsers, by the reasons of :data:`signaling.telemetry.stats.REASONS`."""
 
 _NO_UPGRADE = "Bad WebSocket handshake: missing 'Connection: Upgrade'."
 
 
 def refuse_disguised_path() -> None:
-    """Refuse a path that is not written as the route is, such as ``//healthz`` or ``/%68ealthz``.
+    """Refuse a path that is written unlike its route, such as ``//healthz`` or ``/%68ealthz``.
 
-    The rules of a proxy compare what is written, so nothing else may lead to the same place.
+    The rules of a proxy compare the written path, so no other path may lead to the same page.
 
     Raises:
-        werkzeug.exceptions.NotFound: it is.
+        werkzeug.exceptions.NotFound: the path is written unlike its route.
     """
     written = request.environ.get("RAW_URI", "").partition("?")[0]
-    # A proxy may write the whole URL (RFC 9112, section 3.2.2).
+    # A proxy may send the whole URL (RFC 9112, section 3.2.2).
     if "://" in written:
         written = "/" + written.partition("://")[2].partition("/")[2]
     if written and written != request.root_path + request.path:
         abort(404)
 
 
-def _meant_a_websocket() -> bool:
-    # With `Connection: Upgrade` as well it would have been routed to the WebSocket.
+def _wants_websocket() -> bool:
+    # A request that also has `Connection: Upgrade` goes to the route of the WebSocket.
     return request.headers.get("Upgrade", "").lower() == "websocket"
 
 
 def add_pages(blueprint: Blueprint, node: Node) -> None:
-    """Add ``/``, the browser client, ``/ws`` without a WebSocket, ``/ice-servers`` and ``/healthz``."""
+    """Add ``/``, the browser client, ``/ws`` for plain HTTP, ``/ice-servers`` and ``/healthz``."""
 
     @blueprint.post("/")
     @blueprint.post("/ws")
     def explain_rejection() -> tuple[dict[str, Any] | str, int, dict[str, str]]:
-        """Tell a page why its WebSocket was refused: a browser shows it no status, but sends an ``Origin`` here too."""
-        # For pages of other origins as well, and most of all for those that are refused.
+        """Answer a page why its WebSocket was refused. A browser shows no status of it, but sends ``Origin`` here."""
+        # Pages of other origins may read the answer. Above all, refused origins need it.
         headers = {"Cache-Control": "no-store", "Access-Control-Allow-Origin": "*"}
         rejection = node.rejection(node.client_address(), count=False)
         if rejection is None:
@@ -66,9 +66,9 @@ def add_pages(blueprint: Blueprint, node: Node) -> None:
 
     @blueprint.get("/")
     def index() -> Response:
-        if _meant_a_websocket():
+        if _wants_websocket():
             return refuse(400, _NO_UPGRADE)
-        # Not by werkzeug's parser, which takes a time that grows with the square of the length.
+        # The parser of werkzeug needs a time that grows with the square of the length.
         if "text/html" in request.headers.get("Accept", "").lower():
             response = blueprint.send_static_file("page/index.html")
         else:
@@ -78,12 +78,12 @@ def add_pages(blueprint: Blueprint, node: Node) -> None:
 
     @blueprint.get("/static/<name>.js")
     def client_module(name: str) -> Response:
-        # The public address of the browser client is /static/client.js, and its modules import those beside them.
+        # The public address of the browser client is /static/client.js. Its modules import each other from there.
         return blueprint.send_static_file(f"client/{name}.js")
 
     @blueprint.get("/ws")
     def websocket_only() -> Response:
-        if _meant_a_websocket():
+        if _wants_websocket():
             return refuse(400, _NO_UPGRADE)
         return Response(
             "This is a WebSocket endpoint.\n",
@@ -93,7 +93,7 @@ def add_pages(blueprint: Blueprint, node: Node) -> None:
         )
 
     @blueprint.get("/ice-servers")
-    def ice_servers_of_anybody() -> tuple[dict[str, Any], int, dict[str, str]]:
+    def ice_servers_page() -> tuple[dict[str, Any], int, dict[str, str]]:
         headers = {"Cache-Control": "no-store"}
         verifier = node.context.verifier
         if verifier is not None:
@@ -104,23 +104,23 @@ def add_pages(blueprint: Blueprint, node: Node) -> None:
                 # RFC 6750, section 3.1
                 headers["WWW-Authenticate"] = 'Bearer error="invalid_token"' if token else "Bearer"
                 return {"code": error.code, "message": str(error)}, 401, headers
-        # TURN's user name is seen on the network: it is somebody new each time, whoever asks.
+        # The user name of TURN is visible on the network, so it is random and new for each request.
         servers = ice_servers(node.settings, secrets.token_hex(8), time.time())
         return {"iceServers": servers}, 200, headers
 
     @blueprint.get("/healthz")
     def healthz() -> tuple[dict[str, Any], int]:
         if node.shared is not None:
-            # Where gunicorn's configuration is somebody's own, nobody did; and nobody is sent here before it is up.
+            # A gunicorn configuration without our hooks has not started it. Load balancers wait for it to be up.
             node.shared.redis.start()
         return health(node)
 
 
 def health(node: Node) -> tuple[dict[str, Any], int]:
-    """Return how it is with the service, and the status that says whether to send anybody here."""
+    """Return the health of the service, and its HTTP status: 200 if new clients may come, otherwise 503."""
     own = node.info()
     draining, cluster = own.draining, node.cluster
-    told: dict[str, Any] = {
+    content: dict[str, Any] = {
         "status": "draining" if draining else "ok",
         "version": own.version,
         "uptime": round(time.monotonic() - node.started, 3),
@@ -129,7 +129,7 @@ def health(node: Node) -> tuple[dict[str, Any], int]:
     }
     if cluster is not None:
         nodes = sorted([own, *cluster.nodes().values()], key=attrgetter("name"))
-        told |= {
+        content |= {
             "connections": sum(node.connections for node in nodes),
             "rooms": sum(node.rooms for node in nodes),
             "redis": cluster.redis,
@@ -137,6 +137,6 @@ def health(node: Node) -> tuple[dict[str, Any], int]:
             "nodes": [node.to_json(time.time()) for node in nodes],
         }
         if not draining and cluster.redis == "down":
-            # A join would be refused.
-            told["status"] = "unavailable"
-    return told, 200 if told["status"] == "ok" else 503
+            # The server refuses joins while Redis is down.
+            content["status"] = "unavailable"
+    return content, 200 if content["status"] == "ok" else 503

@@ -110,6 +110,6 @@ def faults_in_log(server: Server) -> list[str]:
     lines = server.log[: len(server.log)]
     del server.log[: len(lines)]
     for number, line in enumerate(lines):
-        if any(sign in line for sign in ("Traceback", "A fault of this server", "ResourceWarning")):
+        if any(sign in line for sign in ("Traceback", "An error of this server", "ResourceWarning")):
             return ["\n".join(lines[max(0, number - 1) : number + LINES_OF_A_TRACEBACK])]
     return []

@@ -29,10 +29,11 @@ class Workers:
         self._turn = itertools.cycle(registries)
         self._shared = [registry.redis for registry in registries if isinstance(registry, RedisRegistry)]
 
-    def __len__(self) -> int:
-        """Return how many rooms there are."""
+    @property
+    def room_count(self) -> int:
+        """Return the number of rooms, which is the sum over all workers."""
         self.settle()
-        return sum(map(len, self._registries))
+        return sum(registry.room_count for registry in self._registries)
 
     @property
     def names(self) -> list[str]:

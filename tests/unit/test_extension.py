@@ -79,7 +79,7 @@ def test_users_of_one_app_never_meet_those_of_another(initialise):
     for node in nodes:
         alice = Person(node.registry).joins("alice", "bob")
         assert alice.hears_types() == ["created", "roomInfo"]
-    assert [len(node.registry) for node in nodes] == [1, 1, 1]
+    assert [node.registry.room_count for node in nodes] == [1, 1, 1]
     nodes[0].stats.joins += 7
     assert [node.stats.joins for node in nodes] == [7, 0, 0]
     assert len({id(node.connections) for node in nodes}) == 3
@@ -130,7 +130,7 @@ def test_a_wrong_setting_of_one_app_is_no_other_apps_trouble():
 
 def test_apps_with_other_rules_do_not_meet_in_redis(redis: Redis):
     locked = node_of(create(app("locked", redis_url=redis.url, jwt_key=KEY)))
-    with pytest.raises(SettingsError, match="SIGNALING_REDIS_PREFIX='signaling' is that of another app"):
+    with pytest.raises(SettingsError, match="SIGNALING_REDIS_PREFIX='signaling' is also the prefix of another app"):
         Signaling(app("open", redis_url=redis.url))
     other = node_of(create(app("open", redis_url=redis.url, redis_prefix="open")))
     # The same app twice is as two workers.

@@ -11,7 +11,7 @@ from gevent.event import Event
 from signaling import hooks, worker
 from signaling.node import node
 from signaling.process import supervisor
-from signaling.transport import connections, tls
+from signaling.transport import tls
 from tests.waiting import TIMEOUT
 
 
@@ -56,7 +56,7 @@ def test_an_error_in_one_step_of_the_end_keeps_the_others_from_nothing(
         raise OSError("passing")
 
     monkeypatch.setattr(node, "stop_metrics", fail)
-    monkeypatch.setattr(connections, "drain_all", lambda: done.append("drained"))
+    monkeypatch.setattr(node, "drain_all", lambda: done.append("drained"))
     monkeypatch.setattr(worker, "Worker", SimpleNamespace)
     hooks._watch_end(SimpleNamespace(alive=False, close_idle=lambda: done.append("ended")))
     assert done == ["drained", "ended"]

@@ -50,8 +50,9 @@ class RedisRegistry:
         # A message of a former peer finds no route.
         self._routes = self.bus.routes
 
-    def __len__(self) -> int:
-        """Return the number of rooms whose latest member is here: over all workers it is the number of rooms."""
+    @property
+    def room_count(self) -> int:
+        """Return the number of rooms whose latest member is here; the sum over all nodes is the number of rooms."""
         worker = self.redis.worker
         return sum(room.seats[-1].worker == worker for room in self._rooms.values())
 

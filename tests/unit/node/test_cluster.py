@@ -96,7 +96,7 @@ def test_who_does_not_know_the_question_is_missing(worker: Callable[..., Worker]
 def test_an_answer_that_is_too_long_is_none(worker: Callable[..., Worker]):
     one, two = (
         worker(),
-        worker(word=lambda request: bytes(request.most), more=lambda request: bytes(request.most + 1)),
+        worker(word=lambda request: bytes(request.max_bytes), more=lambda request: bytes(request.max_bytes + 1)),
     )
     one.knows(two)
     assert one.asks("word") == {2: bytes(MAX_ANSWER_BYTES)}
@@ -107,7 +107,7 @@ def test_the_more_there_are_the_shorter_are_their_answers(
     worker: Callable[..., Worker], monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(cluster, "MAX_SURVEY_BYTES", 300)
-    one, *others = (worker(most=lambda request: str(request.most).encode()) for _ in range(4))
+    one, *others = (worker(most=lambda request: str(request.max_bytes).encode()) for _ in range(4))
     assert set(one.knows(*others).asks("most").values()) == {b"100"}
 
 
@@ -128,7 +128,7 @@ def test_a_late_answer_finds_nobody_and_is_no_answer_to_the_next_question(worker
     assert one.knows(two).asks_in_vain("word", "first") == {2: None}
     go_on.set()
     assert one.asks("word", "second") == {2: b"second"}
-    assert list(one.registry.bus.routes) == [cluster._SURVEYS]
+    assert list(one.registry.bus.routes) == [cluster._REQUESTS]
 
 
 def test_an_answer_takes_its_time_beside_the_event_loop(worker: Callable[..., Worker]):
@@ -145,7 +145,7 @@ def test_an_answer_takes_its_time_beside_the_event_loop(worker: Callable[..., Wo
     name, ask = two.registry.bus.worker, msgspec.msgpack.encode
     for number in range(MAX_SURVEY_ANSWERS + 1):
         request = cluster.SurveyRequest(one.registry.bus.worker, f"{number:016}", "slow", "", 100)
-        one.registry.bus.publish(name, cluster._SURVEYS, ask(request))
+        one.registry.bus.publish(name, cluster._REQUESTS, ask(request))
     until(lambda: len(begun) == MAX_SURVEY_ANSWERS)
     assert one.asks_in_vain("word") == {2: None}
     go_on.set()
@@ -156,7 +156,7 @@ def test_an_answer_takes_its_time_beside_the_event_loop(worker: Callable[..., Wo
 
 def test_what_is_no_question_is_no_fault(worker: Callable[..., Worker]):
     one, two = worker(), worker(word=lambda _: b"hi")
-    one.knows(two).registry.bus.publish(two.registry.bus.worker, cluster._SURVEYS, b"nonsense")
+    one.knows(two).registry.bus.publish(two.registry.bus.worker, cluster._REQUESTS, b"nonsense")
     assert one.asks("word") == {2: b"hi"}
     assert two.registry.redis.broken == 0
 

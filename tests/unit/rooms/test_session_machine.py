@@ -123,7 +123,7 @@ class PartitionRooms(RuleBasedStateMachine):
         rooms: dict[object, list] = {}
         for session in inside:
             rooms.setdefault(session.pair, []).append(session)
-        assert len(rooms) == len(self.workers), "no empty room, and nobody in one the registry does not know"
+        assert len(rooms) == self.workers.room_count, "no empty room, and nobody in one the registry does not know"
         for pair, members in rooms.items():
             assert len(members) <= 2, "never a third user"
             assert len({member.user.key for member in members}) == len(members)

@@ -46,7 +46,7 @@ class Cluster:
         """How far the calls are that each worker counts, in order of the workers."""
         self.workers.settle()
         counts = [service.stats.calls.states() for service in self._services]
-        assert sum(sum(count.values()) for count in counts) == len(self.workers)
+        assert sum(sum(count.values()) for count in counts) == self.workers.room_count
         return [" ".join(state for state, number in count.items() if number) for count in counts]
 
     def tells(self, at: int) -> list[CallRecord]:

@@ -11,8 +11,8 @@ from signaling.node.node import Node
 from signaling.rooms.context import SessionContext
 from signaling.rooms.memory import MemoryRegistry
 from signaling.telemetry import call_log
-from signaling.telemetry.call import MAX_STEPS, Call, CallState
-from signaling.telemetry.call_log import CallLog
+from signaling.telemetry.call import Call, CallState
+from signaling.telemetry.call_log import MAX_STEPS, CallLog
 from signaling.telemetry.call_record import CallRecord
 from signaling.telemetry.diagnosis import diagnose
 from signaling.telemetry.stats import Stats

@@ -16,7 +16,7 @@ def worker(number: int) -> CollectorRegistry:
 
 
 def test_each_metric_is_there_once_with_the_series_of_all():
-    one, two = (families.decode(families.encode(families.families(worker(number)))) for number in (1, 2))
+    one, two = (families.decode(families.encode(families.collect(worker(number)))) for number in (1, 2))
     page = generate_latest(families.ClusterCollector([("a:1", one), ("b:2", two)])).decode()
     lines = page.splitlines()
     assert [line for line in lines if line.startswith("# TYPE")] == [
@@ -39,5 +39,5 @@ def test_each_metric_is_there_once_with_the_series_of_all():
 
 
 def test_who_does_not_answer_is_not_up_and_has_nothing_else():
-    page = generate_latest(families.ClusterCollector([("a:1", families.families(worker(1))), ("b:2", None)])).decode()
+    page = generate_latest(families.ClusterCollector([("a:1", families.collect(worker(1))), ("b:2", None)])).decode()
     assert [line for line in page.splitlines() if "b:2" in line] == ['signaling_node_up{node="b:2"} 0.0']

@@ -240,9 +240,17 @@ def test_a_released_connection_is_gone_without_the_collector(wires):
 
 
 @pytest.fixture(autouse=True)
-def no_heartbeat_goes_on() -> Iterator[None]:
+def no_heartbeat_goes_on(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    made: list[Connections] = []
+    init = Connections.__init__
+
+    def init_and_note(connections: Connections, *args, **kwargs) -> None:
+        made.append(connections)
+        init(connections, *args, **kwargs)
+
+    monkeypatch.setattr(Connections, "__init__", init_and_note)
     yield
-    for each in list(connections_module._all):
+    for each in made:
         if each._heartbeat is not None:
             each._heartbeat.kill()
 

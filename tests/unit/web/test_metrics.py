@@ -50,7 +50,7 @@ def shared(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> Iterator[Node]:
     made = Node(Settings(redis_url=redis.url, **WEBHOOK))
     made.shared.redis.wait_for(0)
     yield made
-    made.finish()
+    made.leave_cluster()
 
 
 def families(node: Node):
