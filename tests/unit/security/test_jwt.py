@@ -555,7 +555,7 @@ def test_with_a_public_key_tickets_are_of_this_start_unless_there_is_a_secret():
 @pytest.mark.parametrize(
     ("more", "why"),
     [
-        ({"SIGNALING_RESUME_SECRET": "x" * 31, "SIGNALING_JWT_KEY": SECRET}, "it must have 32 bytes or more"),
+        ({"SIGNALING_RESUME_SECRET": "x" * 31, "SIGNALING_JWT_KEY": SECRET}, "write 32 bytes or more"),
         ({"SIGNALING_RESUME_SECRET": "x" * 32}, "SIGNALING_JWT_KEY is not set"),
     ],
 )

@@ -131,7 +131,7 @@ def test_metrics_are_served_on_loopback(bind: str):
     ["0.0.0.0:9101", ":9101", "9101", "127.0.0.1", "127.0.0.1:", "127.0.0.1:65536", "127.0.0.1:-1", "[::]:9101"],
 )
 def test_metrics_without_a_token_are_served_nowhere_else(bind: str):
-    with pytest.raises(SettingsError, match="must be a loopback address and a port such as"):
+    with pytest.raises(SettingsError, match="write a loopback address and a port such as"):
         Settings.load({"SIGNALING_METRICS_BIND": bind})
 
 
