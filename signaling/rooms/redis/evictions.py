@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, TypeVar
 
 from ...protocol.messages import Pair
 from .connection import RedisConnection
 from .scripts import decode_place
+
+T = TypeVar("T")
 
 MAX_BATCH = 500
 """Connections that are evicted, or rooms that are restored, before other work has its turn."""
@@ -61,3 +63,9 @@ class Evictions:
 
         # A random batch: several nodes may evict the same one, and each begins with other connections.
         connection.send_checked(on_reply, "HRANDFIELD", index, str(MAX_BATCH), "WITHVALUES")
+
+
+def batches(items: list[T]) -> Iterator[list[T]]:
+    """Yield ``items`` in lists of at most :data:`MAX_BATCH`."""
+    for at in range(0, len(items), MAX_BATCH):
+        yield items[at : at + MAX_BATCH]

@@ -12,8 +12,8 @@ without a switch of greenlets, which takes the place of a lock.
 from __future__ import annotations
 
 from binascii import crc_hqx
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterable
+from typing import Any
 
 from gevent.event import AsyncResult
 
@@ -24,11 +24,9 @@ from ..registry import JoinResult, Member, Peer
 from .bus import RECORD_HEAD, ROOM_STATE, Bus
 from .client import RedisClient
 from .connection import OnReply, RedisConnection, RedisConnectionError, ignore
-from .evictions import MAX_BATCH
-from .room import RemotePeer, Room
+from .evictions import batches
+from .room import RemotePeer, Room, room_key
 from .scripts import RoomState, Seat, decode_place, decode_room_state, encode_seat
-
-T = TypeVar("T")
 
 _unpack_head = RECORD_HEAD.unpack_from
 _HEAD_SIZE = RECORD_HEAD.size
@@ -251,7 +249,7 @@ class RedisRegistry:
             self._run(connection, self._on_room_state, "restore", pair, self.redis.lease, *map(encode_seat, seats))
 
     def _run(self, connection: RedisConnection, on_reply: OnReply, script: str, pair: Pair, *more: str | bytes) -> None:
-        self.redis.run(connection, on_reply, script, self._partition(pair), _room_key(pair), pair, *more)
+        self.redis.run(connection, on_reply, script, self._partition(pair), room_key(pair), pair, *more)
 
     def _on_room_state(self, reply: Any) -> None:
         if not isinstance(reply, Exception):
@@ -281,12 +279,12 @@ class RedisRegistry:
         indexed = self.redis.execute(connection, "HGETALL", self.redis.key(partition, f"connections:{worker}"))
         rooms = [(pair, room) for pair, room in self._rooms.items() if self._partition(pair) == partition]
         present = {member.id.encode() for _, room in rooms for member in room.members.values()}
-        for batch in _batches([(id_, place) for id_, place in indexed.items() if id_ not in present]):
+        for batch in batches([(id_, place) for id_, place in indexed.items() if id_ not in present]):
             for id_, place in batch:
                 first, second, key = decode_place(place)
                 self.evict(Pair(first, second), id_.decode(), key, worker)
             self.redis.execute(connection, "PING")
-        for room_batch in _batches(rooms):
+        for room_batch in batches(rooms):
             for pair, room in room_batch:
                 # Its members may have left since, while this waited.
                 if room.members:
@@ -295,14 +293,4 @@ class RedisRegistry:
 
     def _partition(self, pair: Pair) -> int:
         count = len(self.redis.up)
-        return crc_hqx(_room_key(pair).encode(), 0) % count if count > 1 else 0
-
-
-def _room_key(pair: Pair) -> str:
-    # The length distinguishes (a_b, c) from (a, b_c).
-    return f"{len(pair.first)}:{pair.first}_{pair.second}"
-
-
-def _batches(items: list[T]) -> Iterator[list[T]]:
-    for at in range(0, len(items), MAX_BATCH):
-        yield items[at : at + MAX_BATCH]
+        return crc_hqx(room_key(pair).encode(), 0) % count if count > 1 else 0

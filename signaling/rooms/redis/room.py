@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 
 from ...protocol import errors
+from ...protocol.messages import Pair
 from ..registry import Member
 from .bus import MESSAGE, RECORD_HEAD
 from .connection import RedisConnection
@@ -93,3 +94,9 @@ def _route(sender: Seat, receiver: Seat) -> bytes:
         # A node of an older version wrote one of the seats.
         return f"{sender.id}{receiver.id}".encode()
     return bytes.fromhex(sender.id + receiver.id) + _pack_since(sender.since, receiver.since)
+
+
+def room_key(pair: Pair) -> str:
+    """Return the part of a Redis key that names the room of ``pair``."""
+    # The length distinguishes (a_b, c) from (a, b_c).
+    return f"{len(pair.first)}:{pair.first}_{pair.second}"

@@ -200,9 +200,9 @@ def test_ids_of_any_characters_are_taken_as_they_are(redis: Redis):
 
 
 def test_the_names_of_rooms_in_redis_are_those_of_pairs():
-    from signaling.rooms.redis.registry import _room_key
+    from signaling.rooms.redis.room import room_key
 
-    assert _room_key(Pair("a_b", "c")) != _room_key(Pair("a", "b_c"))
+    assert room_key(Pair("a_b", "c")) != room_key(Pair("a", "b_c"))
 
 
 @pytest.mark.parametrize(
