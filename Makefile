@@ -14,9 +14,7 @@ ROOT_TOOLS = crun:crun git:git ip:iproute2 mmdebstrap:mmdebstrap nft:nftables ns
 # What the tests in a browser take from npm.
 MODULES = tests/browser/node_modules/.done tests/benchmarks/node/node_modules/.done
 
-.PHONY: help run test test-long lint unit fuzz integration integration-long redis redis-long conformance browser browser-page \
-	browser-page-long browser-client browser-firefox proxies containers test-deployment client bench soak soak-crowd \
-	soak-minute chaos chaos-short attacks attacks-short versions tools requirements ansible-docs clean
+.PHONY: help run test test-long lint unit fuzz integration integration-long redis redis-long conformance browser browser-page browser-page-long browser-client browser-firefox proxies containers test-deployment client bench soak soak-crowd soak-minute chaos chaos-short attacks attacks-short versions tools requirements ansible-docs clean
 
 # The targets, each with what follows `##` in its line. `make` alone is `make run`.
 help: ## list these targets
