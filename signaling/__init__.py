@@ -42,6 +42,8 @@ def create_app() -> Flask:
     app = Flask(__name__, static_folder=None)
     # `//healthz` must not be the same as `/healthz`: a proxy's rules distinguish them too.
     app.url_map.merge_slashes = False
+    # The service alone is open unless it has a key.
+    app.config["SIGNALING_OPEN"] = True
     Signaling(app)
     add_headers(app, app.extensions["signaling"].settings)
     return app

@@ -4,21 +4,33 @@ from __future__ import annotations
 
 import logging
 import os
+from difflib import SequenceMatcher
 from typing import Any
 
 from flask import Blueprint, Flask
 
-from .config.env import PREFIX, misspelled
+from .config.env import PREFIX, SettingsError, load, misspelled
+from .config.extension_settings import ExtensionSettings
 from .config.settings import Settings
 from .node.node import Node
 from .rooms.registry import Registry
 from .transport.route import Sock
+from .web.app_admission import AppAdmission, Authorizer, UserLoader
 from .web.headers import add_headers
 from .web.metrics import add_metrics
 from .web.ops import add_ops
 from .web.pages import add_pages, refuse_disguised_path
 
 log = logging.getLogger(__name__)
+
+_PROTECTIONS = {
+    f"{PREFIX}{name}"
+    for name in ("JWT_KEY", "JWT_AUDIENCE", "JWT_ISSUER", "ALLOWED_ORIGINS", "ALLOW_MISSING_ORIGIN", "TRUSTED_PROXIES")
+}
+"""The settings whose misspelled name ends the start."""
+
+_SAME = 0.85
+"""The similarity from which on a name counts as a misspelled one."""
 
 
 class Signaling:
@@ -43,10 +55,31 @@ class Signaling:
             registry: the rooms of the app. With a registry, the object can initialize only one app.
         """
         self.url_prefix = url_prefix
+        self.load_user: UserLoader | None = None
+        self.authorize: Authorizer | None = None
         self._registry = registry
         self._given_to: Flask | None = None
         if app is not None:
             self.init_app(app)
+
+    def user_loader(self, load_user: UserLoader) -> UserLoader:
+        """Decorate the function that returns the id of the logged-in user, or None.
+
+        It runs once for each connection, in the request of its handshake, so sessions and cookies work. It fixes the
+        user of the connection: a ``join`` may leave out ``userId``, and may name no other user. If it returns None,
+        the connection may not join. Only pages of the own origin, or of ``SIGNALING_ALLOWED_ORIGINS``, may connect.
+        """
+        self.load_user = load_user
+        return load_user
+
+    def authorizer(self, authorize: Authorizer) -> Authorizer:
+        """Decorate the function that returns whether a user may call a peer: ``authorize(user, peer)``.
+
+        It runs in an app context, at each join. If it returns a false value, the client gets ``unauthorized`` and the
+        close code 4003. If it raises, or takes longer than ``SIGNALING_HOOK_TIMEOUT``, the close code is 1013.
+        """
+        self.authorize = authorize
+        return authorize
 
     def init_app(self, app: Flask) -> None:
         """Add the routes to ``app``, and its node as ``app.extensions["signaling"]``.
@@ -59,16 +92,18 @@ class Signaling:
             raise RuntimeError("This app has the signaling service already: initialise each app once.")
         if self._registry is not None and self._given_to is not None:
             raise RuntimeError("Another app has this registry: make one Signaling and one registry for each app.")
-        node = Node(_settings(app), self._registry)
-        blueprint = Blueprint("signaling", __name__, url_prefix=self.url_prefix, static_folder="web/static")
+        settings, own = _settings(app)
+        url_prefix = self.url_prefix or own.url_prefix or None
+        node = Node(settings, self._registry, AppAdmission(app, self, own, has_key=bool(settings.jwt_key)))
+        blueprint = Blueprint("signaling", __name__, url_prefix=url_prefix, static_folder="web/static")
         sock = Sock(app)
         for path, endpoint in (("/", "websocket"), ("/ws", "websocket_alias")):
             sock.route(path, bp=blueprint, endpoint=endpoint, strict_slashes=False)(node.admit)
         blueprint.before_request(refuse_disguised_path)
         add_headers(blueprint, node.settings)
-        if self.url_prefix:
+        if url_prefix:
             # The app answers unknown paths, not the blueprint.
-            add_headers(app, node.settings, under=self.url_prefix.rstrip("/"))
+            add_headers(app, node.settings, under=url_prefix.rstrip("/"))
         add_pages(blueprint, node)
         add_metrics(blueprint, node)
         add_ops(blueprint, node)
@@ -77,9 +112,13 @@ class Signaling:
         self._given_to = app
 
 
-def _settings(app: Flask) -> Settings:
+def _settings(app: Flask) -> tuple[Settings, ExtensionSettings]:
     configured = {name: value for name, value in app.config.items() if name.startswith(PREFIX)}
     environ: dict[str, Any] = {**os.environ, **configured}
-    for name, nearest in misspelled(environ, Settings.__struct_fields__):
+    fields = (*Settings.__struct_fields__, *ExtensionSettings.__struct_fields__)
+    for name, nearest in misspelled(environ, fields):
+        # The app would run without a protection that its team believes in.
+        if nearest in _PROTECTIONS and SequenceMatcher(None, name, nearest).ratio() > _SAME:
+            raise SettingsError(f"{name} is not a setting; write {nearest}")
         log.warning("%s is not a setting: did you mean %s?", name, nearest)
-    return Settings.load(environ)
+    return Settings.load(environ), load(ExtensionSettings, environ)

@@ -100,6 +100,8 @@ def on_starting(server: Arbiter) -> None:
     """Refuse to start with a wrong configuration, in one line, before anything listens."""
     settings = load_settings()
     check_process(server)
+    if not settings.jwt_key:
+        log.info("Authentication is off: any client may join as any user")
     preflight.certificate(settings)
     bind_address.install()
     preflight.addresses(server, settings, address(settings))

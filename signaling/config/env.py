@@ -5,10 +5,12 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 
 import msgspec
 from msgspec import Meta
+
+S = TypeVar("S", bound=msgspec.Struct)
 
 PREFIX = "SIGNALING_"
 
@@ -76,6 +78,21 @@ def shown(value: object) -> str:
     """Return the value of a setting for a message: on one line, and at most :data:`MAX_SHOWN` characters."""
     text = repr(value)
     return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}…"
+
+
+def load(kind: type[S], environ: Mapping[str, Any]) -> S:
+    """Return the settings of a struct from ``environ``: ``os.environ``, or a Flask config with the same names.
+
+    Raises:
+        SettingsError: a value cannot be used. The message names the variable, the value unless it is a secret, and
+            what to write instead.
+    """
+    values = {}
+    for field in msgspec.structs.fields(kind):
+        variable = variable_name(field.name)
+        if variable in environ:
+            values[field.name] = convert(variable, environ[variable], field)
+    return kind(**values)
 
 
 def convert(variable: str, value: Any, field: msgspec.structs.FieldInfo) -> Any:

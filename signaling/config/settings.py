@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from .env import SECRET, SettingsError, check_both, convert, is_secret, shown, variable_name
+from .env import SECRET, SettingsError, check_both, is_secret, load, shown
 from .redis_url import Servers
 from .types import Count, Network, Origin, Rate, RedisPrefix, Seconds, StunUrl, TurnUrl, WebhookUrl
 from .values import is_network, loopback, signing_key
@@ -292,9 +292,4 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             SettingsError: a value cannot be used. The message names the variable, the value unless it is a secret, and
                 what to write instead.
         """
-        values = {}
-        for field in msgspec.structs.fields(cls):
-            variable = variable_name(field.name)
-            if variable in environ:
-                values[field.name] = convert(variable, environ[variable], field)
-        return cls(**values)
+        return load(cls, environ)

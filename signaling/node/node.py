@@ -19,6 +19,7 @@ from simple_websocket import ConnectionClosed
 from ..config.env import SettingsError
 from ..config.settings import Settings
 from ..protocol.codes import CloseCode
+from ..rooms.admission import UNKNOWN, Admission, Identity
 from ..rooms.context import SessionContext
 from ..rooms.memory import take_rooms
 from ..rooms.registry import Registry
@@ -63,6 +64,17 @@ class Rejection(NamedTuple):
         return {"Retry-After": str(self.retry_after)} if self.retry_after else {}
 
 
+class AppRules(Admission, Protocol):
+    """The rules of an app, as its node needs them."""
+
+    @property
+    def has_loader(self) -> bool:
+        """Return whether the app names the user of each connection."""
+
+    def identify(self) -> Identity:
+        """Return the user of the present request. It may wait, and does not raise."""
+
+
 class Background(Protocol):
     """A task that runs beside the requests of one node."""
 
@@ -90,12 +102,13 @@ class Node:
         started: the time of its start, in seconds of the monotonic clock.
     """
 
-    def __init__(self, settings: Settings, registry: Registry | None = None) -> None:
+    def __init__(self, settings: Settings, registry: Registry | None = None, admission: AppRules | None = None) -> None:
         """Make the runtime of one more app.
 
         Args:
             settings: the settings of the app.
             registry: the rooms, in place of those that the settings ask for.
+            admission: the rules of the app; without them, everybody may join as any user.
 
         Raises:
             signaling.config.env.SettingsError: a setting cannot be used.
@@ -106,7 +119,8 @@ class Node:
         if registry is None:
             registry = take_rooms() if self.shared is None else self.shared
         self.registry: Registry = registry
-        self.context = SessionContext.of(settings, registry)
+        self.context = SessionContext.of(settings, registry, admission)
+        self._admission = admission
         self.stats = self.context.stats
         self.connections = Connections(settings, self.stats.on_heartbeat, self.stats.latency.observe)
         self._origins = Origins(settings.allowed_origins, allow_missing=settings.allow_missing_origin)
@@ -190,7 +204,11 @@ class Node:
         if rejection is not None:
             self.stats.refuse(rejection.reason, rejection.words)
             return refuse(rejection.status, rejection.words, **rejection.headers)
-        return partial(self._serve, address)
+        return partial(self._serve, address, self.identify())
+
+    def identify(self) -> Identity:
+        """Return the user of the present request, as the app knows them. It may wait."""
+        return UNKNOWN if self._admission is None else self._admission.identify()
 
     def rejection(self, address: str, *, count: bool = True) -> Rejection | None:
         """Return why the client of this request gets no WebSocket, or None if it gets one.
@@ -201,7 +219,9 @@ class Node:
         """
         if self.connections.draining:
             return Rejection("draining", 503, "The server is restarting.", 1)
-        if not self._origins.allow(request.headers.get("Origin"), request.host):
+        # A browser sends cookies along from any page, so with the app's users the origin always counts.
+        has_loader = self._admission is not None and self._admission.has_loader
+        if not self._origins.allow(request.headers.get("Origin"), request.host, always_check=has_loader):
             return Rejection("origin", 403, "This origin is not allowed.")
         if len(self.connections) >= self.settings.max_connections:
             return Rejection("full", 503, "The server is full.", 10)
@@ -209,7 +229,7 @@ class Node:
             return Rejection("address", 429, reason, 10)
         return None
 
-    def _serve(self, address: str, sock: gevent.socket.socket, read_ahead: bytes) -> None:
+    def _serve(self, address: str, identity: Identity, sock: gevent.socket.socket, read_ahead: bytes) -> None:
         settings = self.settings
         connection = Connection(
             sock,
@@ -218,7 +238,7 @@ class Node:
             close_timeout=settings.close_timeout,
             received=read_ahead,
         )
-        session = Session(self.context, connection)
+        session = Session(self.context, connection, identity)
         connection.on_message = session.forward
         connection.on_slow_frames = session.charge_frames
         self.connections.add(connection)

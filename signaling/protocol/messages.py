@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Raw
 
 from .codes import CloseCode, ErrorCode
-from .errors import MessageError
+from .errors import MessageError, unauthorized
 
 ID_MAX_CHARACTERS = 128
 
@@ -90,19 +90,25 @@ def decode(text: str | bytes) -> Message:
     return message
 
 
-def users_of(join: Message) -> tuple[User, User]:
+def users_of(join: Message, owner: User | None = None) -> tuple[User, User]:
     """Return the user and the remote user that a ``join`` names.
 
+    Args:
+        join: the message.
+        owner: the user of the connection, if it is known. The ``join`` may leave out this user, and name no other.
+
     Raises:
-        MessageError: ``missing-parameters``, ``invalid-message`` or ``self-connection``.
+        MessageError: ``missing-parameters``, ``invalid-message``, ``self-connection`` or ``unauthorized``.
     """
-    user, remote = _user("userId", join.userId), _user("remoteId", join.remoteId)
+    user, remote = _user("userId", join.userId) or owner, _user("remoteId", join.remoteId)
     if user is None or remote is None:
         raise MessageError(
             ErrorCode.MISSING_PARAMETERS, "Missing required parameters: userId and remoteId are required"
         )
     if user.key == remote.key:
         raise MessageError(ErrorCode.SELF_CONNECTION, "User cannot connect to themselves", CloseCode.POLICY_VIOLATION)
+    if owner is not None and user.key != owner.key:
+        raise unauthorized("you are another user here")
     return user, remote
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ..config.settings import Settings
 from ..security.rate_limit import Rate
 from ..telemetry.stats import Stats
+from .admission import Admission, Everybody
 from .registry import Registry
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ class SessionContext(NamedTuple):
     settings: Settings
     registry: Registry
     stats: Stats
+    admission: Admission
+    """The rules of the app."""
     verifier: JwtVerifier | None
     """The check of a join's token; None without authentication."""
     webhook: Webhook | None
@@ -30,8 +33,10 @@ class SessionContext(NamedTuple):
     """The limit on the joins of one connection."""
 
     @classmethod
-    def of(cls, settings: Settings, registry: Registry) -> SessionContext:
+    def of(cls, settings: Settings, registry: Registry, admission: Admission | None = None) -> SessionContext:
         """Return the context that ``settings`` ask for, over the rooms of ``registry``.
+
+        Without an ``admission``, every call is allowed.
 
         Raises:
             signaling.config.env.SettingsError: a setting cannot be used.
@@ -40,6 +45,7 @@ class SessionContext(NamedTuple):
             settings,
             registry,
             Stats(settings),
+            admission or Everybody(),
             _verifier(settings),
             _webhook(settings, registry),
             Rate.of(settings.message_rate, "messages", settings.message_burst),

@@ -16,6 +16,7 @@ from ..protocol.errors import MessageError
 from ..protocol.messages import Message, Pair, User
 from ..security.rate_limit import TokenBucket
 from ..telemetry.call import Call
+from .admission import UNKNOWN, Identity
 from .context import SessionContext
 from .ice import ice_servers
 from .registry import JoinResult, Occupant, Peer
@@ -51,6 +52,7 @@ class Session:
         "_call",
         "_calls",
         "_context",
+        "_identity",
         "_joins",
         "_messages",
         "_transport",
@@ -61,12 +63,13 @@ class Session:
         "user",
     )
 
-    def __init__(self, context: SessionContext, transport: ClientTransport) -> None:
+    def __init__(self, context: SessionContext, transport: ClientTransport, identity: Identity = UNKNOWN) -> None:
         self.id = secrets.token_hex(8)
         self.user = _NO_USER
         self.pair: Pair | None = None
         self.peer: Peer | None = None
         self._context = context
+        self._identity = identity
         self._transport = transport
         self._messages = TokenBucket(context.message_rate)
         self._joins: TokenBucket | None = None
@@ -145,12 +148,16 @@ class Session:
             self._joins = TokenBucket(context.join_rate)
         if not self._joins.try_acquire(now):
             raise _rate_limited(self._joins, now)
-        user, remote = messages.users_of(join)
+        owner, refusal = self._identity
+        if refusal is not None:
+            raise refusal
+        user, remote = messages.users_of(join, owner)
         extras: dict[str, object] = {}
         if context.verifier is not None:
             token_end = context.verifier.check(join, user, remote)
             if messages.resume_of(join):
                 extras["resume"] = context.verifier.tickets.issue(user, remote, token_end)
+        context.admission.authorize(user, remote)
         if messages.wants_ice_servers(join):
             extras["iceServers"] = ice_servers(context.settings, self.id, time.time())
         pair = Pair.of(user, remote)

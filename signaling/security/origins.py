@@ -21,11 +21,14 @@ class Origins:
         self._below = {origin for origin in parts if origin[1].startswith("*.")}
         self._allow_missing = allow_missing
 
-    def allow(self, origin: str | None, host: str) -> bool:
-        """Return whether a page of ``origin`` may connect to the server at ``host`` (RFC 9110, section 7.2)."""
+    def allow(self, origin: str | None, host: str, *, always_check: bool = False) -> bool:
+        """Return whether a page of ``origin`` may connect to the server at ``host`` (RFC 9110, section 7.2).
+
+        Without allowed origins, every page may, unless ``always_check`` is set. Then only the own origin may.
+        """
         if origin is None:
             return self._allow_missing
-        if not self._exact and not self._below:
+        if not self._exact and not self._below and not always_check:
             return True
         if len(origin) > MAX_ORIGIN_CHARACTERS:
             return False

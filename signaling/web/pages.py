@@ -104,6 +104,8 @@ def add_pages(blueprint: Blueprint, node: Node) -> None:
                 # RFC 6750, section 3.1
                 headers["WWW-Authenticate"] = 'Bearer error="invalid_token"' if token else "Bearer"
                 return {"code": error.code, "message": str(error)}, 401, headers
+        if (refusal := node.identify().refusal) is not None:
+            return {"code": refusal.code, "message": str(refusal)}, 401, headers
         # The user name of TURN is visible on the network, so it is random and new for each request.
         servers = ice_servers(node.settings, secrets.token_hex(8), time.time())
         return {"iceServers": servers}, 200, headers

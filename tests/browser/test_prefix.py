@@ -9,6 +9,7 @@ from flask import Flask
 from signaling import Signaling
 
 app = Flask(__name__)
+app.config["SIGNALING_OPEN"] = True
 Signaling(app, url_prefix="/call")
 """
 

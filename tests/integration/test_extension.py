@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from signaling import Signaling
 
 app = Flask(__name__)
 app.config["SIGNALING_MAX_MESSAGE_BYTES"] = 2048
+app.config["SIGNALING_OPEN"] = True
 Signaling(app, url_prefix="/call")
 
 @app.get("/")
@@ -69,6 +71,7 @@ from werkzeug.middleware.dispatcher import DispatcherMiddleware
 signaling = Signaling()
 locked, open_ = Flask("locked"), Flask("open")
 locked.config["SIGNALING_JWT_KEY"] = "a secret of thirty-two bytes or more"
+open_.config["SIGNALING_OPEN"] = True
 signaling.init_app(locked)
 signaling.init_app(open_)
 app = DispatcherMiddleware(open_, {"/locked": locked})
@@ -84,3 +87,70 @@ def test_an_open_app_beside_a_locked_one_opens_nothing(tmp_path: Path, certifica
             assert stranger.closed()[0] == 4003
             assert bob.join("bob", "alice")[0]["type"] == "joined"
         assert server.get("/locked/healthz")["rooms"] == 0
+
+
+LOGIN = """
+from flask import Flask, redirect, request, session
+from signaling import Signaling
+
+app = Flask(__name__)
+app.secret_key = "the app's own"
+signaling = Signaling(url_prefix="/call")
+
+
+@app.before_request
+def login_everywhere():
+    if request.blueprint != "signaling" and request.endpoint != "login" and "user" not in session:
+        return redirect("/login/nobody")
+
+
+@app.get("/login/<user>")
+def login(user):
+    session["user"] = user
+    return user
+
+
+@signaling.user_loader
+def who():
+    return session.get("user")
+
+
+@signaling.authorizer
+def may_call(user, peer):
+    return {user, peer} == {"alice", "bob"}
+
+
+signaling.init_app(app)
+"""
+
+
+def test_the_apps_own_users_call_whom_the_app_allows(tmp_path: Path, certificate: Path):
+    (tmp_path / "clinic.py").write_text(LOGIN)
+    where = {"app": "clinic:app", "health": "/call/healthz", "PYTHONPATH": f"{tmp_path}:{ROOT}"}
+    with Server(certificate, **where) as server:
+
+        def logged_in(user: str = "", origin: str = "") -> Client:
+            headers = {"Origin": origin or server.url}
+            if user:
+                with urllib.request.urlopen(f"{server.url}/login/{user}", context=server.tls) as response:
+                    headers["Cookie"] = response.headers["Set-Cookie"].partition(";")[0]
+            return Client(server, "/call/ws", headers)
+
+        with logged_in("alice") as alice, logged_in("bob") as bob:
+            alice.send(type="join", remoteId="bob")
+            assert [alice.receive()["type"] for _ in range(2)] == ["created", "roomInfo"]
+            bob.send(type="join", userId="bob", remoteId="alice")
+            assert bob.receive()["type"] == "joined"
+            for user, join in (
+                ("", {"userId": "alice", "remoteId": "bob"}),
+                ("eve", {"userId": "alice", "remoteId": "bob"}),
+                ("eve", {"remoteId": "alice"}),
+            ):
+                with logged_in(user) as stranger:
+                    assert stranger.ask(type="join", **join)["code"] == "unauthorized"
+                    assert stranger.closed()[0] == 4003
+            bob.send(type="message", data=1)
+            assert [alice.receive()["type"] for _ in range(3)] == ["ready", "roomInfo", "message"]
+        with pytest.raises(InvalidStatus) as refusal:
+            logged_in("alice", origin="https://evil.example.com")
+        assert refusal.value.response.status_code == 403

@@ -25,7 +25,7 @@ def mounted(coturn: Coturn, certificate, tmp_path_factory: pytest.TempPathFactor
     folder = tmp_path_factory.mktemp("app")
     (folder / "mine.py").write_text(
         "from flask import Flask\nfrom signaling import Signaling\napp = Flask(__name__)\n"
-        f"app.config.update({coturn.settings!r})\nSignaling(app, url_prefix='/call')\n"
+        f"app.config.update({coturn.settings!r}, SIGNALING_OPEN=True)\nSignaling(app, url_prefix='/call')\n"
     )
     with Server(certificate, app="mine:app", health="/call/healthz", PYTHONPATH=folder) as server:
         yield server

@@ -18,6 +18,7 @@ from signaling import Signaling
 
 app = Flask(__name__)
 app.config["SIGNALING_OPEN"] = True
+app.config["SIGNALING_OPEN"] = True
 Signaling(app)
 
 

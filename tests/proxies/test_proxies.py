@@ -31,6 +31,7 @@ from flask import Flask, request
 from signaling import Signaling
 
 app = Flask(__name__)
+app.config["SIGNALING_OPEN"] = True
 Signaling(app, url_prefix="/call")
 
 @app.get("/headers")

@@ -12,6 +12,7 @@ import msgspec
 import pytest
 
 from signaling.config.env import is_secret, variable_name
+from signaling.config.extension_settings import ExtensionSettings
 from signaling.config.settings import Settings
 from signaling.protocol import errors, replies
 from signaling.protocol.codes import CloseCode, ErrorCode
@@ -125,7 +126,8 @@ def test_every_suite_is_in_the_inventory():
 def test_the_documents_name_no_setting_that_is_none():
     named = {name for document in DOCUMENTS for name in re.findall(r"`(SIGNALING_\w+)[=`]", document.read_text())}
     assert named
-    assert named <= described_settings().keys()
+    of_the_extension = {variable_name(field) for field in ExtensionSettings.__struct_fields__}
+    assert named <= described_settings().keys() | of_the_extension
 
 
 def test_every_error_code_has_its_row_and_no_other_has():
@@ -173,3 +175,11 @@ def test_every_link_leads_somewhere(document: Path):
         assert leads_to.exists(), target
         assert leads_to.is_relative_to(ROOT), target
         assert not anchor or anchor in anchors(leads_to), target
+
+
+def test_the_settings_of_the_extension_are_in_its_document():
+    text = (ROOT / "docs/flask.md").read_text()
+    for field in msgspec.structs.fields(ExtensionSettings):
+        default = {"": "empty", False: "`false`", 5.0: "`5`"}[field.default]
+        [description] = [meta.description for meta in field.type.__metadata__ if meta.description]
+        assert f"| `{variable_name(field.name)}` | {default} | {description} |" in text

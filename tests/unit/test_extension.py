@@ -53,7 +53,7 @@ HOW = pytest.mark.parametrize("initialise", [one_object, an_object_each])
 @HOW
 @pytest.mark.parametrize("locked_is", [0, 1, 2])
 def test_an_app_with_a_key_keeps_it_whatever_the_others_have(initialise, locked_is: int):
-    apps = [app(str(number), **({"jwt_key": KEY} if number == locked_is else {})) for number in range(3)]
+    apps = [app(str(number), **({"jwt_key": KEY} if number == locked_is else {"open": True})) for number in range(3)]
     nodes = initialise(*apps)
     assert [node.context.verifier is not None for node in nodes] == [number == locked_is for number in range(3)]
     replies = [each.test_client().get("/ice-servers").status_code for each in apps]

@@ -1,0 +1,30 @@
+"""The settings of the Flask extension, beside those of the service."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from .types import Seconds
+
+
+class ExtensionSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """The settings that only an app with the extension has."""
+
+    url_prefix: Annotated[
+        str,
+        Meta(
+            pattern=r"^(/[^/?#\s]+)*$",
+            description="The path in front of all routes, such as `/call`; `Signaling(url_prefix=…)` comes before it.",
+        ),
+    ] = ""
+    open: Annotated[
+        bool,
+        Meta(description="Whether anybody may join as any user, in an app without a user loader and a key for tokens."),
+    ] = False
+    hook_timeout: Annotated[
+        Seconds,
+        Meta(description="Seconds that a user loader or an authorizer may take; after that, the client is refused."),
+    ] = 5.0

@@ -1,0 +1,39 @@
+"""The interface of the rules of an app: which user a connection has, and which calls it may join."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol
+
+from ..protocol.errors import MessageError
+from ..protocol.messages import User
+
+
+class Identity(NamedTuple):
+    """The user of a connection, fixed at its handshake."""
+
+    user: User | None = None
+    """The user, or None if the client names itself in each join."""
+    refusal: MessageError | None = None
+    """The reason why this connection may not join, or None."""
+
+
+UNKNOWN = Identity()
+"""A client that names itself."""
+
+
+class Admission(Protocol):
+    """The rules of an app for its users."""
+
+    def authorize(self, user: User, peer: User) -> None:
+        """Return if ``user`` may join a call with ``peer``. It may wait.
+
+        Raises:
+            MessageError: ``unauthorized``; or ``unavailable`` if the app cannot decide.
+        """
+
+
+class Everybody:
+    """The rules of an app without rules."""
+
+    def authorize(self, user: User, peer: User) -> None:
+        """Allow every call."""

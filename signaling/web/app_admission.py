@@ -1,0 +1,112 @@
+"""The rules that an app gives with ``user_loader`` and ``authorizer``."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any, Protocol, TypeVar
+
+import gevent
+import msgspec
+from flask import Flask, got_request_exception
+
+from ..config.extension_settings import ExtensionSettings
+from ..protocol import errors
+from ..protocol.messages import ID_MAX_CHARACTERS, User
+from ..rooms.admission import UNKNOWN, Identity
+
+T = TypeVar("T")
+
+log = logging.getLogger(__name__)
+
+UserLoader = Callable[[], Any]
+"""Returns the id of the user of this request, or None if nobody is logged in."""
+
+Authorizer = Callable[[str, str], Any]
+"""Returns whether a user may call a peer."""
+
+CLOSED = (
+    "Every join is refused: this app does not say who may join. Set SIGNALING_JWT_KEY, give Signaling a user_loader, "
+    "or set SIGNALING_OPEN = True to let anybody join as anybody"
+)
+
+
+class Hooks(Protocol):
+    """The functions that an app has given, as far as it has."""
+
+    load_user: UserLoader | None
+    authorize: Authorizer | None
+
+
+class HookTimeoutError(Exception):
+    """A user loader or an authorizer took too long."""
+
+
+class AppAdmission:
+    """The rules of one app."""
+
+    def __init__(self, app: Flask, hooks: Hooks, settings: ExtensionSettings, *, has_key: bool) -> None:
+        """Keep the rules of ``app``; ``has_key`` says whether the tokens of joins are verified."""
+        self._app = app
+        self._hooks = hooks
+        self._timeout = settings.hook_timeout
+        self._needs_no_loader = settings.open or has_key
+        self._warned = False
+
+    @property
+    def has_loader(self) -> bool:
+        """Return whether users are those of the app, so that a browser's cookies decide who joins."""
+        return self._hooks.load_user is not None
+
+    def identify(self) -> Identity:
+        """Return the user of the present request. It may wait, and does not raise."""
+        load_user = self._hooks.load_user
+        if load_user is None:
+            if self._needs_no_loader:
+                return UNKNOWN
+            if not self._warned:
+                self._warned = True
+                log.error(CLOSED)
+            return Identity(refusal=errors.unauthorized("this app does not say who may join"))
+        try:
+            user = self._run(load_user)
+        except Exception as error:
+            self._report("user_loader", error)
+            return Identity(refusal=errors.no_join())
+        if user is None or user == "":
+            return Identity(refusal=errors.unauthorized("nobody is logged in"))
+        key = str(user)
+        if len(key) > ID_MAX_CHARACTERS:
+            log.error("The user_loader returned an id of %d characters; at most %d work", len(key), ID_MAX_CHARACTERS)
+            return Identity(refusal=errors.unauthorized("the user's id is too long"))
+        # As a client would write it: an integer stays one.
+        is_number = isinstance(user, int) and not isinstance(user, bool)
+        return Identity(User(key, msgspec.json.encode(user if is_number else key)))
+
+    def authorize(self, user: User, peer: User) -> None:
+        """Ask the app's authorizer, in an app context. Without one, every call is allowed.
+
+        Raises:
+            MessageError: ``unauthorized``; or ``unavailable``, which closes with 1013, if the authorizer failed.
+        """
+        authorize = self._hooks.authorize
+        if authorize is None:
+            return
+        try:
+            with self._app.app_context():
+                allowed = self._run(lambda: authorize(user.key, peer.key))
+        except Exception as error:
+            self._report("authorizer", error)
+            raise errors.no_join() from None
+        if not allowed:
+            raise errors.unauthorized("this call is not allowed")
+
+    def _run(self, hook: Callable[[], T]) -> T:
+        with gevent.Timeout(self._timeout, HookTimeoutError(f"no answer within {self._timeout:g} seconds")):
+            return hook()
+
+    def _report(self, name: str, error: Exception) -> None:
+        log.error("The %s failed; the client is refused", name, exc_info=error)
+        # As Flask does for a view that fails, so that Sentry and others hear of it.
+        with self._app.app_context():
+            got_request_exception.send(self._app, _async_wrapper=self._app.ensure_sync, exception=error)

@@ -1,0 +1,195 @@
+"""The rules of an app: its users are logged in, join as themselves, and call only the peers that the app allows."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import gevent
+import pytest
+from flask import Flask, current_app, got_request_exception, session
+
+from signaling import Signaling
+from signaling.config.env import SettingsError
+from signaling.node.node import Node
+from signaling.rooms.session import Session
+
+KEY = "a secret of thirty-two bytes or more"
+
+
+class Client:
+    """A connection of a user of the app, without a socket."""
+
+    def __init__(self, app: Flask, user: object = None) -> None:
+        node: Node = app.extensions["signaling"]
+        self.inbox: list[dict[str, Any]] = []
+        self.close_code: int | None = None
+        with app.test_request_context():
+            if user is not None:
+                session["user"] = user
+            assert node._admission is not None
+            identity = node._admission.identify()
+        self.session = Session(node.context, self, identity)
+
+    def send_text(self, *payloads: bytes) -> None:
+        self.inbox += map(json.loads, payloads)
+
+    def close(self, code: int, reason: str = "") -> None:
+        self.close_code = int(code)
+
+    def joins(self, **fields: Any) -> tuple[str, int | None]:
+        """Join, and return the type or the code of the reply, and the close code."""
+        self.session.receive(json.dumps({"type": "join", **fields}))
+        reply = self.inbox[0]
+        self.inbox.clear()
+        return reply.get("code", reply["type"]), self.close_code
+
+
+@pytest.fixture
+def signaling() -> Signaling:
+    return Signaling()
+
+
+@pytest.fixture
+def app(signaling: Signaling) -> Callable[..., Flask]:
+    def make(**config: Any) -> Flask:
+        made = Flask("the app")
+        made.config.from_mapping({"SECRET_KEY": "a secret", **config})
+        signaling.init_app(made)
+        return made
+
+    return make
+
+
+def test_an_app_that_does_not_say_who_may_join_is_closed(app: Callable[..., Flask], caplog: pytest.LogCaptureFixture):
+    made = app()
+    for _ in range(2):
+        assert Client(made).joins(userId="alice", remoteId="bob") == ("unauthorized", 4003)
+    [record] = caplog.records
+    assert record.levelno == logging.ERROR
+    for way in ("SIGNALING_JWT_KEY", "user_loader", "SIGNALING_OPEN"):
+        assert way in record.getMessage()
+
+
+def test_an_app_may_be_open(app: Callable[..., Flask]):
+    assert Client(app(SIGNALING_OPEN=True)).joins(userId="alice", remoteId="bob") == ("created", None)
+
+
+def test_a_key_is_enough(app: Callable[..., Flask]):
+    """The token decides then."""
+    assert Client(app(SIGNALING_JWT_KEY=KEY)).joins(userId="alice", remoteId="bob") == ("unauthorized", 4003)
+
+
+def test_users_join_as_themselves(app: Callable[..., Flask], signaling: Signaling):
+    """The loader may be given after the app was initialized, and finds the session of the handshake."""
+    made = app()
+    signaling.user_loader(lambda: session.get("user"))
+    assert Client(made, "alice").joins(remoteId="bob") == ("created", None)
+    assert Client(made, "bob").joins(userId="bob", remoteId="alice") == ("joined", None)
+    assert Client(made, "eve").joins(userId="alice", remoteId="bob") == ("unauthorized", 4003)
+    assert Client(made).joins(userId="alice", remoteId="bob") == ("unauthorized", 4003)
+    assert Client(made, "").joins(userId="alice", remoteId="bob") == ("unauthorized", 4003)
+    assert Client(made, "x" * 129).joins(remoteId="bob") == ("unauthorized", 4003)
+
+
+def test_a_number_is_a_users_id_as_well(app: Callable[..., Flask], signaling: Signaling):
+    made = app()
+    signaling.user_loader(lambda: session["user"])
+    alice = Client(made, 7)
+    assert alice.joins(remoteId="bob") == ("created", None)
+    bob = Client(made, "bob")
+    bob.session.receive('{"type": "join", "remoteId": 7}')
+    assert [user["userId"] for user in bob.inbox[1]["users"]] == [7, "bob"]
+
+
+@pytest.mark.parametrize("answer", [None, False, 0, ""])
+def test_the_authorizer_forbids_a_call(app: Callable[..., Flask], signaling: Signaling, answer: object):
+    asked = []
+
+    @signaling.authorizer
+    def may_call(user: str, peer: str) -> object:
+        asked.append((current_app.name, user, peer))
+        return answer if peer == "carol" else "yes"
+
+    made = app(SIGNALING_OPEN=True)
+    assert Client(made).joins(userId="alice", remoteId="carol") == ("unauthorized", 4003)
+    assert Client(made).joins(userId="alice", remoteId="bob") == ("created", None)
+    assert asked == [("the app", "alice", "carol"), ("the app", "alice", "bob")]
+    with pytest.raises(RuntimeError):
+        current_app._get_current_object()
+
+
+def fail() -> None:
+    raise ConnectionError("the database is down")
+
+
+@pytest.mark.parametrize("hook", ["user_loader", "authorizer"])
+@pytest.mark.parametrize("failure", [fail, lambda: gevent.sleep(60)], ids=["an exception", "too slow"])
+def test_a_hook_that_fails_lets_nobody_in(
+    app: Callable[..., Flask],
+    signaling: Signaling,
+    caplog: pytest.LogCaptureFixture,
+    hook: str,
+    failure: Callable[[], None],
+):
+    made = app(SIGNALING_OPEN=True, SIGNALING_HOOK_TIMEOUT=0.05)
+    getattr(signaling, hook)(lambda *_: failure())
+    reported = []
+    with got_request_exception.connected_to(lambda _, exception: reported.append(exception), made):
+        assert Client(made, "alice").joins(userId="alice", remoteId="bob") == ("unavailable", 1013)
+    [error] = reported
+    assert str(error) in ("the database is down", "no answer within 0.05 seconds")
+    [record] = caplog.records
+    assert hook in record.getMessage()
+    assert record.exc_info is not None
+    # A failure does not stay.
+    getattr(signaling, hook)(lambda *_: "alice")
+    assert Client(made, "alice").joins(userId="alice", remoteId="bob") == ("created", None)
+
+
+def test_one_slow_authorizer_holds_up_nobody_else(app: Callable[..., Flask], signaling: Signaling):
+    made = app(SIGNALING_OPEN=True)
+    begun, may_go_on = gevent.event.Event(), gevent.event.Event()
+
+    @signaling.authorizer
+    def may_call(user: str, peer: str) -> bool:
+        if user == "slow":
+            begun.set()
+            may_go_on.wait()
+        return True
+
+    slow = gevent.spawn(Client(made).joins, userId="slow", remoteId="bob")
+    begun.wait()
+    assert Client(made).joins(userId="alice", remoteId="bob") == ("created", None)
+    assert not slow.ready()
+    may_go_on.set()
+    assert slow.get() == ("created", None)
+
+
+def test_with_the_apps_users_only_its_own_pages_may_connect(app: Callable[..., Flask], signaling: Signaling):
+    made = app(SIGNALING_OPEN=True)
+    node: Node = made.extensions["signaling"]
+
+    def reason(origin: str) -> str | None:
+        with made.test_request_context(base_url="https://app.example.org", headers={"Origin": origin}):
+            rejection = node.rejection("192.0.2.1")
+            return rejection and rejection.reason
+
+    assert reason("https://evil.example.com") is None
+    signaling.user_loader(lambda: "alice")
+    assert reason("https://evil.example.com") == "origin"
+    assert reason("https://app.example.org") is None
+
+
+@pytest.mark.parametrize("name", ["SIGNALING_JWT_KEYS", "SIGNALING__JWT_KEY", "SIGNALING_ALLOWED_ORIGIN"])
+def test_a_misspelled_protection_ends_the_start(app: Callable[..., Flask], name: str):
+    with pytest.raises(SettingsError, match=f"{name} is not a setting; write SIGNALING_"):
+        app(**{name: KEY})
+
+
+def test_a_prefix_may_be_a_setting(app: Callable[..., Flask]):
+    client = app(SIGNALING_URL_PREFIX="/call").test_client()
+    assert client.get("/call/healthz").status_code == 200
+    assert client.get("/healthz").status_code == 404
