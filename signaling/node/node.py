@@ -9,7 +9,7 @@ import socket
 import time
 import weakref
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import gevent
 import msgspec
@@ -18,10 +18,11 @@ from simple_websocket import ConnectionClosed
 
 from ..config.env import SettingsError
 from ..config.settings import Settings
+from ..process.occasional_log import OccasionalLog
 from ..protocol.codes import CloseCode
-from ..rooms.admission import UNKNOWN, Admission, Identity
+from ..rooms.admission import UNKNOWN, AppRules, Identity
 from ..rooms.context import SessionContext
-from ..rooms.memory import take_rooms
+from ..rooms.memory import MemoryRegistry, take_rooms
 from ..rooms.registry import Registry
 from ..rooms.session import Session
 from ..security.client_ip import TrustedProxies
@@ -35,6 +36,7 @@ from ..version import __version__
 from .cluster import Cluster
 from .history import History
 from .info import NodeInfo
+from .rejection import Rejection
 
 if TYPE_CHECKING:
     import gevent.socket
@@ -43,36 +45,12 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+SPLIT = (
+    "%d WebSockets were refused: several workers would each have rooms of their own. Run one worker (-w 1), or let the "
+    "workers share a Redis (SIGNALING_REDIS_URL)"
+)
+
 _nodes: weakref.WeakSet[Node] = weakref.WeakSet()
-
-
-class Rejection(NamedTuple):
-    """The reason why a client gets no WebSocket."""
-
-    reason: str
-    """One of :data:`signaling.telemetry.stats.REASONS`."""
-    status: int
-    """The HTTP status of the response."""
-    words: str
-    """The reason in a sentence."""
-    retry_after: int = 0
-    """Seconds after which the client may retry; 0 if a retry is useless."""
-
-    @property
-    def headers(self) -> dict[str, str]:
-        """The HTTP headers of the response."""
-        return {"Retry-After": str(self.retry_after)} if self.retry_after else {}
-
-
-class AppRules(Admission, Protocol):
-    """The rules of an app, as its node needs them."""
-
-    @property
-    def has_loader(self) -> bool:
-        """Return whether the app names the user of each connection."""
-
-    def identify(self) -> Identity:
-        """Return the user of the present request. It may wait, and does not raise."""
 
 
 class Background(Protocol):
@@ -130,6 +108,7 @@ class Node:
         self.cluster = None if self.shared is None else Cluster(self.shared.bus)
         self.background: list[Background] = []
         self.serves_metrics = False
+        self._log = OccasionalLog(log)
         _nodes.add(self)
 
     def _make_shared(self) -> RedisRegistry | None:
@@ -219,6 +198,10 @@ class Node:
         """
         if self.connections.draining:
             return Rejection("draining", 503, "The server is restarting.", 1)
+        if isinstance(self.registry, MemoryRegistry) and request.environ.get("wsgi.multiprocess"):
+            # Each worker would have rooms of its own, so two users could wait for each other for ever.
+            self._log.warning(SPLIT)
+            return Rejection("workers", 503, "The server has several workers and no Redis.", 30)
         # A browser sends cookies along from any page, so with the app's users the origin always counts.
         has_loader = self._admission is not None and self._admission.has_loader
         if not self._origins.allow(request.headers.get("Origin"), request.host, always_check=has_loader):

@@ -37,3 +37,14 @@ class Everybody:
 
     def authorize(self, user: User, peer: User) -> None:
         """Allow every call."""
+
+
+class AppRules(Admission, Protocol):
+    """The rules of an app, as its node needs them."""
+
+    @property
+    def has_loader(self) -> bool:
+        """Return whether the app names the user of each connection."""
+
+    def identify(self) -> Identity:
+        """Return the user of the present request. It may wait, and does not raise."""

@@ -19,6 +19,7 @@ BANNER = "WebRTC Signaling Server Running"
 
 REJECTION_CODES = {
     "draining": "restarting",
+    "workers": "server-misconfigured",
     "origin": "origin-refused",
     "full": "server-full",
     "address": "address-limited",

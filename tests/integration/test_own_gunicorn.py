@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from websockets.exceptions import InvalidStatus
 
 from tests.driver import ROOT, Client, Server
 from tests.waiting import TIMEOUT
@@ -92,3 +93,15 @@ def test_a_configuration_that_cannot_work_is_one_line(folder: Path, more: str, w
     lines = [line for line in ended.stderr.splitlines() if "theirs" not in line]
     assert words in lines[-1]
     assert "Traceback" not in ended.stderr
+
+
+def test_several_workers_without_our_hooks_never_split_the_rooms(folder: Path):
+    """gunicorn starts them, since nothing of ours is in its configuration; then no pair may wait in two rooms."""
+    (folder / "own.py").write_text('bind = "localhost:0"\nworkers = 2\nworker_class = "gevent"\nloglevel = "info"\n')
+    where = {"app": "mine:app", "health": "/call/healthz", "PYTHONPATH": f"{folder}:{ROOT}"}
+    with Server(None, ("-c", str(folder / "own.py")), **where) as server:
+        for _ in range(8):
+            with pytest.raises(InvalidStatus) as refusal:
+                Client(server, "/call/ws")
+            assert refusal.value.response.status_code == 503
+        server.wait_for_log("several workers would each have rooms of their own")

@@ -146,3 +146,12 @@ def test_an_app_that_is_gone_leaves_its_place_in_redis(redis: Redis):
 def test_rooms_are_taken_once():
     taken = [memory.take_rooms() for _ in range(3)]
     assert len({id(rooms) for rooms in taken}) == 3
+
+
+def test_several_workers_without_a_redis_are_refused(caplog: pytest.LogCaptureFixture):
+    made = create(app(open=True))
+    for several, status in ((False, 204), (True, 503)):
+        answer = made.test_client().post("/ws", environ_overrides={"wsgi.multiprocess": several})
+        assert answer.status_code == status
+    assert answer.json["code"] == "server-misconfigured"
+    assert "share a Redis" in caplog.text

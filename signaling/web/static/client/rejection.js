@@ -8,7 +8,7 @@ import { fetchWithTimeout, httpUrl } from './http.js';
 
 /** The refusals that will be repeated at each later attempt. */
 const FINAL = new Set(['origin-refused']);
-const NON_FATAL = new Set(['server-full', 'address-limited', 'restarting']);
+const NON_FATAL = new Set(['server-full', 'address-limited', 'restarting', 'server-misconfigured']);
 
 /**
  * @param {string | URL} url the URL of the WebSocket

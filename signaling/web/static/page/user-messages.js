@@ -27,6 +27,7 @@ const ERRORS = {
   'token-failed': 'No token for the server can be had at the moment, trying again',
   'buffer-full': 'Too many messages wait for the connection, and some are lost',
   'server-full': 'The server is full',
+  'server-misconfigured': 'The server is not set up to hold calls: its operator finds the reason in its log',
   'address-limited': 'Too many connections come from your network',
   'restarting': 'The server is restarting',
 };
