@@ -131,19 +131,14 @@ def nworkers_changed(server: Arbiter, new: int, old: int | None) -> None:
 
 
 def post_fork(server: Arbiter, worker: Worker) -> None:
-    """Bound the TLS handshake if the worker class is not ours: gunicorn waits for it without a limit."""
-    from .worker import Worker as OurWorker
-
-    if not isinstance(worker, OurWorker):
-        socket.setdefaulttimeout(load_settings().handshake_timeout)
-    # gevent would keep the place where each greenlet was spawned.
+    """Save memory: gevent would keep the place where each greenlet was spawned."""
     gevent.config.track_greenlet_tree = False
 
 
 def ssl_context(config: Config, default_factory: Any) -> tls.ReloadingContext:
     """Return the certificate of the listening sockets, which can change while they listen."""
     settings = load_settings()
-    return tls.use(settings.tls_cert, settings.tls_key)
+    return tls.use(settings.tls_cert, settings.tls_key, settings.handshake_timeout)
 
 
 def post_worker_init(worker: Worker) -> None:

@@ -10,6 +10,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import gevent
+
 from ..config.timestamp import iso_8601
 from ..process.reloader import Reloader, describe, read_file
 
@@ -45,13 +47,16 @@ class ReloadingContext:
 
     sslsocket_class: type[ssl.SSLSocket] | None = None
 
-    def __init__(self, cert: str, key: str) -> None:
+    def __init__(self, cert: str, key: str, handshake_timeout: float = 10.0) -> None:
         """Load the pair from the paths ``cert`` and ``key``.
+
+        ``handshake_timeout`` is the number of seconds for a handshake that :meth:`wrap_socket` does.
 
         Raises:
             CertificateError: a file is missing or unreadable, or they do not match.
         """
         self._cert = cert
+        self._handshake_timeout = handshake_timeout
         # The days left at the last warning.
         self._warned_days: int | None = None
         self._loaded = Reloader((cert, key), lambda: (context(cert, key), _read_end(cert)))
@@ -70,10 +75,16 @@ class ReloadingContext:
         return Status(self._not_after, self._loaded.error is not None)
 
     def wrap_socket(self, sock: socket.socket, **options: Any) -> ssl.SSLSocket:
-        """Do the same as :meth:`ssl.SSLContext.wrap_socket`."""
+        """Do the same as :meth:`ssl.SSLContext.wrap_socket`.
+
+        Raises:
+            TimeoutError: the handshake takes too long.
+        """
         if self.sslsocket_class is not None:
             self._context.sslsocket_class = self.sslsocket_class
-        return self._context.wrap_socket(sock, **options)
+        # gunicorn's own gevent worker would wait for ever.
+        with gevent.Timeout(self._handshake_timeout, TimeoutError("the TLS handshake takes too long")):
+            return self._context.wrap_socket(sock, **options)
 
     def refresh(self) -> None:
         """Reload the pair if its files changed. If the new pair is broken, log it once, and keep the old pair."""
@@ -103,14 +114,14 @@ class ReloadingContext:
 _in_use: ReloadingContext | None = None
 
 
-def use(cert: str, key: str) -> ReloadingContext:
+def use(cert: str, key: str, handshake_timeout: float) -> ReloadingContext:
     """Load the pair that this process uses from now on, and return it.
 
     Raises:
         CertificateError: a file is missing or unreadable, or they do not match.
     """
     global _in_use
-    _in_use = ReloadingContext(cert, key)
+    _in_use = ReloadingContext(cert, key, handshake_timeout)
     _in_use.remind(time.time())
     return _in_use
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import urllib.request
 from pathlib import Path
 
@@ -9,8 +10,10 @@ import pytest
 from websockets.exceptions import InvalidStatus
 
 from tests.driver import ROOT, Client, Server
+from tests.waiting import TIMEOUT
 
 APP = """
+import socket
 from flask import Flask, request
 from signaling import Signaling
 
@@ -22,6 +25,10 @@ Signaling(app, url_prefix="/call")
 @app.get("/")
 def home():
     return "Home"
+
+@app.get("/timeout")
+def timeout():
+    return {"timeout": socket.getdefaulttimeout()}
 
 @app.teardown_request
 def teardown(error):
@@ -61,6 +68,19 @@ def test_the_apps_config_goes_before_the_environment(mounted: Server):
     with Client(mounted, "/call/ws") as client:
         client.send("x" * 2_049)
         assert client.closed()[0] == 1009
+
+
+def test_the_apps_own_sockets_keep_their_timeouts(mounted: Server):
+    assert mounted.get("/timeout") == {"timeout": None}
+
+
+def test_a_tls_handshake_that_never_begins_ends(tmp_path: Path, certificate: Path):
+    """Under gunicorn's own gevent worker, which waits without a limit."""
+    with (
+        Server(certificate, ("-k", "gevent"), SIGNALING_HANDSHAKE_TIMEOUT=0.5) as server,
+        socket.create_connection(("localhost", server.port), TIMEOUT) as silent,
+    ):
+        assert silent.recv(1) == b""
 
 
 TWO_APPS = """
