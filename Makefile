@@ -69,7 +69,7 @@ INTEGRATION ?= tests/integration
 integration: $(VENV)/.tests ## a real server over TLS, with signals, races and crowds
 integration-long: $(VENV)/.tests ## those tests of it that take long
 integration integration-long:
-	$(VENV)/bin/pytest -q --durations=10 $(SPREAD) 3 $(MARKED) $(INTEGRATION)
+	$(VENV)/bin/pytest -q --durations=10 $(SPREAD) 4 $(MARKED) $(INTEGRATION)
 
 redis: tools $(VENV)/.tests ## several hosts and their Redis, while it fails
 redis-long: tools $(VENV)/.tests ## those tests of it that take long

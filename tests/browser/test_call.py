@@ -6,6 +6,8 @@ import re
 import pytest
 from playwright.sync_api import expect
 
+from tests.long import rest_long
+
 # What the page says for half a second only.
 NOTE_WORDS = """() => {
     const status = document.querySelector('[role=status]');
@@ -35,7 +37,7 @@ def test_hanging_up_and_calling_again(call, names):
     bob.is_in_a_call_with(names[0])
 
 
-@pytest.mark.parametrize("who", [0, 1], ids=["the first", "the second"])
+@pytest.mark.parametrize("who", rest_long([0, 1]), ids=["the first", "the second"])
 def test_reloading_a_page_brings_the_call_back(call, names, who):
     """A reload in mid-call, of either page, ends in a call on both sides again."""
     reloaded, other = call[who], call[1 - who]

@@ -9,6 +9,7 @@ import pytest
 
 from tests.browser.client.user import User
 from tests.driver import ROOT
+from tests.long import rest_long
 from tests.waiting import TIMEOUT
 
 
@@ -65,7 +66,7 @@ def talk(page):
     page.waits("events.some(({ type, detail }) => type === 'message' && detail === 'hello')")
 
 
-@pytest.mark.parametrize("first", [pytest.param("the machine", marks=pytest.mark.long), "the page"])
+@pytest.mark.parametrize("first", rest_long(["the page", "the machine"]))
 @pytest.mark.parametrize("path", ["direct", "relay"])
 def test_a_page_sees_a_machine_and_hears_its_echo(new_machine, page, relayed, names, first, path):
     me, peer = names
@@ -83,7 +84,7 @@ def test_a_page_sees_a_machine_and_hears_its_echo(new_machine, page, relayed, na
     page.waits("call.status.state !== 'connected'")
 
 
-@pytest.mark.parametrize("path", ["direct", pytest.param("relay", marks=pytest.mark.long)])
+@pytest.mark.parametrize("path", rest_long(["direct", "relay"]))
 def test_a_machine_checks_a_page_that_echoes(new_machine, page, relayed, names, path):
     me, peer = names
     policy, flags = ({"iceTransportPolicy": "relay"}, ["--relay"]) if path == "relay" else ({}, [])

@@ -6,11 +6,13 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from playwright.sync_api import expect
 
+from tests.long import rest_long
+
 PHONE = {"viewport": {"width": 320, "height": 640}, "has_touch": True, "is_mobile": True}
 LANDSCAPE = {"viewport": {"width": 640, "height": 320}, "has_touch": True, "is_mobile": True}
 
 
-@pytest.mark.parametrize("theme", ["light", pytest.param("dark", marks=pytest.mark.long)])
+@pytest.mark.parametrize("theme", rest_long(["light", "dark"]))
 def test_axe_finds_nothing_before_the_call(new_caller, faultless, theme):
     alice = new_caller(color_scheme=theme).open()
     faultless(alice)
@@ -28,7 +30,7 @@ def test_axe_finds_nothing_before_the_call(new_caller, faultless, theme):
     faultless(wary)
 
 
-@pytest.mark.parametrize("theme", ["light", pytest.param("dark", marks=pytest.mark.long)])
+@pytest.mark.parametrize("theme", rest_long(["light", "dark"]))
 def test_axe_finds_nothing_in_the_call(new_caller, faultless, names, theme):
     alice, bob = new_caller(color_scheme=theme), new_caller()
     alice.open(*names).reads(f"Waiting for {names[1]}")
@@ -132,7 +134,7 @@ def test_a_whole_call_by_keyboard(alice, bob, names):
     expect(alice.button("Join the call")).to_be_focused()
 
 
-@pytest.mark.parametrize("shape", [PHONE, pytest.param(LANDSCAPE, marks=pytest.mark.long)], ids=["upright", "sideways"])
+@pytest.mark.parametrize("shape", rest_long([PHONE, LANDSCAPE]), ids=["upright", "sideways"])
 def test_nothing_sticks_out_on_a_phone(new_caller, names, shape):
     """Even the smallest phone shows every button of every state, and never scrolls sideways."""
     alice, bob = new_caller(**shape).open(), new_caller()

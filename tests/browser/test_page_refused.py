@@ -4,6 +4,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.driver import Server
+from tests.long import rest_long
 from tests.proxies.proxy import Nginx
 
 OF_THE_BROWSER = ("WebSocket connection to", "Failed to load resource")
@@ -53,10 +54,12 @@ class HostWithoutPort(Nginx):
 
 @pytest.mark.parametrize(
     ("limit", "words"),
-    [
-        ("SIGNALING_MAX_CONNECTIONS", "The server is full, trying again"),
-        ("SIGNALING_CONNECTIONS_PER_IP", "Too many connections come from your network, trying again"),
-    ],
+    rest_long(
+        [
+            ("SIGNALING_MAX_CONNECTIONS", "The server is full, trying again"),
+            ("SIGNALING_CONNECTIONS_PER_IP", "Too many connections come from your network, trying again"),
+        ]
+    ),
     ids=["full", "address"],
 )
 class TestWhenThereIsNoPlace:

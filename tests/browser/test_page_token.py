@@ -108,6 +108,7 @@ def test_both_come_back_by_themselves_just_after_their_tokens_end(alice, bob, na
                 assert caller.page.evaluate("() => window.connections.length") == 1
 
 
+@pytest.mark.long
 def test_a_call_outlives_its_token_and_the_server_and_a_fresh_link_brings_it_back(
     alice, bob, names, certificate, clock
 ):

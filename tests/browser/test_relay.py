@@ -6,6 +6,7 @@ import pytest
 
 from tests.browser.client.user import User
 from tests.driver import Server
+from tests.long import rest_long
 from tests.waiting import TIMEOUT, wait_until
 
 # No more than the browser's own API, so that it is the server which is tested.
@@ -74,7 +75,7 @@ def sees_more_frames_than(page, number):
     return decoded
 
 
-@pytest.mark.parametrize("way", ["udp", *(pytest.param(way, marks=pytest.mark.long) for way in ("tcp", "tls"))])
+@pytest.mark.parametrize("way", rest_long(["udp", "tcp", "tls"]))
 def test_two_pages_see_each_other_through_the_relay(new_page, relayed, coturn, way):
     """Over each of the three ways to a TURN server, with nothing but what `/ice-servers` says."""
     alice, bob = new_page(relayed), new_page(relayed)

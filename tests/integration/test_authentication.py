@@ -20,6 +20,7 @@ from tests.clock import Clock
 from tests.driver import ROOT, Client, Server
 from tests.integration.test_http import ask
 from tests.integration.test_process import fails_to_start
+from tests.long import rest_long
 from tests.unit.security.test_jwt import PRIVATE, RSA, SECRET, handmade, jwk, jwks, pem, private_pem, put, token
 from tests.waiting import TIMEOUT, wait_until
 
@@ -157,11 +158,16 @@ def test_keys_are_rotated_under_a_running_server(certificate: Path, tmp_path: Pa
 
 @pytest.mark.parametrize(
     ("key", "why"),
-    [
-        ("short and secret", "a secret must have 32 bytes or more (RFC 7518, section 3.2)"),
-        (private_pem(PRIVATE["EdDSA"]), "it is a private key: give the public one (openssl pkey -in FILE -pubout)"),
-        ("/no/such/file", "it begins like the path of a file, and the file cannot be read: No such file or directory"),
-    ],
+    rest_long(
+        [
+            ("short and secret", "a secret must have 32 bytes or more (RFC 7518, section 3.2)"),
+            (private_pem(PRIVATE["EdDSA"]), "it is a private key: give the public one (openssl pkey -in FILE -pubout)"),
+            (
+                "/no/such/file",
+                "it begins like the path of a file, and the file cannot be read: No such file or directory",
+            ),
+        ]
+    ),
 )
 def test_a_key_that_cannot_be_used_stops_the_start_with_one_line_and_is_not_shown(key: str, why: str):
     log = fails_to_start(SIGNALING_JWT_KEY=key)
@@ -251,7 +257,7 @@ def test_a_token_is_made_with_the_key_of_the_server(locked: Server):
         assert join(alice, given)["type"] == "created"
 
 
-@pytest.mark.parametrize("name", ["RS256", "ES384", "EdDSA"])
+@pytest.mark.parametrize("name", rest_long(["RS256", "ES384", "EdDSA"]))
 def test_a_token_is_made_with_a_private_key(tmp_path: Path, name: str):
     path = tmp_path / "private.pem"
     path.write_text(private_pem(PRIVATE[name]))
@@ -262,16 +268,23 @@ def test_a_token_is_made_with_a_private_key(tmp_path: Path, name: str):
 
 @pytest.mark.parametrize(
     ("arguments", "environ", "why"),
-    [
-        ([], {}, "SIGNALING_JWT_KEY cannot be used: it is not set"),
-        ([], {"SIGNALING_JWT_KEY": "short"}, "SIGNALING_JWT_KEY cannot be used: a secret must have 32 bytes or more"),
-        (
-            [],
-            {"SIGNALING_JWT_KEY": pem(RSA)},
-            "SIGNALING_JWT_KEY cannot be used: it only verifies tokens; name the private key",
-        ),
-        (["--key", "none.pem"], {}, "none.pem cannot be used: the file cannot be read: No such file"),
-    ],
+    rest_long(
+        [
+            ([], {}, "SIGNALING_JWT_KEY cannot be used: it is not set"),
+            (
+                [],
+                {"SIGNALING_JWT_KEY": "short"},
+                "SIGNALING_JWT_KEY cannot be used: a secret must have 32 bytes or more",
+            ),
+            (
+                [],
+                {"SIGNALING_JWT_KEY": pem(RSA)},
+                "SIGNALING_JWT_KEY cannot be used: it only verifies tokens; name the private key",
+            ),
+            (["--key", "none.pem"], {}, "none.pem cannot be used: the file cannot be read: No such file"),
+        ],
+        quick=2,
+    ),
 )
 def test_what_makes_no_token_is_one_line(arguments: list[str], environ: dict[str, str], why: str):
     done = run("-m", "signaling.token", "alice", *arguments, environ=environ)

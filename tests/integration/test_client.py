@@ -15,6 +15,7 @@ import pytest
 from tests.certificates import make_certificate
 from tests.coturn import Coturn
 from tests.driver import ROOT, Client, Server
+from tests.long import rest_long
 from tests.waiting import TIMEOUT
 
 CLIENT = [sys.executable, "-m", "signaling.client"]
@@ -67,7 +68,7 @@ def test_the_pictures_go_to_the_turn_server_over_tcp_and_tls_as_well(certificate
         assert (done.returncode, done.stderr) == (0, "")
 
 
-@pytest.mark.parametrize("relay", [[], ["--relay"]], ids=["direct", "relay"])
+@pytest.mark.parametrize("relay", rest_long([[], ["--relay"]]), ids=["direct", "relay"])
 def test_one_instance_checks_against_another_again_and_again(relayed: Server, relay: list[str]):
     """The other one echoes, and waits for the next call; it says what came when it is told to stop."""
     with there(relayed, "bob", "alice", *relay) as bob:
@@ -104,7 +105,7 @@ def test_a_peer_that_never_answers_fails_in_time(server: Server):
         assert "no call within 2 s: " in done.stderr
 
 
-@pytest.mark.parametrize("sdp", ["", "v=0", "nonsense\r\n", "v=0\r\nm=audio x UDP 0\r\n"])
+@pytest.mark.parametrize("sdp", rest_long(["", "v=0", "nonsense\r\n", "v=0\r\nm=audio x UDP 0\r\n"]))
 def test_a_description_that_makes_no_sense_is_one_line(server: Server, sdp: str):
     with there(server, "ivan", "judy") as ivan, Client(server) as judy:
         judy.join("judy", "ivan")
@@ -168,7 +169,7 @@ def test_a_certificate_that_is_not_trusted_fails(server: Server, tmp_path):
     assert "CERTIFICATE_VERIFY_FAILED" in done.stderr
 
 
-@pytest.mark.parametrize("arguments", [[], ["alice"], ["alice", "--check"]])
+@pytest.mark.parametrize("arguments", rest_long([[], ["alice"], ["alice", "--check"]]))
 def test_a_user_alone_is_no_pair(server: Server, arguments: list[str]):
     done = run(server, *arguments)
     assert done.returncode == 2

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.driver import ROOT, Server
+from tests.long import rest_long
 from tests.waiting import TIMEOUT
 
 
@@ -22,7 +23,7 @@ def ask(**settings: object) -> tuple[int, str]:
     return result.returncode, result.stdout
 
 
-@pytest.mark.parametrize("bind", ["", "0.0.0.0", "127.0.0.1"])
+@pytest.mark.parametrize("bind", rest_long(["", "0.0.0.0", "127.0.0.1"]))
 def test_it_finds_the_service_where_the_settings_say(bind: str):
     with Server(SIGNALING_BIND=bind) as server:
         status, text = ask(SIGNALING_BIND=bind, PORT=server.port)

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.driver import Client, Server, meet
+from tests.long import rest_long
 from tests.waiting import TIMEOUT, wait_until
 
 SECRET = "s3cret-t0ken"
@@ -97,7 +98,7 @@ def test_an_id_forges_neither_a_line_nor_a_field(server: Server):
         assert "ffff" not in plain
 
 
-KINDS = ["pipe", *(pytest.param(kind, marks=pytest.mark.long) for kind in ("socket", "terminal", "fifo"))]
+KINDS = rest_long(["pipe", "socket", "terminal", "fifo"])
 
 
 class Deaf(Server):

@@ -19,6 +19,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.driver import Client, Mute, Server, meet
 from tests.integration.test_http import ask
 from tests.integration.test_process import fails_to_start
+from tests.long import rest_long
 from tests.waiting import TIMEOUT, wait_until
 
 TOKEN = "of=the/scraper"
@@ -170,7 +171,7 @@ def test_whoever_is_silent_or_slow_at_that_port_does_not_keep_it(metered: Server
         assert all(client.recv(1) == b"" for client in silent)
 
 
-@pytest.mark.parametrize("bind", ["0.0.0.0:9101", "192.0.2.1:9101", "9101"])
+@pytest.mark.parametrize("bind", rest_long(["0.0.0.0:9101", "192.0.2.1:9101", "9101"]))
 def test_any_other_address_than_a_loopback_one_is_refused(bind: str):
     assert fails_to_start(SIGNALING_METRICS_BIND=bind)[-1] == (
         f"The signaling server does not start: SIGNALING_METRICS_BIND: {bind!r} is not usable; "

@@ -13,6 +13,7 @@ from websockets.exceptions import InvalidStatus
 
 from tests.certificates import make_certificate
 from tests.driver import Client, Mute, Server, meet
+from tests.long import rest_long
 from tests.waiting import TIMEOUT, wait_until
 
 
@@ -28,48 +29,51 @@ def fails_to_start(*arguments: str, **settings: object) -> list[str]:
 
 @pytest.mark.parametrize(
     ("settings", "line"),
-    [
-        ({"PORT": "http"}, "PORT: 'http' is not usable; write a whole number from 0 to 65535 (default 8443)"),
-        (
-            {"SIGNALING_PING_INTERVAL": "0"},
-            "SIGNALING_PING_INTERVAL: '0' is not usable; write a number from 0.01 to 86400 (default 25.0)",
-        ),
-        (
-            {"SIGNALING_LOG_FORMAT": "xml"},
-            "SIGNALING_LOG_FORMAT: 'xml' is not usable; write one of json, text (default 'text')",
-        ),
-        (
-            {"SIGNALING_TLS_CERT": "/x.pem"},
-            "SIGNALING_TLS_KEY is not set: TLS needs both SIGNALING_TLS_CERT and SIGNALING_TLS_KEY",
-        ),
-        (
-            {"SIGNALING_TLS_KEY": "/x.pem"},
-            "SIGNALING_TLS_CERT is not set: TLS needs both SIGNALING_TLS_CERT and SIGNALING_TLS_KEY",
-        ),
-        (
-            {"SIGNALING_TLS_CERT": "/none.pem", "SIGNALING_TLS_KEY": "/none.key"},
-            "SIGNALING_TLS_CERT: '/none.pem' cannot be read: No such file or directory; "
-            "write the path of a certificate chain in PEM",
-        ),
-        (
-            {"SIGNALING_STUN_URLS": "stun:a, b"},
-            "SIGNALING_STUN_URLS: 'b' is not usable; write STUN URIs (RFC 7064) "
-            "such as stun:stun.example.org:3478, or leave it empty",
-        ),
-        (
-            {"SIGNALING_TURN_URLS": "turn:a"},
-            "SIGNALING_TURN_SECRET is not set: TURN needs both SIGNALING_TURN_URLS and SIGNALING_TURN_SECRET",
-        ),
-        (
-            {"SIGNALING_TURN_SECRET": "north"},
-            "SIGNALING_TURN_URLS is not set: TURN needs both SIGNALING_TURN_URLS and SIGNALING_TURN_SECRET",
-        ),
-        (
-            {"WEB_CONCURRENCY": "2"},
-            "WEB_CONCURRENCY=2: 2 workers would each have rooms of their own; run one worker (-w 1), "
-            "or set SIGNALING_REDIS_URL to a Redis that they share",
-        ),
-    ],
+    rest_long(
+        [
+            ({"PORT": "http"}, "PORT: 'http' is not usable; write a whole number from 0 to 65535 (default 8443)"),
+            (
+                {"SIGNALING_PING_INTERVAL": "0"},
+                "SIGNALING_PING_INTERVAL: '0' is not usable; write a number from 0.01 to 86400 (default 25.0)",
+            ),
+            (
+                {"SIGNALING_LOG_FORMAT": "xml"},
+                "SIGNALING_LOG_FORMAT: 'xml' is not usable; write one of json, text (default 'text')",
+            ),
+            (
+                {"SIGNALING_TLS_CERT": "/x.pem"},
+                "SIGNALING_TLS_KEY is not set: TLS needs both SIGNALING_TLS_CERT and SIGNALING_TLS_KEY",
+            ),
+            (
+                {"SIGNALING_TLS_KEY": "/x.pem"},
+                "SIGNALING_TLS_CERT is not set: TLS needs both SIGNALING_TLS_CERT and SIGNALING_TLS_KEY",
+            ),
+            (
+                {"SIGNALING_TLS_CERT": "/none.pem", "SIGNALING_TLS_KEY": "/none.key"},
+                "SIGNALING_TLS_CERT: '/none.pem' cannot be read: No such file or directory; "
+                "write the path of a certificate chain in PEM",
+            ),
+            (
+                {"SIGNALING_STUN_URLS": "stun:a, b"},
+                "SIGNALING_STUN_URLS: 'b' is not usable; write STUN URIs (RFC 7064) "
+                "such as stun:stun.example.org:3478, or leave it empty",
+            ),
+            (
+                {"SIGNALING_TURN_URLS": "turn:a"},
+                "SIGNALING_TURN_SECRET is not set: TURN needs both SIGNALING_TURN_URLS and SIGNALING_TURN_SECRET",
+            ),
+            (
+                {"SIGNALING_TURN_SECRET": "north"},
+                "SIGNALING_TURN_URLS is not set: TURN needs both SIGNALING_TURN_URLS and SIGNALING_TURN_SECRET",
+            ),
+            (
+                {"WEB_CONCURRENCY": "2"},
+                "WEB_CONCURRENCY=2: 2 workers would each have rooms of their own; run one worker (-w 1), "
+                "or set SIGNALING_REDIS_URL to a Redis that they share",
+            ),
+        ],
+        quick=3,
+    ),
 )
 def test_a_wrong_setting_stops_the_start_with_one_line(settings, line: str):
     assert fails_to_start(**settings)[-1] == f"The signaling server does not start: {line}"

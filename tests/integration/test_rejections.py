@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
 
 from tests.driver import Client, Server
 from tests.integration.test_http import ask
 from tests.integration.test_limits import refused
+from tests.long import rest_long
 
 FULL = {"SIGNALING_MAX_CONNECTIONS": 1}
 RATE = {"SIGNALING_CONNECTION_RATE": 0.001, "SIGNALING_CONNECTION_BURST": 1}
@@ -23,6 +27,12 @@ def reason(server: Server, path: str = "/ws", headers: dict[str, str | None] | N
     return response, body
 
 
+@pytest.fixture(scope="module")
+def of_one_origin(certificate: Path) -> Iterator[Server]:
+    with Server(certificate, SIGNALING_METRICS_TOKEN="m", **ORIGINS) as running:
+        yield running
+
+
 @pytest.mark.parametrize("path", ["/", "/ws"])
 def test_who_would_be_let_in_is_told_nothing(server: Server, path: str):
     response, body = reason(server, path)
@@ -31,15 +41,16 @@ def test_who_would_be_let_in_is_told_nothing(server: Server, path: str):
 
 @pytest.mark.parametrize("path", ["/", "/ws"])
 @pytest.mark.parametrize("origin", ["https://evil.example", "null"])
-def test_a_page_of_another_origin_reads_that_it_is_refused(certificate, path: str, origin: str):
-    with Server(certificate, **ORIGINS) as server:
-        response, body = reason(server, path, {"Origin": origin})
-        assert (response.status, body) == (403, '{"code":"origin-refused","message":"This origin is not allowed."}\n')
+def test_a_page_of_another_origin_reads_that_it_is_refused(of_one_origin: Server, path: str, origin: str):
+    response, body = reason(of_one_origin, path, {"Origin": origin})
+    assert (response.status, body) == (403, '{"code":"origin-refused","message":"This origin is not allowed."}\n')
 
 
 @pytest.mark.parametrize(
     ("settings", "status", "code"),
-    [(FULL, 503, "server-full"), (PER_ADDRESS, 429, "address-limited"), (RATE, 429, "address-limited")],
+    rest_long(
+        [(FULL, 503, "server-full"), (PER_ADDRESS, 429, "address-limited"), (RATE, 429, "address-limited")], quick=2
+    ),
 )
 def test_the_reason_is_that_of_the_websocket(certificate, settings, status: int, code: str):
     """It is the same words with the same status, and to ask does not use up what the address may open."""
@@ -55,8 +66,7 @@ def test_the_reason_is_that_of_the_websocket(certificate, settings, status: int,
             assert words.strip() in body
 
 
-def test_a_question_is_no_refusal_for_the_operator(certificate):
-    with Server(certificate, SIGNALING_METRICS_TOKEN="m", **ORIGINS) as server:
-        since = len(server.log)
-        reason(server, headers={"Origin": "https://evil.example"})
-        assert not [line for line in server.log[since:] if "Refused" in line]
+def test_a_question_is_no_refusal_for_the_operator(of_one_origin: Server):
+    since = len(of_one_origin.log)
+    reason(of_one_origin, headers={"Origin": "https://evil.example"})
+    assert not [line for line in of_one_origin.log[since:] if "Refused" in line]

@@ -16,6 +16,7 @@ from tests.certificates import make_certificate
 from tests.driver import ROOT, Client, Server, meet
 from tests.integration.test_process import fails_to_start
 from tests.left_out import leave_out
+from tests.long import rest_long
 from tests.waiting import TIMEOUT
 
 SAYS = "The signaling server does not start: "
@@ -48,7 +49,7 @@ def test_a_number_of_workers_that_is_none():
     )
 
 
-@pytest.mark.parametrize("count", ["", "auto", "2.0", "0", "-1", " ", "1e3", "2,5"])
+@pytest.mark.parametrize("count", rest_long(["", "auto", "2.0", "0", "-1", " ", "1e3", "2,5"], quick=2))
 def test_the_command_of_the_package_says_it_in_one_line_too(count: str):
     clean = {name: value for name, value in os.environ.items() if not name.startswith("SIGNALING_")}
     done = subprocess.run(
@@ -89,7 +90,7 @@ def pipe(folder: Path) -> tuple[Path, str]:
     return folder / "pipe", "Not a regular file"
 
 
-@pytest.mark.parametrize("make", [missing, directory, pipe])
+@pytest.mark.parametrize("make", rest_long([missing, directory, pipe]))
 @pytest.mark.parametrize("variable", ["SIGNALING_TLS_CERT", "SIGNALING_TLS_KEY", "SIGNALING_REDIS_CA"])
 def test_a_file_that_cannot_be_read(
     tmp_path: Path, variable: str, make: Callable[[Path], tuple[Path, str]], certificate: Path
@@ -120,7 +121,7 @@ def test_a_pair_that_is_none_names_both(tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    "url", ["redis://a..b", "redis://", "redis://a:b:c", "redis://[::1", "redis://a/x", "http://a"]
+    "url", rest_long(["redis://a..b", "redis://", "redis://a:b:c", "redis://[::1", "redis://a/x", "http://a"], quick=2)
 )
 def test_a_url_of_redis_that_is_none(url: str):
     assert one_line(SIGNALING_REDIS_URL=url).startswith("SIGNALING_REDIS_URL: the value is not usable; ")
@@ -128,28 +129,31 @@ def test_a_url_of_redis_that_is_none(url: str):
 
 @pytest.mark.parametrize(
     "bind",
-    [
-        *(
-            "a..b",
-            "no.such.host.invalid",
-            "192.0.2.1",
-            "2001:db8::1",
-            "[::",
-            "localhost:80",
-            "http://localhost",
-            "*",
-            " ",
-        ),
-        *(
-            "unix:",
-            "unix:/no/such/folder/s",
-            f"unix:/tmp/{'x' * 200}",
-            "unix:/etc/hostname",
-            "\u00fcml\u00e4ut",
-            "a\tb",
-        ),
-        *("999.1.1.1", "/run/x.sock", "fd://x", "x" * 1_000),
-    ],
+    rest_long(
+        [
+            *(
+                "a..b",
+                "no.such.host.invalid",
+                "192.0.2.1",
+                "2001:db8::1",
+                "[::",
+                "localhost:80",
+                "http://localhost",
+                "*",
+                " ",
+            ),
+            *(
+                "unix:",
+                "unix:/no/such/folder/s",
+                f"unix:/tmp/{'x' * 200}",
+                "unix:/etc/hostname",
+                "\u00fcml\u00e4ut",
+                "a\tb",
+            ),
+            *("999.1.1.1", "/run/x.sock", "fd://x", "x" * 1_000),
+        ],
+        quick=4,
+    ),
 )
 def test_an_address_that_cannot_be_listened_on(bind: str):
     line = one_line(SIGNALING_BIND=bind)
@@ -197,7 +201,9 @@ def test_an_odd_value_starts_or_is_one_line(variable: str, value: str):
 @pytest.mark.parametrize("module", ["health", "check", "restart", "token"])
 @pytest.mark.parametrize(
     ("variable", "value"),
-    [("SIGNALING_BIND", "a..b"), ("PORT", "x"), ("SIGNALING_BIND", "unix:/no"), ("SIGNALING_JWT_KEY", "/no")],
+    rest_long(
+        [("SIGNALING_BIND", "a..b"), ("PORT", "x"), ("SIGNALING_BIND", "unix:/no"), ("SIGNALING_JWT_KEY", "/no")]
+    ),
 )
 def test_the_commands_say_what_is_wrong_in_one_line(module: str, variable: str, value: str):
     arguments = {"health": [], "check": ["ws://a..b/"], "restart": ["999999999"], "token": ["alice"]}[module]
@@ -234,7 +240,7 @@ exec "$@"
 """
 
 
-@pytest.mark.parametrize("bind", ["", "::", "[::]"])
+@pytest.mark.parametrize("bind", rest_long(["", "::", "[::]"]))
 def test_it_takes_ipv4_where_the_kernel_gives_ipv6_sockets_that_alone(bind: str):
     """In a network of its own, so that the machine's setting stays as it is."""
     if os.getuid() != 0:

@@ -13,6 +13,7 @@ import pytest
 
 from signaling.rooms.redis import client as redis_client
 from signaling.rooms.redis.connection import RedisConnectionError
+from tests.long import rest_long
 from tests.redis.cable import Cable
 from tests.redis.people import in_redis, indexed
 from tests.redis_server import Redis, redis_server
@@ -210,7 +211,7 @@ def stack() -> Iterator[ExitStack]:
         yield undo
 
 
-@pytest.mark.parametrize("seed", [0, 1, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(2, 10))])
+@pytest.mark.parametrize("seed", rest_long(range(10), quick=2))
 def test_whatever_fails_each_message_is_heard_or_the_speaker_is_told(
     stack: ExitStack, monkeypatch: pytest.MonkeyPatch, seed: int
 ):

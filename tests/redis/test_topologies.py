@@ -13,6 +13,7 @@ import pytest
 
 from tests.driver import Client, Server, meet
 from tests.integration.test_metrics import own_port
+from tests.long import rest_long
 from tests.redis.conftest import connected, host
 from tests.redis.people import catch_up, meet_across, start_over, talk, types
 from tests.redis_server import Redis, ask, free_port, redis_server
@@ -129,9 +130,7 @@ ENDPOINTS = {
 """What the servers of a cluster tell of where they are, and how."""
 
 
-@pytest.mark.parametrize(
-    "endpoint", ["an address", *(pytest.param(endpoint, marks=pytest.mark.long) for endpoint in list(ENDPOINTS)[1:])]
-)
+@pytest.mark.parametrize("endpoint", rest_long(ENDPOINTS))
 def test_workers_ask_each_other_over_a_cluster_as_well(stack: ExitStack, endpoint: str):
     options, told = ENDPOINTS[endpoint]
     servers = cluster(stack, 3, *options, replicas=0)
