@@ -46,6 +46,7 @@ TOP = {
     "logs",
     "output",
     "restart",
+    "testing",
     "token",
     "worker",
 }
