@@ -15,6 +15,8 @@ it: ``docs/architecture.md`` has the table.
 
 from __future__ import annotations
 
+import logging
+import os
 from typing import TYPE_CHECKING, Any
 
 from .version import __version__
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     from flask import Flask
 
     from .extension import Signaling
+
+log = logging.getLogger(__name__)
 
 __all__ = ["Signaling", "__version__", "create_app"]
 
@@ -42,10 +46,14 @@ def create_app() -> Flask:
     app = Flask(__name__, static_folder=None)
     # `//healthz` must not be the same as `/healthz`: a proxy's rules distinguish them too.
     app.url_map.merge_slashes = False
-    # The service alone is open unless it has a key.
-    app.config["SIGNALING_OPEN"] = True
+    # The service alone is open unless it has a key, or the environment says otherwise.
+    if "SIGNALING_OPEN" not in os.environ:
+        app.config["SIGNALING_OPEN"] = True
     Signaling(app)
-    add_headers(app, app.extensions["signaling"].settings)
+    node = app.extensions["signaling"]
+    add_headers(app, node.settings)
+    if node.rules is True and not node.settings.jwt_key:
+        log.info("Authentication is off: any client may join as any user")
     return app
 
 

@@ -29,6 +29,9 @@ _PROTECTIONS = {
 }
 """The settings whose misspelled name ends the start."""
 
+_PROTECTING_WORDS = ("JWT", "ORIGIN", "_KEY", "SECRET", "TOKEN")
+"""The words in a name that is meant for a protection."""
+
 _SAME = 0.85
 """The similarity from which on a name counts as a misspelled one."""
 
@@ -114,11 +117,14 @@ class Signaling:
 
 def _settings(app: Flask) -> tuple[Settings, ExtensionSettings]:
     configured = {name: value for name, value in app.config.items() if name.startswith(PREFIX)}
+    if "SIGNALING" in app.config:
+        raise SettingsError("SIGNALING: a name in the environment has two underscores behind SIGNALING; write one")
     environ: dict[str, Any] = {**os.environ, **configured}
     fields = (*Settings.__struct_fields__, *ExtensionSettings.__struct_fields__)
     for name, nearest in misspelled(environ, fields):
         # The app would run without a protection that its team believes in.
-        if nearest in _PROTECTIONS and SequenceMatcher(None, name, nearest).ratio() > _SAME:
+        similar = nearest in _PROTECTIONS and SequenceMatcher(None, name, nearest).ratio() > _SAME
+        if similar or any(word in name for word in _PROTECTING_WORDS):
             raise SettingsError(f"{name} is not a setting; write {nearest}")
         log.warning("%s is not a setting: did you mean %s?", name, nearest)
     return Settings.load(environ), load(ExtensionSettings, environ)

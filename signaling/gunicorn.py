@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
+from pkgutil import resolve_name
 from typing import Any
 
 from . import hooks
@@ -42,11 +43,12 @@ def install(config: dict[str, Any]) -> None:
     config["worker_exit"] = _chain(hooks.worker_exit, config.get("worker_exit"))
 
 
-def _chain(first: Callable[..., Any] | None, second: Callable[..., Any] | None) -> Callable[..., Any]:
+def _chain(first: Any, second: Any) -> Callable[..., Any]:
+    # gunicorn takes the import path of a hook as well.
+    first, second = (resolve_name(hook) if isinstance(hook, str) else hook for hook in (first, second))
     if first is None or second is None:
-        hook = first or second
-        assert hook is not None
-        return hook
+        only: Callable[..., Any] = first or second
+        return only
     one, other = first, second
 
     # gunicorn counts the parameters of a hook, and ``wraps`` shows it the original ones.

@@ -100,8 +100,6 @@ def on_starting(server: Arbiter) -> None:
     """Refuse to start with a wrong configuration, in one line, before anything listens."""
     settings = load_settings()
     check_process(server)
-    if not settings.jwt_key:
-        log.info("Authentication is off: any client may join as any user")
     preflight.certificate(settings)
     bind_address.install()
     preflight.addresses(server, settings, address(settings))
@@ -128,6 +126,8 @@ def nworkers_changed(server: Arbiter, new: int, old: int | None) -> None:
     if old is not None and new > 1 and not load_settings().redis_url:
         log.error("%d workers would each have rooms of their own: staying at one", new)
         server.num_workers = 1
+        # gunicorn tells the app by this number whether there are other workers.
+        server.cfg.set("workers", 1)
 
 
 def post_fork(server: Arbiter, worker: Worker) -> None:

@@ -92,6 +92,11 @@ class SignalingClient(AbstractContextManager["SignalingClient"]):
 
     # The transport of the session.
 
+    @property
+    def is_open(self) -> bool:
+        """Return whether neither side has closed."""
+        return self.close_code is None
+
     def send_text(self, payload: bytes, *more: bytes) -> None:
         """Keep replies."""
         self.replies += map(json.loads, (payload, *more))

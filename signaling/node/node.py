@@ -93,12 +93,12 @@ class Node:
         """
         self.started = time.monotonic()
         self.settings = settings
+        self._admission = admission
         self.shared = self._make_shared() if registry is None else None
         if registry is None:
             registry = take_rooms() if self.shared is None else self.shared
         self.registry: Registry = registry
         self.context = SessionContext.of(settings, registry, admission)
-        self._admission = admission
         self.stats = self.context.stats
         self.connections = Connections(settings, self.stats.on_heartbeat, self.stats.latency.observe)
         self._origins = Origins(settings.allowed_origins, allow_missing=settings.allow_missing_origin)
@@ -133,7 +133,7 @@ class Node:
         return any(
             node.shared is not None
             and (node.settings.redis_url, node.settings.redis_prefix) == (own.redis_url, own.redis_prefix)
-            and node.settings != own
+            and (node.settings, node.rules) != (own, self.rules)
             for node in _nodes
         )
 
@@ -184,6 +184,11 @@ class Node:
             self.stats.refuse(rejection.reason, rejection.words)
             return refuse(rejection.status, rejection.words, **rejection.headers)
         return partial(self._serve, address, self.identify())
+
+    @property
+    def rules(self) -> object:
+        """Return what is equal for two apps whose users may meet in the same rooms."""
+        return None if self._admission is None else self._admission.rules
 
     def identify(self) -> Identity:
         """Return the user of the present request, as the app knows them. It may wait."""

@@ -32,19 +32,16 @@ class Admission(Protocol):
         """
 
 
-class Everybody:
-    """The rules of an app without rules."""
-
-    def authorize(self, user: User, peer: User) -> None:
-        """Allow every call."""
-
-
 class AppRules(Admission, Protocol):
     """The rules of an app, as its node needs them."""
 
     @property
     def has_loader(self) -> bool:
         """Return whether the app names the user of each connection."""
+
+    @property
+    def rules(self) -> object:
+        """Return what is equal for two apps with the same rules, such as one app in two workers."""
 
     def identify(self) -> Identity:
         """Return the user of the present request. It may wait, and does not raise."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ..config.settings import Settings
 from ..security.rate_limit import Rate
 from ..telemetry.stats import Stats
-from .admission import Admission, Everybody
+from .admission import Admission
 from .registry import Registry
 
 if TYPE_CHECKING:
@@ -21,8 +21,8 @@ class SessionContext(NamedTuple):
     settings: Settings
     registry: Registry
     stats: Stats
-    admission: Admission
-    """The rules of the app."""
+    admission: Admission | None
+    """The rules of the app, or None if every call is allowed."""
     verifier: JwtVerifier | None
     """The check of a join's token; None without authentication."""
     webhook: Webhook | None
@@ -45,7 +45,7 @@ class SessionContext(NamedTuple):
             settings,
             registry,
             Stats(settings),
-            admission or Everybody(),
+            admission,
             _verifier(settings),
             _webhook(settings, registry),
             Rate.of(settings.message_rate, "messages", settings.message_burst),

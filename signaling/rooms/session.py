@@ -34,6 +34,9 @@ _NO_USER = User("", b"")
 class ClientTransport(Protocol):
     """The connection to the client. Its methods neither wait nor raise."""
 
+    @property
+    def is_open(self) -> bool: ...
+
     def send_text(self, payload: bytes, *more: bytes) -> None: ...
 
     def close(self, code: int, reason: str = "") -> None: ...
@@ -150,14 +153,19 @@ class Session:
             raise _rate_limited(self._joins, now)
         owner, refusal = self._identity
         if refusal is not None:
-            raise refusal
+            # A stored error keeps the frames of its last raise alive.
+            raise refusal.with_traceback(None)
         user, remote = messages.users_of(join, owner)
         extras: dict[str, object] = {}
         if context.verifier is not None:
             token_end = context.verifier.check(join, user, remote)
             if messages.resume_of(join):
                 extras["resume"] = context.verifier.tickets.issue(user, remote, token_end)
-        context.admission.authorize(user, remote)
+        if context.admission is not None:
+            context.admission.authorize(user, remote)
+            if not self._transport.is_open:
+                # It ended while the app decided. A newer connection of the user must not lose its seat to it.
+                return
         if messages.wants_ice_servers(join):
             extras["iceServers"] = ice_servers(context.settings, self.id, time.time())
         pair = Pair.of(user, remote)

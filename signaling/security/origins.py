@@ -41,7 +41,7 @@ class Origins:
         # `null` has no host, and belongs to nobody.
         if not name:
             return False
-        if (scheme, name, port) == own or (scheme, name, port) in self._exact:
+        if (scheme in ("http", "https") and (scheme, name, port) == own) or (scheme, name, port) in self._exact:
             return True
         labels = name.split(".")
         return any((scheme, ".".join(("*", *labels[at:])), port) in self._below for at in range(1, len(labels)))

@@ -22,7 +22,7 @@ from ..protocol.codes import CloseCode
 from . import closing_handshake, frames, tick
 from .receiver import FrameReceiver
 from .send_buffer import SendBuffer
-from .socket_io import READABLE, WOULD_BLOCK, reader, released, reset
+from .socket_io import READABLE, WOULD_BLOCK, is_connected, reader, released, reset
 from .tick import LoopTick
 from .writer import MessageWriter
 
@@ -230,6 +230,11 @@ class Connection(MessageWriter):
             self._reader.switch()
 
     # Ending: from any greenlet.
+
+    @property
+    def is_open(self) -> bool:
+        """Return whether neither side has ended the connection, also while nobody reads."""
+        return self.close_code is None and is_connected(self._sock)
 
     def close(self, code: int = CloseCode.NORMAL, reason: str = "") -> None:
         """Send a close frame and end :meth:`receive` at once; :meth:`wait_closed` waits for the client's answer."""

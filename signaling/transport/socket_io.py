@@ -21,6 +21,8 @@ WOULD_BLOCK = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 READABLE, WRITABLE = 1, 2
 """The events of gevent's I/O watchers."""
 
+_TCP_ESTABLISHED = 1
+
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 """The value of ``SO_LINGER`` with which a close drops all unsent bytes."""
 
@@ -42,6 +44,16 @@ def reset(sock: gevent.socket.socket) -> None:
     with suppress(OSError):
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
         gevent.socket.socket.shutdown(sock, socket.SHUT_RDWR)
+
+
+def is_connected(sock: gevent.socket.socket) -> bool:
+    """Return whether the peer has not ended its TCP connection, as far as the kernel knows."""
+    try:
+        # The first byte of struct tcp_info is the state (linux/tcp.h).
+        return sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] == _TCP_ESTABLISHED
+    except (OSError, AttributeError):
+        # A Unix socket, or another system.
+        return True
 
 
 def released(*_: object) -> NoReturn:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from typing import Any, Protocol, TypeVar
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol
+from uuid import UUID
 
 import gevent
 import msgspec
@@ -14,8 +15,6 @@ from ..config.extension_settings import ExtensionSettings
 from ..protocol import errors
 from ..protocol.messages import ID_MAX_CHARACTERS, User
 from ..rooms.admission import UNKNOWN, Identity
-
-T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -58,6 +57,12 @@ class AppAdmission:
         """Return whether users are those of the app, so that a browser's cookies decide who joins."""
         return self._hooks.load_user is not None
 
+    @property
+    def rules(self) -> object:
+        """Return what is equal for two apps with the same rules."""
+        # A key or openness is the same for two apps with equal settings; the users of a login are not.
+        return self._needs_no_loader or self._hooks
+
     def identify(self) -> Identity:
         """Return the user of the present request. It may wait, and does not raise."""
         load_user = self._hooks.load_user
@@ -69,19 +74,11 @@ class AppAdmission:
                 log.error(CLOSED)
             return Identity(refusal=errors.unauthorized("this app does not say who may join"))
         try:
-            user = self._run(load_user)
+            user = _as_user(self._run(load_user))
         except Exception as error:
             self._report("user_loader", error)
             return Identity(refusal=errors.no_join())
-        if user is None or user == "":
-            return Identity(refusal=errors.unauthorized("nobody is logged in"))
-        key = str(user)
-        if len(key) > ID_MAX_CHARACTERS:
-            log.error("The user_loader returned an id of %d characters; at most %d work", len(key), ID_MAX_CHARACTERS)
-            return Identity(refusal=errors.unauthorized("the user's id is too long"))
-        # As a client would write it: an integer stays one.
-        is_number = isinstance(user, int) and not isinstance(user, bool)
-        return Identity(User(key, msgspec.json.encode(user if is_number else key)))
+        return Identity(user, errors.unauthorized("nobody is logged in") if user is None else None)
 
     def authorize(self, user: User, peer: User) -> None:
         """Ask the app's authorizer, in an app context. Without one, every call is allowed.
@@ -94,19 +91,50 @@ class AppAdmission:
             return
         try:
             with self._app.app_context():
-                allowed = self._run(lambda: authorize(user.key, peer.key))
+                allowed = self._run(authorize, user.key, peer.key)
+                if not isinstance(allowed, Awaitable):
+                    allowed = bool(allowed)
         except Exception as error:
             self._report("authorizer", error)
             raise errors.no_join() from None
-        if not allowed:
+        if allowed is not True:
             raise errors.unauthorized("this call is not allowed")
 
-    def _run(self, hook: Callable[[], T]) -> T:
-        with gevent.Timeout(self._timeout, HookTimeoutError(f"no answer within {self._timeout:g} seconds")):
-            return hook()
+    def _run(self, hook: Callable[..., Any], *arguments: str) -> Any:
+        """Call a hook, an async one included, and convert all that stops it into an :class:`Exception`."""
+        # Not an Exception, which the hook itself could catch and go on.
+        timeout = gevent.Timeout(self._timeout)
+        try:
+            with timeout:
+                return self._app.ensure_sync(hook)(*arguments)
+        except gevent.Timeout as error:
+            if error is not timeout:
+                raise HookTimeoutError(f"a timeout of its own: {error}") from None
+            raise HookTimeoutError(f"no answer within {self._timeout:g} seconds") from None
+        except SystemExit as error:
+            raise RuntimeError(f"it raised SystemExit({error.code!r})") from error
 
     def _report(self, name: str, error: Exception) -> None:
         log.error("The %s failed; the client is refused", name, exc_info=error)
         # As Flask does for a view that fails, so that Sentry and others hear of it.
         with self._app.app_context():
             got_request_exception.send(self._app, _async_wrapper=self._app.ensure_sync, exception=error)
+
+
+def _as_user(value: object) -> User | None:
+    """Return the user of a loader's answer; None, ``False`` and an empty text are nobody.
+
+    Raises:
+        TypeError: the answer is no id.
+        ValueError: it is too long, or no text for JSON.
+    """
+    if value is None or value is False or value == "":
+        return None
+    # Any other object has a text too, such as a user object whose text names its address in memory.
+    if isinstance(value, bool) or not isinstance(value, str | int | UUID):
+        raise TypeError(f"the user_loader returned {type(value).__name__}; return a str, an int or None")
+    key = str(value)
+    if len(key) > ID_MAX_CHARACTERS:
+        raise ValueError(f"the user_loader returned an id of {len(key)} characters; at most {ID_MAX_CHARACTERS} work")
+    # As a client would write it: an integer stays one.
+    return User(key, msgspec.json.encode(value if isinstance(value, int) else key))

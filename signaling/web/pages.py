@@ -10,6 +10,7 @@ from typing import Any
 from flask import Blueprint, Response, abort, request
 
 from ..node.node import Node
+from ..protocol.codes import ErrorCode
 from ..protocol.errors import MessageError
 from ..rooms.ice import ice_servers
 from ..security.credentials import bearer_token
@@ -106,7 +107,9 @@ def add_pages(blueprint: Blueprint, node: Node) -> None:
                 headers["WWW-Authenticate"] = 'Bearer error="invalid_token"' if token else "Bearer"
                 return {"code": error.code, "message": str(error)}, 401, headers
         if (refusal := node.identify().refusal) is not None:
-            return {"code": refusal.code, "message": str(refusal)}, 401, headers
+            unavailable = refusal.code == ErrorCode.UNAVAILABLE
+            status = 503 if unavailable else 403
+            return {"code": refusal.code, "message": str(refusal)}, status, headers
         # The user name of TURN is visible on the network, so it is random and new for each request.
         servers = ice_servers(node.settings, secrets.token_hex(8), time.time())
         return {"iceServers": servers}, 200, headers

@@ -68,6 +68,10 @@ class Person:
 
     # What a session sends to.
 
+    @property
+    def is_open(self) -> bool:
+        return self.close_code is None
+
     def send_text(self, *payloads: bytes) -> None:
         self.inbox += map(json.loads, payloads)
 

@@ -155,3 +155,12 @@ def test_several_workers_without_a_redis_are_refused(caplog: pytest.LogCaptureFi
         assert answer.status_code == status
     assert answer.json["code"] == "server-misconfigured"
     assert "share a Redis" in caplog.text
+
+
+def test_the_service_alone_is_open_unless_the_environment_closes_it(monkeypatch: pytest.MonkeyPatch):
+    for value, is_open in ((None, True), ("false", False), ("true", True)):
+        if value is not None:
+            monkeypatch.setenv("SIGNALING_OPEN", value)
+        node = node_of(create_app())
+        with create_app().test_request_context():
+            assert (node.identify().refusal is None) is is_open

@@ -6,6 +6,7 @@ import json
 import logging
 from collections.abc import Callable
 from typing import Any
+from uuid import UUID
 
 import gevent
 import pytest
@@ -15,6 +16,7 @@ from signaling import Signaling
 from signaling.config.env import SettingsError
 from signaling.node.node import Node
 from signaling.rooms.session import Session
+from tests.redis_server import Redis
 
 KEY = "a secret of thirty-two bytes or more"
 
@@ -32,6 +34,10 @@ class Client:
             assert node._admission is not None
             identity = node._admission.identify()
         self.session = Session(node.context, self, identity)
+
+    @property
+    def is_open(self) -> bool:
+        return self.close_code is None
 
     def send_text(self, *payloads: bytes) -> None:
         self.inbox += map(json.loads, payloads)
@@ -91,7 +97,6 @@ def test_users_join_as_themselves(app: Callable[..., Flask], signaling: Signalin
     assert Client(made, "eve").joins(userId="alice", remoteId="bob") == ("unauthorized", 4003)
     assert Client(made).joins(userId="alice", remoteId="bob") == ("unauthorized", 4003)
     assert Client(made, "").joins(userId="alice", remoteId="bob") == ("unauthorized", 4003)
-    assert Client(made, "x" * 129).joins(remoteId="bob") == ("unauthorized", 4003)
 
 
 def test_a_number_is_a_users_id_as_well(app: Callable[..., Flask], signaling: Signaling):
@@ -121,12 +126,79 @@ def test_the_authorizer_forbids_a_call(app: Callable[..., Flask], signaling: Sig
         current_app._get_current_object()
 
 
+class User:
+    """Flask-Login's anonymous user has a text as well, with its address in memory."""
+
+
+@pytest.mark.parametrize("user", [User(), True, 1.5, b"alice", "x" * 129, "\ud800", ["alice"]], ids=repr)
+def test_what_is_no_id_lets_nobody_in(app: Callable[..., Flask], signaling: Signaling, user: object):
+    made = app()
+    signaling.user_loader(lambda: user)
+    assert Client(made).joins(remoteId="bob") == ("unavailable", 1013)
+
+
+def test_nobody_is_nobody(app: Callable[..., Flask], signaling: Signaling):
+    """As `current_user.is_authenticated and current_user.id` has it."""
+    made = app()
+    signaling.user_loader(lambda: False)
+    assert Client(made).joins(userId="False", remoteId="bob") == ("unauthorized", 4003)
+
+
+def test_a_uuid_is_an_id(app: Callable[..., Flask], signaling: Signaling):
+    made = app()
+    signaling.user_loader(lambda: UUID(int=7))
+    assert Client(made).joins(userId=str(UUID(int=7)), remoteId="bob") == ("created", None)
+
+
+def test_a_join_whose_connection_ended_while_the_app_decided_changes_nothing(
+    app: Callable[..., Flask], signaling: Signaling
+):
+    """The user is back on a newer connection, which keeps its seat."""
+    made = app(SIGNALING_OPEN=True)
+    old, new = Client(made), Client(made)
+
+    @signaling.authorizer
+    def may_call(user: str, peer: str) -> bool:
+        if old.close_code is None:
+            old.close(1006)
+            assert new.joins(userId="alice", remoteId="bob") == ("created", None)
+        return True
+
+    old.session.receive('{"type": "join", "userId": "alice", "remoteId": "bob"}')
+    assert (old.inbox, new.inbox, new.close_code) == ([], [], None)
+    assert new.session.pair is not None
+
+
+def test_apps_with_other_rules_share_no_rooms_in_redis(app: Callable[..., Flask], redis: Redis):
+    open_ = app(SIGNALING_OPEN=True, SIGNALING_REDIS_URL=redis.url)
+    with pytest.raises(SettingsError, match="SIGNALING_REDIS_PREFIX"):
+        app(SIGNALING_REDIS_URL=redis.url)
+    assert open_.extensions["signaling"].shared is not None
+
+
+def test_turn_is_for_those_who_may_join(app: Callable[..., Flask], signaling: Signaling):
+    made = app()
+    assert made.test_client().get("/ice-servers").status_code == 403
+    signaling.user_loader(fail)
+    assert made.test_client().get("/ice-servers").status_code == 503
+    signaling.user_loader(lambda: "alice")
+    assert made.test_client().get("/ice-servers").status_code == 200
+
+
 def fail() -> None:
     raise ConnectionError("the database is down")
 
 
+def stubborn() -> None:
+    """As a loop that tries again, whatever happens."""
+    try:
+        gevent.sleep(60)
+    except Exception:
+        gevent.sleep(60)
+
+
 @pytest.mark.parametrize("hook", ["user_loader", "authorizer"])
-@pytest.mark.parametrize("failure", [fail, lambda: gevent.sleep(60)], ids=["an exception", "too slow"])
+@pytest.mark.parametrize("failure", [fail, lambda: gevent.sleep(60), stubborn], ids=["error", "slow", "stubborn"])
 def test_a_hook_that_fails_lets_nobody_in(
     app: Callable[..., Flask],
     signaling: Signaling,
@@ -183,10 +255,19 @@ def test_with_the_apps_users_only_its_own_pages_may_connect(app: Callable[..., F
     assert reason("https://app.example.org") is None
 
 
-@pytest.mark.parametrize("name", ["SIGNALING_JWT_KEYS", "SIGNALING__JWT_KEY", "SIGNALING_ALLOWED_ORIGIN"])
+@pytest.mark.parametrize("name", ["JWT_KEYS", "_JWT_KEY", "ALLOWED_ORIGIN", "JWT_SECRET", "ORIGINS"])
 def test_a_misspelled_protection_ends_the_start(app: Callable[..., Flask], name: str):
-    with pytest.raises(SettingsError, match=f"{name} is not a setting; write SIGNALING_"):
-        app(**{name: KEY})
+    with pytest.raises(SettingsError, match=f"SIGNALING_{name} is not a setting; write SIGNALING_"):
+        app(**{f"SIGNALING_{name}": KEY})
+
+
+def test_two_underscores_in_the_environment_end_the_start(signaling: Signaling, monkeypatch: pytest.MonkeyPatch):
+    """`from_prefixed_env` makes a dict of them."""
+    monkeypatch.setenv("FLASK_SIGNALING__JWT_KEY", KEY)
+    made = Flask("the app")
+    made.config.from_prefixed_env()
+    with pytest.raises(SettingsError, match="two underscores"):
+        signaling.init_app(made)
 
 
 def test_a_prefix_may_be_a_setting(app: Callable[..., Flask]):
