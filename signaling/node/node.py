@@ -177,13 +177,15 @@ class Node:
     def admit(self) -> ConnectionHandler | Response:
         """Return the handler of the connection of this handshake, or the response that refuses it."""
         address = self.client_address()
+        rejection = self.rejection(address)
+        # The app's login sees the address that it sees in other requests.
+        identity = self.identify() if rejection is None else UNKNOWN
         # Log lines about the request name the client, and not the proxy.
         request.remote_addr = address
-        rejection = self.rejection(address)
         if rejection is not None:
             self.stats.refuse(rejection.reason, rejection.words)
             return refuse(rejection.status, rejection.words, **rejection.headers)
-        return partial(self._serve, address, self.identify())
+        return partial(self._serve, address, identity)
 
     @property
     def rules(self) -> object:

@@ -10,7 +10,7 @@ from uuid import UUID
 
 import gevent
 import pytest
-from flask import Flask, current_app, got_request_exception, session
+from flask import Flask, current_app, got_request_exception, request, session
 
 from signaling import Signaling
 from signaling.config.env import SettingsError
@@ -135,6 +135,16 @@ def test_what_is_no_id_lets_nobody_in(app: Callable[..., Flask], signaling: Sign
     made = app()
     signaling.user_loader(lambda: user)
     assert Client(made).joins(remoteId="bob") == ("unavailable", 1013)
+
+
+def test_the_loader_sees_the_address_that_other_views_see(app: Callable[..., Flask], signaling: Signaling):
+    """Flask-Login's session protection compares it with the one at the login."""
+    made = app()
+    seen = []
+    signaling.user_loader(lambda: seen.append(request.remote_addr))
+    with made.test_request_context(environ_base={"REMOTE_ADDR": "::ffff:192.0.2.1"}):
+        made.extensions["signaling"].admit()
+    assert seen == ["::ffff:192.0.2.1"]
 
 
 def test_nobody_is_nobody(app: Callable[..., Flask], signaling: Signaling):
