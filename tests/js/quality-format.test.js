@@ -8,7 +8,7 @@ import {
   formatSize,
   gradeQuality,
 } from '../../signaling/web/static/page/quality-format.js';
-import { formatDuration, formatLatency } from '../../signaling/web/static/shared/format.js';
+import { formatDuration, formatLatency } from '../../signaling/web/static/common/format.js';
 
 test('figures have the unit a person would choose', () => {
   assert.deepEqual([0, 64_400, 999_499, 999_500, 2_450_000].map(formatBitrate), [

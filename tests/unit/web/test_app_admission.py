@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Callable
 from typing import Any
@@ -15,41 +14,27 @@ from flask import Flask, current_app, got_request_exception, request, session
 from signaling import Signaling
 from signaling.config.env import SettingsError
 from signaling.node.node import Node
-from signaling.rooms.session import Session
+from signaling.testing import SignalingClient
 from tests.redis_server import Redis
 
 KEY = "a secret of thirty-two bytes or more"
 
 
-class Client:
-    """A connection of a user of the app, without a socket."""
+class Client(SignalingClient):
+    """A connection of a user of the app, whose login put ``user`` into the session."""
 
     def __init__(self, app: Flask, user: object = None) -> None:
-        node: Node = app.extensions["signaling"]
-        self.inbox: list[dict[str, Any]] = []
-        self.close_code: int | None = None
-        with app.test_request_context():
+        browser = app.test_client()
+        with browser.session_transaction() as stored:
             if user is not None:
-                session["user"] = user
-            assert node._admission is not None
-            identity = node._admission.identify()
-        self.session = Session(node.context, self, identity)
-
-    @property
-    def is_open(self) -> bool:
-        return self.close_code is None
-
-    def send_text(self, *payloads: bytes) -> None:
-        self.inbox += map(json.loads, payloads)
-
-    def close(self, code: int, reason: str = "") -> None:
-        self.close_code = int(code)
+                stored["user"] = user
+        super().__init__(app, browser)
 
     def joins(self, **fields: Any) -> tuple[str, int | None]:
         """Join, and return the type or the code of the reply, and the close code."""
-        self.session.receive(json.dumps({"type": "join", **fields}))
-        reply = self.inbox[0]
-        self.inbox.clear()
+        self.send(type="join", **fields)
+        reply = self.replies[0]
+        self.replies.clear()
         return reply.get("code", reply["type"]), self.close_code
 
 
@@ -105,8 +90,8 @@ def test_a_number_is_a_users_id_as_well(app: Callable[..., Flask], signaling: Si
     alice = Client(made, 7)
     assert alice.joins(remoteId="bob") == ("created", None)
     bob = Client(made, "bob")
-    bob.session.receive('{"type": "join", "remoteId": 7}')
-    assert [user["userId"] for user in bob.inbox[1]["users"]] == [7, "bob"]
+    bob.join(7)
+    assert [user["userId"] for user in bob.receive("roomInfo")["users"]] == [7, "bob"]
 
 
 @pytest.mark.parametrize("answer", [None, False, 0, ""])
@@ -147,6 +132,18 @@ def test_the_loader_sees_the_address_that_other_views_see(app: Callable[..., Fla
     assert seen == ["::ffff:192.0.2.1"]
 
 
+@pytest.mark.parametrize("hook", ["user_loader", "authorizer"])
+def test_an_async_hook_never_counts_as_a_yes(app: Callable[..., Flask], signaling: Signaling, hook: str):
+    """Flask runs it with its extra "async"; without that, it fails, and nobody is let in."""
+    made = app(SIGNALING_OPEN=True)
+
+    async def nobody(*_: str) -> None:
+        return None
+
+    getattr(signaling, hook)(nobody)
+    assert Client(made, "alice").joins(userId="alice", remoteId="bob")[0] in ("unavailable", "unauthorized")
+
+
 def test_nobody_is_nobody(app: Callable[..., Flask], signaling: Signaling):
     """As `current_user.is_authenticated and current_user.id` has it."""
     made = app()
@@ -174,9 +171,9 @@ def test_a_join_whose_connection_ended_while_the_app_decided_changes_nothing(
             assert new.joins(userId="alice", remoteId="bob") == ("created", None)
         return True
 
-    old.session.receive('{"type": "join", "userId": "alice", "remoteId": "bob"}')
-    assert (old.inbox, new.inbox, new.close_code) == ([], [], None)
-    assert new.session.pair is not None
+    old.send(type="join", userId="alice", remoteId="bob")
+    assert (old.replies, new.replies, new.close_code) == ([], [], None)
+    assert made.extensions["signaling"].registry.room_count == 1
 
 
 def test_apps_with_other_rules_share_no_rooms_in_redis(app: Callable[..., Flask], redis: Redis):

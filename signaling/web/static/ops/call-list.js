@@ -1,6 +1,6 @@
 /** The open and the recent calls, each with a timeline that the operator can open. */
-import { createElement, find } from '../shared/dom.js';
-import { formatDuration, formatTime } from '../shared/format.js';
+import { createElement, find } from '../common/dom.js';
+import { formatDuration, formatTime } from '../common/format.js';
 import { describeOutcome, describeStep } from './call-steps.js';
 
 /** @typedef {import('./state.js').CallState} CallState */

@@ -1,11 +1,11 @@
 /** The figures at the top of the page, some with a chart of the last minutes. */
-import { createElement, createSvg, find } from '../shared/dom.js';
-import { formatCount, formatDate, formatLatency } from '../shared/format.js';
-import { LineChart } from '../shared/line-chart.js';
+import { createElement, createSvg, find } from '../common/dom.js';
+import { formatCount, formatDate, formatLatency } from '../common/format.js';
+import { LineChart } from '../common/line-chart.js';
 
 /**
  * @typedef {import('./state.js').State} State
- * @typedef {import('../shared/line-chart.js').Point} Point
+ * @typedef {import('../common/line-chart.js').Point} Point
  */
 
 /** Days before its end from which a certificate needs attention. */

@@ -1,6 +1,6 @@
 /** The nodes, worker processes that share the rooms; hidden if there is only one. */
-import { createElement, find } from '../shared/dom.js';
-import { formatCount, formatDuration } from '../shared/format.js';
+import { createElement, find } from '../common/dom.js';
+import { formatCount, formatDuration } from '../common/format.js';
 
 export class NodeTable {
   #section = find('#nodes', HTMLElement);

@@ -1,6 +1,6 @@
 /** The operator's page. It asks the server for its state every two seconds and shows it. */
-import { find, setText } from '../shared/dom.js';
-import { formatDuration, formatTime } from '../shared/format.js';
+import { find, setText } from '../common/dom.js';
+import { formatDuration, formatTime } from '../common/format.js';
 import { CallList } from './call-list.js';
 import { MetricTiles } from './metric-tiles.js';
 import { NodeTable } from './node-table.js';

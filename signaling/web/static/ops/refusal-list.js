@@ -1,6 +1,6 @@
 /** The latest refusals of connections and joins. */
-import { createElement, find } from '../shared/dom.js';
-import { formatTime } from '../shared/format.js';
+import { createElement, find } from '../common/dom.js';
+import { formatTime } from '../common/format.js';
 
 const MAX_REFUSALS = 12;
 

@@ -1,6 +1,6 @@
 /** The counts since the start, and the durations of calls. */
-import { createElement, find } from '../shared/dom.js';
-import { formatCount, formatLatency } from '../shared/format.js';
+import { createElement, find } from '../common/dom.js';
+import { formatCount, formatLatency } from '../common/format.js';
 
 export class TotalsTable {
   #rows = find('#totals tbody', HTMLElement);

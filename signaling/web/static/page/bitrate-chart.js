@@ -1,6 +1,6 @@
 /** The chart of the bit rates, received and sent, over the last minute. */
-import { find } from '../shared/dom.js';
-import { LineChart } from '../shared/line-chart.js';
+import { find } from '../common/dom.js';
+import { LineChart } from '../common/line-chart.js';
 import { formatBitrate } from './quality-format.js';
 
 /** One sample per second. */

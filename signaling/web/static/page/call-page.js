@@ -1,5 +1,5 @@
 /** The call page: a form, a call, and the form again. A link such as `?me=alice&peer=bob` fills in the form. */
-import { find, setText } from '../shared/dom.js';
+import { find, setText } from '../common/dom.js';
 import { CallView } from './call-view.js';
 import { CheckResults } from './check-results.js';
 import { DevicePicker, loadChoice } from './device-picker.js';

@@ -1,6 +1,6 @@
 /** The view of a call: the pictures, the buttons and the panels of one call at a time. */
 import { Call, SignalingClient } from '../client/client.js';
-import { find } from '../shared/dom.js';
+import { find } from '../common/dom.js';
 import { currentToken } from './access-token.js';
 import { Chat } from './chat.js';
 import { copyInvitation } from './invitation.js';

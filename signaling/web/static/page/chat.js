@@ -1,5 +1,5 @@
 /** The chat of the two users. It goes from browser to browser and is kept nowhere. */
-import { createElement, find } from '../shared/dom.js';
+import { createElement, find } from '../common/dom.js';
 import { clearNotice, showNotice } from './notice.js';
 
 export class Chat {

@@ -1,5 +1,5 @@
 /** The list of what the pre-call check finds, and what the user can do about it. */
-import { createElement, find } from '../shared/dom.js';
+import { createElement, find } from '../common/dom.js';
 import { createIcon } from './icon.js';
 import { SUBJECTS, runCheck } from './precall-check.js';
 import { describeCheckResult, summarizeCheck } from './user-messages.js';

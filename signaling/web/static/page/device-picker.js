@@ -5,7 +5,7 @@
  * @typedef {Partial<Record<DeviceKind, string>>} Choice the ids of the devices
  */
 import { Emitter } from '../client/emitter.js';
-import { find } from '../shared/dom.js';
+import { find } from '../common/dom.js';
 import { showNotice } from './notice.js';
 import { readJson, writeItem } from './storage.js';
 

@@ -1,5 +1,5 @@
 /** The button that shows the page on the full screen. */
-import { find } from '../shared/dom.js';
+import { find } from '../common/dom.js';
 import { labelButton } from './icon.js';
 import { showNotice } from './notice.js';
 

@@ -1,5 +1,5 @@
 /** Icons of icons.svg. They are hidden from screen readers, since the words beside them say the same. */
-import { createElement, createSvg } from '../shared/dom.js';
+import { createElement, createSvg } from '../common/dom.js';
 
 /** @param {string} name */
 export function createIcon(name) {

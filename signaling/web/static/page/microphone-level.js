@@ -1,5 +1,5 @@
 /** How loud the microphone is, as a bar. */
-import { find } from '../shared/dom.js';
+import { find } from '../common/dom.js';
 
 /** The root mean square of the samples from which they count as sound; the maximum is 1. */
 const SOUND_THRESHOLD = 0.02;

@@ -1,5 +1,5 @@
 /** A short text about something that has just happened. It disappears by itself, unlike the status. */
-import { find } from '../shared/dom.js';
+import { find } from '../common/dom.js';
 
 const DURATION = 5_000;
 const element = find('#notice', HTMLElement);

@@ -1,5 +1,5 @@
 /** The panels beside the picture. At most one of them is open. */
-import { createElement, find } from '../shared/dom.js';
+import { createElement, find } from '../common/dom.js';
 import { createIcon } from './icon.js';
 
 /**

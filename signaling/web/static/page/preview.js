@@ -1,5 +1,5 @@
 /** The user's own picture and sound before the call, or why there is none. */
-import { find, setText } from '../shared/dom.js';
+import { find, setText } from '../common/dom.js';
 import { KINDS } from './local-media.js';
 import { describeProblems } from './user-messages.js';
 

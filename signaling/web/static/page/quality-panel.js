@@ -1,6 +1,6 @@
 /** The panel that shows the quality of the connection, now and over the last minute. */
-import { createElement, find } from '../shared/dom.js';
-import { formatDuration, formatLatency } from '../shared/format.js';
+import { createElement, find } from '../common/dom.js';
+import { formatDuration, formatLatency } from '../common/format.js';
 import { BitrateChart } from './bitrate-chart.js';
 import { formatBitrate, formatKnown, formatPicture, formatShare, formatSize, gradeQuality } from './quality-format.js';
 

@@ -1,5 +1,5 @@
 /** The user's own screen, which the peer sees beside the camera. */
-import { find } from '../shared/dom.js';
+import { find } from '../common/dom.js';
 import { labelButton } from './icon.js';
 import { stopTracks } from './local-media.js';
 import { showNotice } from './notice.js';

@@ -1,5 +1,5 @@
 /** The pictures of a call: the peer's camera or screen, the user's own camera in the corner, or the name of an absent peer. */
-import { find } from '../shared/dom.js';
+import { find } from '../common/dom.js';
 import { showNotice } from './notice.js';
 import { describePeerDevices } from './user-messages.js';
 
