@@ -28,3 +28,7 @@ class ExtensionSettings(msgspec.Struct, frozen=True, kw_only=True):
         Seconds,
         Meta(description="Seconds that a user loader or an authorizer may take; after that, the client is refused."),
     ] = 5.0
+    page: Annotated[
+        bool,
+        Meta(description="Whether `/` below the prefix is the call page; without it, the WebSocket stays."),
+    ] = True
