@@ -46,7 +46,7 @@ TEMPLATE = """
 {% set signaling_words = {
   "Video call": "Sprechstunde",
   "Ready": "Bereit",
-  "Call {peer} as {me}": "{peer} als {me} anrufen",
+  "Call {peer} as {me}": "{me} ruft {peer} an",
   "Join the call": "Teilnehmen",
   "Waiting for {peer}": "Wir warten auf {peer}",
   "In a call with {peer}, connected directly": "Im Gespräch mit {peer}",
@@ -55,7 +55,7 @@ TEMPLATE = """
   "Chat": "Nachrichten",
   "Close": "Schließen",
   "Picture of {peer}": "Bild von {peer}",
-  "You hung up": "Sie haben aufgelegt",
+  "You hung up": "Aufgelegt",
 } %}
 """
 
@@ -78,7 +78,7 @@ def test_a_call_in_german_on_a_page_of_the_app(alice, bob, names, server):
         caller.page.goto(f"{server.url}/call/?me={own}&peer={other}")
         caller.reads("Bereit")
         expect(caller.page.get_by_role("heading", name="Praxis Dr. Sommer")).to_be_visible()
-        expect(caller.page.get_by_role("heading", name=f"{other} als {own} anrufen")).to_be_visible()
+        expect(caller.page.get_by_role("heading", name=f"{own} ruft {other} an")).to_be_visible()
         caller.settle()
         caller.press("Teilnehmen")
         if caller is alice:
@@ -94,7 +94,7 @@ def test_a_call_in_german_on_a_page_of_the_app(alice, bob, names, server):
     expect(alice.page.get_by_role("heading", name="Nachrichten")).to_be_visible()
     alice.button("Schließen").click()
     alice.button("Auflegen").click()
-    alice.reads("Sie haben aufgelegt")
+    alice.reads("Aufgelegt")
 
 
 def test_the_policy_of_the_page_has_the_nonce_of_its_scripts(alice, server):
