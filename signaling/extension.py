@@ -10,6 +10,8 @@ from typing import Any
 
 from flask import Blueprint, Flask, current_app
 
+from .cli.group import add_commands
+from .cli.wrong_setting import one_line_in_commands
 from .config.env import PREFIX, SettingsError, load, misspelled
 from .config.extension_settings import ExtensionSettings
 from .config.settings import Settings
@@ -18,12 +20,13 @@ from .node.node import Node
 from .rooms.registry import Registry
 from .transport.route import Sock
 from .web import app_events
-from .web.app_admission import AppAdmission, Authorizer, UserLoader
+from .web.app_admission import AppAdmission, Authorizer, AuthorizerT, UserLoader, UserLoaderT
 from .web.app_methods import AppMethods
 from .web.headers import add_headers
 from .web.metrics import add_metrics
 from .web.ops import add_ops
 from .web.pages import add_pages, refuse_disguised_path
+from .web.tags import TEMPLATES, add_tags
 
 log = logging.getLogger(__name__)
 
@@ -69,7 +72,7 @@ class Signaling(AppMethods):
         if app is not None:
             self.init_app(app)
 
-    def user_loader(self, load_user: UserLoader) -> UserLoader:
+    def user_loader(self, load_user: UserLoaderT) -> UserLoaderT:
         """Decorate the function that returns the id of the logged-in user, or None.
 
         It runs once for each connection, in the request of its handshake, so sessions and cookies work. It fixes the
@@ -79,7 +82,7 @@ class Signaling(AppMethods):
         self.load_user = load_user
         return load_user
 
-    def authorizer(self, authorize: Authorizer) -> Authorizer:
+    def authorizer(self, authorize: AuthorizerT) -> AuthorizerT:
         """Decorate the function that returns whether a user may call a peer: ``authorize(user, peer)``.
 
         It runs in an app context, at each join. If it returns a false value, the client gets ``unauthorized`` and the
@@ -94,6 +97,7 @@ class Signaling(AppMethods):
             raise RuntimeError("This app has no signaling service: call init_app first.")
         return node.control
 
+    @one_line_in_commands
     def init_app(self, app: Flask) -> None:
         """Add the routes to ``app``, and its node as ``app.extensions["signaling"]``.
 
@@ -109,7 +113,9 @@ class Signaling(AppMethods):
         url_prefix = self.url_prefix or own.url_prefix or None
         admission = AppAdmission(app, self, own, has_key=bool(settings.jwt_key))
         node = Node(settings, self._registry, admission, partial(app_events.send, app), own.event_queue)
-        blueprint = Blueprint("signaling", __name__, url_prefix=url_prefix, static_folder="web/static")
+        blueprint = Blueprint(
+            "signaling", __name__, url_prefix=url_prefix, static_folder="web/static", template_folder=TEMPLATES
+        )
         sock = Sock(app)
         for path, endpoint in (("/", "websocket"), ("/ws", "websocket_alias")):
             sock.route(path, bp=blueprint, endpoint=endpoint, strict_slashes=False)(node.admit)
@@ -118,9 +124,11 @@ class Signaling(AppMethods):
         if url_prefix:
             # The app answers unknown paths, not the blueprint.
             add_headers(app, node.settings, under=url_prefix.rstrip("/"))
-        add_pages(blueprint, node)
+        add_pages(blueprint, node, show_page=own.page)
         add_metrics(blueprint, node)
         add_ops(blueprint, node)
+        add_tags(app)
+        add_commands(app)
         app.register_blueprint(blueprint)
         app.extensions["signaling"] = node
         self._given_to = app

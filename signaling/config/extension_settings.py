@@ -32,3 +32,7 @@ class ExtensionSettings(msgspec.Struct, frozen=True, kw_only=True):
         Count,
         Meta(description="Events of calls that wait for the receivers of signals; further ones are dropped."),
     ] = 10_000
+    page: Annotated[
+        bool,
+        Meta(description="Whether `/` below the prefix is the call page; without it, the WebSocket stays."),
+    ] = True

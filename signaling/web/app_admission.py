@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
 import gevent
@@ -23,6 +23,10 @@ UserLoader = Callable[[], Any]
 
 Authorizer = Callable[[str, str], Any]
 """Returns whether a user may call a peer."""
+
+# A decorated function keeps its own type.
+UserLoaderT = TypeVar("UserLoaderT", bound=UserLoader)
+AuthorizerT = TypeVar("AuthorizerT", bound=Authorizer)
 
 CLOSED = (
     "Every join is refused: this app does not say who may join. Set SIGNALING_JWT_KEY, give Signaling a user_loader, "
