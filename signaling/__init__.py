@@ -28,12 +28,14 @@ if TYPE_CHECKING:
     from .extension import Signaling
     from .rooms.events import Call, Listing, Waiting
     from .rooms.registry import Unavailable
+    from .web.app_methods import CallNotAllowedError
     from .web.signals import call_ended, call_started, call_waiting, waiting_ended
 
 log = logging.getLogger(__name__)
 
 __all__ = [
     "Call",
+    "CallNotAllowedError",
     "Listing",
     "Signaling",
     "Unavailable",
@@ -49,6 +51,7 @@ __all__ = [
 _MODULES = {
     "Signaling": "extension",
     "Call": "rooms.events",
+    "CallNotAllowedError": "web.app_methods",
     "Listing": "rooms.events",
     "Waiting": "rooms.events",
     "Unavailable": "rooms.registry",
@@ -78,6 +81,8 @@ def create_app() -> Flask:
     # The service alone is open unless it has a key, or the environment says otherwise.
     if "SIGNALING_OPEN" not in os.environ:
         app.config["SIGNALING_OPEN"] = True
+    # The app beside it may have the same environment. The service is never its own client.
+    app.config["SIGNALING_SERVICE_URL"] = ""
     Signaling(app)
     node = app.extensions["signaling"]
     add_headers(app, node.settings)

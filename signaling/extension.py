@@ -5,28 +5,20 @@ from __future__ import annotations
 import logging
 import os
 from difflib import SequenceMatcher
-from functools import partial
 from typing import Any
 
-from flask import Blueprint, Flask, current_app
+from flask import Flask, current_app
 
+from .beside.app import run_beside
 from .cli.group import add_commands
 from .cli.wrong_setting import one_line_in_commands
 from .config.env import PREFIX, SettingsError, load, misspelled
 from .config.extension_settings import ExtensionSettings
 from .config.settings import Settings
-from .node.control import Control
-from .node.node import Node
 from .rooms.registry import Registry
-from .transport.route import Sock
-from .web import app_events
-from .web.app_admission import AppAdmission, Authorizer, AuthorizerT, UserLoader, UserLoaderT
-from .web.app_methods import AppMethods
-from .web.headers import add_headers
-from .web.metrics import add_metrics
-from .web.ops import add_ops
-from .web.pages import add_pages, refuse_disguised_path
-from .web.tags import TEMPLATES, add_tags
+from .web.app_methods import AppMethods, AppService
+from .web.callbacks import Authorizer, AuthorizerT, UserLoader, UserLoaderT
+from .web.tags import add_tags
 
 log = logging.getLogger(__name__)
 
@@ -91,15 +83,20 @@ class Signaling(AppMethods):
         self.authorize = authorize
         return authorize
 
-    def _control(self) -> Control:
-        node: Node | None = current_app.extensions.get("signaling")
-        if node is None:
+    def _service(self) -> AppService:
+        service: AppService | None = current_app.extensions.get("signaling")
+        if service is None:
             raise RuntimeError("This app has no signaling service: call init_app first.")
-        return node.control
+        return service
+
+    def _authorizer(self) -> Authorizer | None:
+        return self.authorize
 
     @one_line_in_commands
     def init_app(self, app: Flask) -> None:
         """Add the routes to ``app``, and its node as ``app.extensions["signaling"]``.
+
+        With ``SIGNALING_SERVICE_URL``, the app gets no node: it is a client of the service that runs beside it.
 
         Raises:
             signaling.config.settings.SettingsError: a setting has a wrong value.
@@ -111,26 +108,20 @@ class Signaling(AppMethods):
             raise RuntimeError("Another app has this registry: make one Signaling and one registry for each app.")
         settings, own = _settings(app)
         url_prefix = self.url_prefix or own.url_prefix or None
-        admission = AppAdmission(app, self, own, has_key=bool(settings.jwt_key))
-        node = Node(settings, self._registry, admission, partial(app_events.send, app), own.event_queue)
-        blueprint = Blueprint(
-            "signaling", __name__, url_prefix=url_prefix, static_folder="web/static", template_folder=TEMPLATES
-        )
-        sock = Sock(app)
-        for path, endpoint in (("/", "websocket"), ("/ws", "websocket_alias")):
-            sock.route(path, bp=blueprint, endpoint=endpoint, strict_slashes=False)(node.admit)
-        blueprint.before_request(refuse_disguised_path)
-        add_headers(blueprint, node.settings)
-        if url_prefix:
-            # The app answers unknown paths, not the blueprint.
-            add_headers(app, node.settings, under=url_prefix.rstrip("/"))
-        add_pages(blueprint, node, show_page=own.page)
-        add_metrics(blueprint, node)
-        add_ops(blueprint, node)
+        if own.service_url:
+            service: AppService = run_beside(
+                app, settings, own.service_url, url_prefix, lambda: self.load_user, self.token
+            )
+        else:
+            # An app that runs beside the service has no use for gevent, and may not have it patched.
+            from .web.embedded import add_routes, make_node
+
+            node = make_node(app, self, settings, own, self._registry)
+            add_routes(app, node, url_prefix, show_page=own.page)
+            service = node
         add_tags(app)
         add_commands(app)
-        app.register_blueprint(blueprint)
-        app.extensions["signaling"] = node
+        app.extensions["signaling"] = service
         self._given_to = app
 
 

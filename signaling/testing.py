@@ -30,7 +30,9 @@ class SignalingClient(AbstractContextManager["SignalingClient"]):
         Raises:
             ConnectionRefusedError: the server refuses the WebSocket. The error has the HTTP status and the reason.
         """
-        node: Node = app.extensions["signaling"]
+        node = app.extensions["signaling"]
+        if not isinstance(node, Node):
+            raise RuntimeError("This app runs beside the service: leave SIGNALING_SERVICE_URL empty in its tests")
         self._node = node
         self.replies: list[dict[str, Any]] = []
         self.close_code: int | None = None

@@ -7,7 +7,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from .types import Count, Seconds
+from .types import Count, Seconds, ServiceUrl
 
 
 class ExtensionSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,3 +36,10 @@ class ExtensionSettings(msgspec.Struct, frozen=True, kw_only=True):
         bool,
         Meta(description="Whether `/` below the prefix is the call page; without it, the WebSocket stays."),
     ] = True
+    service_url: Annotated[
+        ServiceUrl,
+        Meta(
+            description="The address of the service that runs beside the app, which is then its client and has no "
+            "WebSocket; empty for a service inside the app."
+        ),
+    ] = ""

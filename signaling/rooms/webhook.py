@@ -180,4 +180,8 @@ def _body(event: Event) -> bytes:
         if event.call.ended_at is not None:
             data["endedAt"] = iso_8601(event.call.ended_at)
             data |= {"duration": round(event.call.duration, 3), "reason": event.call.reason}
+        if event.call.connected_at is not None:
+            data["connectedAt"] = iso_8601(event.call.connected_at)
+        known = {"path": event.call.path, "outcome": event.call.outcome}
+        data |= {name: value for name, value in known.items() if value is not None}
     return msgspec.json.encode({"type": event.type, "timestamp": iso_8601(event.at), "data": data})

@@ -16,6 +16,7 @@ from ..protocol.errors import MessageError
 from ..rooms.ice import ice_servers
 from ..security.credentials import bearer_token
 from ..transport.route import refuse
+from .written_path import written_path
 
 TEMPLATE = "signaling/call.html"
 """The template of an app that replaces the call page."""
@@ -42,11 +43,10 @@ def refuse_disguised_path() -> None:
     Raises:
         werkzeug.exceptions.NotFound: the path is written unlike its route.
     """
-    written = request.environ.get("RAW_URI", "").partition("?")[0]
-    # A proxy may send the whole URL (RFC 9112, section 3.2.2).
-    if "://" in written:
-        written = "/" + written.partition("://")[2].partition("/")[2]
-    if written and written != request.root_path + request.path:
+    written = written_path()
+    # An id in a path of the API may have any character. The API compares the rest of the path itself.
+    is_api = (request.endpoint or "").rpartition(".")[2] == "api"
+    if written and written != request.root_path + request.path and not is_api:
         abort(404)
 
 

@@ -5,6 +5,7 @@
  * @property {string} url the URL of the WebSocket
  * @property {string} prefix the path in front of the server's routes
  * @property {string} [token] for `join`, if the app gave one
+ * @property {string} [tokenUrl] the path that returns tokens, if the service runs beside the app
  */
 
 /**
