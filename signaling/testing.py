@@ -116,4 +116,6 @@ class SignalingClient(AbstractContextManager["SignalingClient"]):
         if self.close_code is None:
             self.close_code = int(code)
             if not self._sending:
+                # Another client or the app ended it.
                 self._session.on_disconnect(self.close_code)
+                self._node.events.deliver_all()
