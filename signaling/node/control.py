@@ -7,7 +7,7 @@ import msgspec
 from ..protocol import errors
 from ..protocol.messages import Pair
 from ..rooms.events import Call, Listing, Waiting
-from ..rooms.registry import Registry
+from ..rooms.registry import Registry, Unavailable
 from ..rooms.user_sessions import UserSessions
 from .cluster import Cluster, SurveyRequest
 from .reach import Reach
