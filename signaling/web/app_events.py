@@ -21,16 +21,26 @@ _SIGNALS = {
 }
 
 
-def send(app: Flask, event: Event) -> None:
-    """Send the signal of ``event`` to each receiver of ``app``, as :func:`send_signal` does."""
-    values: dict[str, Any] = {}
-    if event.call is not None:
-        values["call"] = event.call
-    else:
-        values |= {"user": event.user, "peer": event.peer}
-        if event.outcome:
-            values["outcome"] = event.outcome
-    send_signal(app, event.type, values)
+class AppEvents:
+    """The receivers of one app."""
+
+    def __init__(self, app: Flask) -> None:
+        self._app = app
+
+    def is_wanted(self, event: Event) -> bool:
+        """Return whether the signal of ``event`` has receivers, of any app. Does not wait."""
+        return bool(_SIGNALS[event.type].receivers)
+
+    def send(self, event: Event) -> None:
+        """Send the signal of ``event`` to each receiver, as :func:`send_signal` does."""
+        values: dict[str, Any] = {}
+        if event.call is not None:
+            values["call"] = event.call
+        else:
+            values |= {"user": event.user, "peer": event.peer}
+            if event.outcome:
+                values["outcome"] = event.outcome
+        send_signal(self._app, event.type, values)
 
 
 def send_signal(app: Flask, event: EventType, values: Mapping[str, Any]) -> bool:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 from flask import Blueprint, Flask
 
 from ..config.extension_settings import ExtensionSettings
@@ -11,9 +9,9 @@ from ..config.settings import Settings
 from ..node.node import Node
 from ..rooms.registry import Registry
 from ..transport.route import Sock
-from . import app_events
 from .api import add_api
 from .app_admission import AppAdmission, Hooks
+from .app_events import AppEvents
 from .headers import add_headers
 from .metrics import add_metrics
 from .ops import add_ops
@@ -30,7 +28,7 @@ def make_node(
         signaling.config.env.SettingsError: a setting cannot be used.
     """
     admission = AppAdmission(app, hooks, own, has_key=bool(settings.jwt_key))
-    return Node(settings, registry, admission, partial(app_events.send, app), own.event_queue)
+    return Node(settings, registry, admission, AppEvents(app), own.event_queue)
 
 
 def add_routes(app: Flask, node: Node, url_prefix: str | None, *, show_page: bool) -> None:

@@ -6,6 +6,7 @@ hash slot, so that one script can change them in one step. A node has one connec
 
 from __future__ import annotations
 
+import itertools
 import logging
 import secrets
 import time
@@ -54,6 +55,8 @@ class RedisClient:
         self.worker = secrets.token_hex(8)
         self.lease = str(int(settings.node_timeout * LEASE * 1000))
         self._interval = settings.node_timeout / HEARTBEATS
+        # An id is unique, and need not be secret. A counter costs less than randomness for each.
+        self._call_ids = map((self.worker + "{:016x}").format, itertools.count(1))
         self._call_grace = str(int(settings.call_grace * 1_000_000))
         self._describe = describe
         self._rooms = rooms
@@ -137,7 +140,7 @@ class RedisClient:
         keys = self.key(partition, f"room:{room}"), self.key(partition, "workers")
         head = self.key(partition, ""), self.worker, self._epochs[partition], *pair, self._call_grace
         connection.send_checked(
-            on_reply, "EVALSHA", self._scripts.digests[script], "2", *keys, *head, secrets.token_hex(16), *more
+            on_reply, "EVALSHA", self._scripts.digests[script], "2", *keys, *head, next(self._call_ids), *more
         )
 
     # Connections.

@@ -1,6 +1,7 @@
 -- Takes a connection out of a room, if it still has the seat of its user. Returns the state of the room.
--- ARGV[8] connection, ARGV[9] user, ARGV[10] reason, ARGV[11] the node of the connection, ARGV[12] microseconds since it
--- left, ARGV[13] the entry of the call that this node knows, or empty
+-- ARGV[8] connection, ARGV[9] user, ARGV[10] reason, ARGV[11] the node of the connection
+-- ARGV[12] microseconds since it left
+-- ARGV[13] the entry of the call that this node knows, or empty
 local connection, user, reason = ARGV[8], ARGV[9], ARGV[10]
 redis.call('HDEL', index_key(ARGV[11]), connection)
 local packed = redis.call('HGET', room, user)
