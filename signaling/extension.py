@@ -110,7 +110,7 @@ class Signaling(AppMethods):
         url_prefix = self.url_prefix or own.url_prefix or None
         if own.service_url:
             service: AppService = run_beside(
-                app, settings, own.service_url, url_prefix, lambda: self.load_user, self.token
+                app, settings, own, url_prefix, lambda: self.load_user, self.token
             )
         else:
             # An app that runs beside the service has no use for gevent, and may not have it patched.

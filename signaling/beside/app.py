@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from flask import Blueprint, Flask
 
+from ..config.extension_settings import ExtensionSettings
 from ..config.settings import Settings
 from ..web.callbacks import UserLoader
 from .routes import Mint, add_events, add_tokens
@@ -15,7 +16,7 @@ from .service import DEFAULT_PREFIX, BesideService
 def run_beside(
     app: Flask,
     settings: Settings,
-    url: str,
+    own: ExtensionSettings,
     url_prefix: str | None,
     loader: Callable[[], UserLoader | None],
     mint: Mint,
@@ -25,7 +26,7 @@ def run_beside(
     Args:
         app: the app.
         settings: its settings.
-        url: the address of the service.
+        own: those that only an app has. They have the address of the service.
         url_prefix: the path in front of the routes; None for :data:`~signaling.beside.service.DEFAULT_PREFIX`.
         loader: returns the function that knows the user of a request, if the app has given it.
         mint: makes a token. It asks the authorizer of the app.
@@ -33,7 +34,7 @@ def run_beside(
     Raises:
         signaling.config.env.SettingsError: there is no shared secret.
     """
-    service = BesideService(settings, url)
+    service = BesideService(settings, own.service_url, own.service_public_url)
     # The pages load the browser client from their own origin. It has nothing but its own modules.
     blueprint = Blueprint(
         "signaling",

@@ -35,11 +35,15 @@ def explain(name: str | None) -> list[dict[str, Any]]:
 
 def _row(field: msgspec.structs.FieldInfo, value: Any) -> dict[str, Any]:
     variable = variable_name(field.name)
+    source = source_of(variable)
     if is_secret(field):
+        if value and source == "default":
+            # Three secrets are derived from it.
+            source = variable_name("service_secret")
         value, default = ("set" if value else "not set"), "not set"
     else:
         default = field.default
-    return {"name": variable, "value": value, "source": source_of(variable), "default": default}
+    return {"name": variable, "value": value, "source": source, "default": default}
 
 
 def shown(value: Any) -> str:

@@ -59,6 +59,14 @@ ServiceUrl = Annotated[
         pattern=rf"^(https?://{_HOST}{_PORT}(/[A-Za-z0-9._~/-]*)?)?\Z",
     ),
 ]
+PublicUrl = Annotated[
+    str,
+    Meta(
+        title="an https or http URL, or a path",
+        examples=["https://call.example.org"],
+        pattern=rf"^((https?://{_HOST}{_PORT})?(/[A-Za-z0-9._~-]+)*/?)?\Z",
+    ),
+]
 RedisPrefix = Annotated[
     str,
     Meta(

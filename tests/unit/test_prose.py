@@ -19,9 +19,11 @@ FILES = [
     "CONTRIBUTING.md",
     "README.md",
     "SECURITY.md",
+    "docs/api.md",
     "docs/flask.md",
     "docs/logs.md",
     "docs/tests.md",
+    "docs/webhook.md",
     *sorted(str(path.relative_to(ROOT)) for path in (ROOT / "signaling").rglob("*.py")),
     *sorted(str(path.relative_to(ROOT)) for path in (ROOT / "signaling").rglob("*.lua")),
 ]
