@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from difflib import SequenceMatcher
+from functools import partial
 from typing import Any
 
 from flask import Blueprint, Flask
@@ -14,6 +15,7 @@ from .config.extension_settings import ExtensionSettings
 from .config.settings import Settings
 from .node.node import Node
 from .rooms.registry import Registry
+from .testing import SignalingClient
 from .transport.route import Sock
 from .web.app_admission import AppAdmission, Authorizer, UserLoader
 from .web.headers import add_headers
@@ -112,6 +114,7 @@ class Signaling:
         add_ops(blueprint, node)
         app.register_blueprint(blueprint)
         app.extensions["signaling"] = node
+        node.test_client = partial(SignalingClient, app)
         self._given_to = app
 
 
