@@ -8,16 +8,19 @@ from difflib import SequenceMatcher
 from functools import partial
 from typing import Any
 
-from flask import Blueprint, Flask
+from flask import Blueprint, Flask, current_app
 
 from .config.env import PREFIX, SettingsError, load, misspelled
 from .config.extension_settings import ExtensionSettings
 from .config.settings import Settings
+from .node.control import Control
 from .node.node import Node
 from .rooms.registry import Registry
 from .testing import SignalingClient
 from .transport.route import Sock
+from .web import app_events
 from .web.app_admission import AppAdmission, Authorizer, UserLoader
+from .web.app_methods import AppMethods
 from .web.headers import add_headers
 from .web.metrics import add_metrics
 from .web.ops import add_ops
@@ -38,7 +41,7 @@ _SAME = 0.85
 """The similarity from which on a name counts as a misspelled one."""
 
 
-class Signaling:
+class Signaling(AppMethods):
     """WebRTC signaling for a Flask app.
 
     Use ``Signaling(app)``, or ``init_app`` in an app factory. The routes are ``/`` (the call page and the WebSocket),
@@ -86,6 +89,12 @@ class Signaling:
         self.authorize = authorize
         return authorize
 
+    def _control(self) -> Control:
+        node: Node | None = current_app.extensions.get("signaling")
+        if node is None:
+            raise RuntimeError("This app has no signaling service: call init_app first.")
+        return node.control
+
     def init_app(self, app: Flask) -> None:
         """Add the routes to ``app``, and its node as ``app.extensions["signaling"]``.
 
@@ -99,7 +108,8 @@ class Signaling:
             raise RuntimeError("Another app has this registry: make one Signaling and one registry for each app.")
         settings, own = _settings(app)
         url_prefix = self.url_prefix or own.url_prefix or None
-        node = Node(settings, self._registry, AppAdmission(app, self, own, has_key=bool(settings.jwt_key)))
+        admission = AppAdmission(app, self, own, has_key=bool(settings.jwt_key))
+        node = Node(settings, self._registry, admission, partial(app_events.send, app), own.event_queue)
         blueprint = Blueprint("signaling", __name__, url_prefix=url_prefix, static_folder="web/static")
         sock = Sock(app)
         for path, endpoint in (("/", "websocket"), ("/ws", "websocket_alias")):

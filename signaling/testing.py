@@ -52,10 +52,13 @@ class SignalingClient(AbstractContextManager["SignalingClient"]):
             ConnectionRefusedError: the app refuses the WebSocket. The error has the HTTP status and the reason.
         """
         node: Node = app.extensions["signaling"]
+        self._node = node
         self.replies: list[dict[str, Any]] = []
         self.close_code: int | None = None
-        self._lock = node.lock
-        self._session = Session(node.context, self, _handshake(app, browser or app.test_client(), options).identity)
+        self._sending = False
+        handler = _handshake(app, browser or app.test_client(), options)
+        with node.lock:
+            self._session = Session(node.context, self, handler.identity)
 
     def __exit__(self, *_: object) -> None:
         self.disconnect()
@@ -69,11 +72,16 @@ class SignalingClient(AbstractContextManager["SignalingClient"]):
         if self.close_code is not None:
             raise ConnectionResetError(f"The server has closed the connection with {self.close_code}")
         text = json.dumps(message)
-        with self._lock:
-            if not self._session.forward(text):
-                self._session.receive(text)
-            if self.close_code is not None:
-                self._session.on_disconnect(self.close_code)
+        self._sending = True
+        try:
+            with self._node.lock:
+                if not self._session.forward(text):
+                    self._session.receive(text)
+        finally:
+            self._sending = False
+        if self.close_code is not None:
+            self._disconnect(self.close_code)
+        self._node.events.deliver_all()
 
     def join(self, peer: str | int, user: str | int | None = None, **fields: Any) -> dict[str, Any]:
         """Join the room with ``peer`` and return the first reply: ``created``, ``joined`` or ``error``.
@@ -101,8 +109,12 @@ class SignalingClient(AbstractContextManager["SignalingClient"]):
         """End the connection, as a browser does with the close code ``code``; 1006 is a lost connection."""
         if self.close_code is None:
             self.close_code = code
-            with self._lock:
-                self._session.on_disconnect(code)
+            self._disconnect(code)
+            self._node.events.deliver_all()
+
+    def _disconnect(self, code: int) -> None:
+        with self._node.lock:
+            self._session.on_disconnect(code)
 
     # The transport of the session.
 
@@ -119,6 +131,8 @@ class SignalingClient(AbstractContextManager["SignalingClient"]):
         """Note that the server closes."""
         if self.close_code is None:
             self.close_code = int(code)
+            if not self._sending:
+                self._disconnect(self.close_code)
 
 
 def _handshake(app: Flask, browser: FlaskClient, options: dict[str, Any]) -> Handler:

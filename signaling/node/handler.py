@@ -21,6 +21,7 @@ from ..security.connection_limit import ConnectionLimiter
 from ..transport.connection import Connection
 from ..transport.connections import Connections
 from ..transport.threaded import ThreadedConnection
+from .event_queue import EventQueue
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +40,7 @@ class Handler:
     context: SessionContext
     connections: Connections
     limiter: ConnectionLimiter
+    events: EventQueue
     lock: TurnLock
     address: str
     """The address of the client."""
@@ -52,7 +54,8 @@ class Handler:
             sock: a socket of gevent; or a plain, non-blocking one, which this thread then serves.
             read_ahead: the bytes that the client sent right behind its handshake.
         """
-        session, connection = self._open(sock, read_ahead)
+        with self.lock:
+            session, connection = self._open(sock, read_ahead)
         log.info("Client connected", extra={"connection": session.id})
         try:
             while True:
@@ -90,9 +93,10 @@ class Handler:
             connection = ThreadedConnection(sock, self.lock, **options)
             session = Session(self.context, connection, self.identity)
         connection.on_slow_frames = session.charge_frames
-        with self.lock:
-            self.connections.add(connection)
-            self.limiter.add(self.address)
+        # A gunicorn configuration without our hooks has not started it.
+        self.events.start()
+        self.connections.add(connection)
+        self.limiter.add(self.address)
         return session, connection
 
     def _disconnected(self, session: Session, connection: Connection | ThreadedConnection) -> None:
