@@ -15,6 +15,8 @@ from typing import Any
 import gevent
 from gevent.monkey import is_module_patched
 
+_IDLE_SECONDS = 1.0
+
 
 def in_plain_thread() -> bool:
     """Return whether this thread serves requests without gevent. Greenlets and timers of gevent do not run in it."""
@@ -25,9 +27,16 @@ def spawn(run: Callable[..., None], *arguments: object) -> Any:
     """Return a new greenlet that calls ``run``. In a plain thread, return a new thread; it ends with the process."""
     if not in_plain_thread():
         return gevent.spawn(run, *arguments)
-    thread = threading.Thread(target=run, args=arguments, daemon=True)
+    thread = threading.Thread(target=_run, args=(run, *arguments), daemon=True)
     thread.start()
     return thread
+
+
+def _run(run: Callable[..., None], *arguments: object) -> None:
+    # An event loop without a timer would end each wait for an event that another thread sets.
+    timer = gevent.get_hub().loop.timer(_IDLE_SECONDS, _IDLE_SECONDS)
+    timer.start(int)
+    run(*arguments)
 
 
 def sleep(seconds: float) -> None:

@@ -18,6 +18,7 @@ from websockets.exceptions import InvalidState, InvalidStatus
 
 from tests.dev_server import DevServer
 from tests.driver import Client, Mute, meet
+from tests.integration.test_webhook import Receiver
 from tests.waiting import TIMEOUT, wait_until
 
 APP = """
@@ -262,6 +263,48 @@ def test_the_rules_of_the_app_block_their_own_connection_alone(tmp_path: Path):
             server.get("/decide")
             assert slow.receive()["type"] == "created"
         assert_all_well(server)
+
+
+SIGNALS = (
+    APP.replace("Signaling(app)", "signaling = Signaling(app)")
+    + """
+import sys
+from signaling import call_ended, call_started
+
+
+@call_started.connect_via(app)
+def started(app, call):
+    sys.stderr.write(f"SAID started {len(signaling.calls())}\\n")
+
+
+@call_ended.connect_via(app)
+def ended(app, call):
+    sys.stderr.write(f"SAID ended {call.reason}\\n")
+
+
+@app.get("/disconnect/<user>")
+def disconnect(user):
+    return {"count": signaling.disconnect(user)}
+"""
+)
+
+
+def test_signals_the_webhook_and_the_methods_work(tmp_path: Path):
+    (tmp_path / "mine.py").write_text(SIGNALS)
+    with Receiver() as receiver, DevServer(tmp_path / "mine.py", **receiver.settings(call_grace=0.05)) as server:
+        receiver.types = {"call.started", "call.ended"}
+        alice, bob = meet(server)
+        with alice, bob:
+            server.wait_for_log("SAID started 1")
+            assert server.get("/disconnect/alice") == {"count": 1}
+            assert alice.receive()["code"] == "ended"
+            assert alice.closed()[0] == 4004
+            assert bob.receive()["reason"] == "left"
+        server.wait_for_log("SAID ended left")
+        assert [told.type for told in receiver.wait_for(2)] == ["call.started", "call.ended"]
+        # Its thread waits for more at this moment.
+        assert server.interrupt() == 0
+    assert "Traceback" not in "\n".join(server.log)
 
 
 MIDDLEWARE = (
