@@ -84,8 +84,9 @@ def _problem(environ: WSGIEnvironment) -> str | None:
         return dev_server.problem(environ)
     if ACCEPTED in environ or isinstance(environ.get("gunicorn.socket"), gevent.socket.socket):
         return None
-    server = "gunicorn" if "gunicorn.socket" in environ else "gunicorn, or flask run in development"
-    return f"WebSockets need gevent workers: start {server} with -k signaling.worker.Worker."
+    if "gunicorn.socket" in environ:
+        return "WebSockets need gevent workers: start gunicorn with -k signaling.worker.Worker or -k gevent."
+    return "This server cannot hold WebSockets: use gunicorn with gevent workers, or flask run in development."
 
 
 class _Switching(Response):
