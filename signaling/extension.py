@@ -18,8 +18,8 @@ from .node.node import Node
 from .rooms.registry import Registry
 from .testing import SignalingClient
 from .transport.route import Sock
-from .web import app_events
 from .web.app_admission import AppAdmission, Authorizer, UserLoader
+from .web.app_events import AppEvents
 from .web.app_methods import AppMethods
 from .web.headers import add_headers
 from .web.metrics import add_metrics
@@ -109,7 +109,7 @@ class Signaling(AppMethods):
         settings, own = _settings(app)
         url_prefix = self.url_prefix or own.url_prefix or None
         admission = AppAdmission(app, self, own, has_key=bool(settings.jwt_key))
-        node = Node(settings, self._registry, admission, partial(app_events.send, app), own.event_queue)
+        node = Node(settings, self._registry, admission, AppEvents(app), own.event_queue)
         blueprint = Blueprint("signaling", __name__, url_prefix=url_prefix, static_folder="web/static")
         sock = Sock(app)
         for path, endpoint in (("/", "websocket"), ("/ws", "websocket_alias")):

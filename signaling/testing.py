@@ -132,7 +132,9 @@ class SignalingClient(AbstractContextManager["SignalingClient"]):
         if self.close_code is None:
             self.close_code = int(code)
             if not self._sending:
+                # Another client or the app ended it.
                 self._disconnect(self.close_code)
+                self._node.events.deliver_all()
 
 
 def _handshake(app: Flask, browser: FlaskClient, options: dict[str, Any]) -> Handler:

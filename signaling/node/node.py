@@ -20,7 +20,7 @@ from ..process.occasional_log import OccasionalLog
 from ..process.threads import TurnLock
 from ..rooms.admission import UNKNOWN, AppRules, Identity
 from ..rooms.context import SessionContext
-from ..rooms.events import Event, EventSink, ignore
+from ..rooms.events import Event
 from ..rooms.memory import MemoryRegistry, take_rooms
 from ..rooms.registry import Registry
 from ..security.client_ip import TrustedProxies
@@ -32,7 +32,7 @@ from ..transport.route import refuse
 from ..version import __version__
 from .cluster import Cluster
 from .control import Control
-from .event_queue import EventQueue
+from .event_queue import EventQueue, Receivers
 from .handler import Handler, YieldingAdmission
 from .history import History
 from .info import NodeInfo
@@ -92,7 +92,7 @@ class Node:
         settings: Settings,
         registry: Registry | None = None,
         admission: AppRules | None = None,
-        deliver: EventSink = ignore,
+        receivers: Receivers | None = None,
         max_events: int = 10_000,
     ) -> None:
         """Make the runtime of one more app.
@@ -101,8 +101,8 @@ class Node:
             settings: the settings of the app.
             registry: the rooms, in place of those that the settings ask for.
             admission: the rules of the app; without them, everybody may join as any user.
-            deliver: tells the app of an event of a call; it may wait.
-            max_events: events that may wait for ``deliver``.
+            receivers: the receivers of the app for events of calls.
+            max_events: events that may wait for them.
 
         Raises:
             signaling.config.env.SettingsError: a setting cannot be used.
@@ -122,7 +122,7 @@ class Node:
         self._origins = Origins(settings.allowed_origins, allow_missing=settings.allow_missing_origin)
         self._proxies = TrustedProxies(settings.trusted_proxies)
         self.limiter = ConnectionLimiter(settings)
-        self.events = EventQueue(deliver, max_events, self._expire_calls)
+        self.events = EventQueue(receivers, max_events, self._expire_calls)
         registry.directory.on_event = self._on_event
         self.history = History(self.connections, registry, self.stats)
         self.cluster = None if self.shared is None else Cluster(self.shared.bus)
