@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from difflib import SequenceMatcher
+from functools import partial
 from typing import Any
 
 from flask import Flask, current_app
@@ -109,15 +110,15 @@ class Signaling(AppMethods):
         settings, own = _settings(app)
         url_prefix = self.url_prefix or own.url_prefix or None
         if own.service_url:
-            service: AppService = run_beside(
-                app, settings, own, url_prefix, lambda: self.load_user, self.token
-            )
+            service: AppService = run_beside(app, settings, own, url_prefix, lambda: self.load_user, self.token)
         else:
             # An app that runs beside the service has no use for gevent, and may not have it patched.
+            from .testing import SignalingClient
             from .web.embedded import add_routes, make_node
 
             node = make_node(app, self, settings, own, self._registry)
             add_routes(app, node, url_prefix, show_page=own.page)
+            node.test_client = partial(SignalingClient, app)
             service = node
         add_tags(app)
         add_commands(app)

@@ -20,6 +20,7 @@ from ..config.timestamp import iso_8601
 from ..node.control import MAX_BAR_SECONDS, Control
 from ..node.node import Node
 from ..node.reach import Reach
+from ..process.threads import in_plain_thread
 from ..protocol.messages import ID_MAX_CHARACTERS
 from ..rooms.events import Call, Waiting
 from ..rooms.registry import Unavailable
@@ -255,7 +256,7 @@ def add_api(blueprint: Blueprint, node: Node) -> None:
             raise Problem(refusal.status, refusal.words, refusal.headers)
         if parts == [_DOCUMENT]:
             raise Problem(405, f"This path knows no {request.method}.", {"Allow": "GET, HEAD"})
-        if node.shared is not None:
+        if node.shared is not None and not in_plain_thread():
             # A gunicorn configuration without our hooks has not started it.
             node.shared.redis.start()
         return api.answer(parts)
