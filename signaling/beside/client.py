@@ -14,6 +14,7 @@ import urllib3
 from urllib3.exceptions import HTTPError, ProtocolError
 
 from ..node.reach import Reach
+from ..process.occasional_log import OccasionalLog
 from ..rooms.events import Call, Listing, Waiting
 from ..rooms.registry import Unavailable
 from ..version import __version__
@@ -30,6 +31,8 @@ ANSWER_TIMEOUT = 5.0
 
 MAX_CONNECTIONS = 10
 """Connections to the service that a process keeps open."""
+
+FAILED = "Requests that the service did not answer: %d, the last one: %s"
 
 PROBLEM = "application/problem+json"
 
@@ -84,6 +87,7 @@ class ServiceClient:
         timeout = urllib3.Timeout(connect=CONNECT_TIMEOUT, read=ANSWER_TIMEOUT)
         # A redirect would take the token to another address.
         self._http = urllib3.PoolManager(retries=False, timeout=timeout, maxsize=MAX_CONNECTIONS)
+        self._failures = OccasionalLog(log)
         self._headers = {
             "Authorization": f"Bearer {token}",
             "Accept": "application/json",
@@ -180,7 +184,7 @@ class ServiceClient:
         raise AssertionError("the last attempt returns or raises")
 
     def _unavailable(self, reason: str) -> Unavailable:
-        log.warning("The service at %s: %s", self._url, reason)
+        self._failures.warning(FAILED, f"{self._url}: {reason}")
         return Unavailable(f"The service at {self._url} is unavailable: {reason}")
 
 

@@ -11,6 +11,7 @@ import msgspec
 from flask import Blueprint, Flask, Response, abort, request
 
 from ..config.env import SettingsError
+from ..process.occasional_log import OccasionalLog
 from ..protocol.messages import ID_MAX_CHARACTERS
 from ..security.minting import DEFAULT_TTL
 from ..security.origins import Origins
@@ -29,6 +30,8 @@ MAX_EVENT_BYTES = 65_536
 MAX_BODY_BYTES = 4_096
 """Bytes of a request for a token."""
 
+REFUSED = "Messages to the webhook of the app that were refused: %d, the last one: %s"
+
 Mint = Callable[[object, object], str]
 """Returns a token for a user and a peer, or None for any."""
 
@@ -46,7 +49,7 @@ def add_events(blueprint: Blueprint, app: Flask, service: BesideService) -> None
     It is answered before the app's functions of ``before_request``: the service has no session and no CSRF token, and
     it follows no redirect to a login.
     """
-    received = inbox.Received()
+    received, refused = inbox.Received(), OccasionalLog(log)
 
     def receive() -> Response:
         request.max_content_length = MAX_EVENT_BYTES
@@ -54,12 +57,12 @@ def add_events(blueprint: Blueprint, app: Flask, service: BesideService) -> None
         try:
             id_ = inbox.check(service.webhook_key, request.headers, body, time.time())  # type: ignore[arg-type]
         except inbox.NotSignedError as error:
-            log.warning("A message to %s is refused: %s", request.path, error)
+            refused.warning(REFUSED, str(error))
             raise Problem(401, str(error)) from None
         try:
             event = inbox.parse(body)
         except ValueError as error:
-            log.warning("A message to %s is refused: %s", request.path, error)
+            refused.warning(REFUSED, str(error))
             raise Problem(400, str(error)) from None
         if event is None:
             return Response(status=204)
