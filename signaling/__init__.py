@@ -25,10 +25,11 @@ if TYPE_CHECKING:
     from flask import Flask
 
     from .extension import Signaling
+    from .web.blueprint import owns_request
 
 log = logging.getLogger(__name__)
 
-__all__ = ["Signaling", "__version__", "create_app"]
+__all__ = ["Signaling", "__version__", "create_app", "owns_request"]
 
 
 def create_app() -> Flask:
@@ -64,4 +65,8 @@ def __getattr__(name: str) -> Any:
         from .extension import Signaling
 
         return Signaling
+    if name == "owns_request":
+        from .web.blueprint import owns_request
+
+        return owns_request
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

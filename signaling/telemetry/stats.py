@@ -18,7 +18,7 @@ from .call import Call
 from .call_log import CallLog
 from .histogram import Histogram
 
-REASONS = ("draining", "workers", "origin", "full", "address")
+REASONS = ("settings", "draining", "workers", "origin", "full", "address")
 """The reasons to refuse a WebSocket."""
 
 MAX_REFUSALS = 200

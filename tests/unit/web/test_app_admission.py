@@ -268,15 +268,6 @@ def test_a_misspelled_protection_ends_the_start(app: Callable[..., Flask], name:
         app(**{f"SIGNALING_{name}": KEY})
 
 
-def test_two_underscores_in_the_environment_end_the_start(signaling: Signaling, monkeypatch: pytest.MonkeyPatch):
-    """`from_prefixed_env` makes a dict of them."""
-    monkeypatch.setenv("FLASK_SIGNALING__JWT_KEY", KEY)
-    made = Flask("the app")
-    made.config.from_prefixed_env()
-    with pytest.raises(SettingsError, match="two underscores"):
-        signaling.init_app(made)
-
-
 def test_a_prefix_may_be_a_setting(app: Callable[..., Flask]):
     client = app(SIGNALING_URL_PREFIX="/call").test_client()
     assert client.get("/call/healthz").status_code == 200
