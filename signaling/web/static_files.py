@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-from flask import Blueprint, Flask, Response
+from flask import Blueprint, Flask, Response, request
 
 log = logging.getLogger(__name__)
 
@@ -40,8 +40,9 @@ def _add_beside(blueprint: Blueprint, app: Flask) -> None:
             "%s: the app's static files hide files of the call page or the browser client; give Signaling a url_prefix",
             ", ".join(f"/static/{address}" for address in sorted(theirs)),
         )
-    for address, name in addresses.items():
-        if address not in theirs:
-            blueprint.add_url_rule(
-                f"/static/{address}", "static_file", blueprint.send_static_file, defaults={"filename": name}
-            )
+
+    def static_file() -> Response:
+        return blueprint.send_static_file(addresses[request.path.removeprefix("/static/")])
+
+    for address in addresses.keys() - theirs:
+        blueprint.add_url_rule(f"/static/{address}", view_func=static_file)
