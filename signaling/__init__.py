@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import logging
 import os
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from .version import __version__
@@ -25,11 +26,41 @@ if TYPE_CHECKING:
     from flask import Flask
 
     from .extension import Signaling
+    from .rooms.events import Call, Listing, Waiting
+    from .rooms.registry import Unavailable
     from .web.blueprint import owns_request
+    from .web.signals import call_ended, call_started, call_waiting, waiting_ended
 
 log = logging.getLogger(__name__)
 
-__all__ = ["Signaling", "__version__", "create_app", "owns_request"]
+__all__ = [
+    "Call",
+    "Listing",
+    "Signaling",
+    "Unavailable",
+    "Waiting",
+    "__version__",
+    "call_ended",
+    "call_started",
+    "call_waiting",
+    "create_app",
+    "owns_request",
+    "waiting_ended",
+]
+
+_MODULES = {
+    "Signaling": "extension",
+    "Call": "rooms.events",
+    "Listing": "rooms.events",
+    "Waiting": "rooms.events",
+    "Unavailable": "rooms.registry",
+    "owns_request": "web.blueprint",
+    "call_ended": "web.signals",
+    "call_started": "web.signals",
+    "call_waiting": "web.signals",
+    "waiting_ended": "web.signals",
+}
+"""The modules of the public names."""
 
 
 def create_app() -> Flask:
@@ -61,12 +92,6 @@ def create_app() -> Flask:
 def __getattr__(name: str) -> Any:
     # gunicorn.conf.py imports this package in the master, before gevent has patched anything. Modules that make a lock
     # must not be imported until a worker needs them.
-    if name == "Signaling":
-        from .extension import Signaling
-
-        return Signaling
-    if name == "owns_request":
-        from .web.blueprint import owns_request
-
-        return owns_request
+    if name in _MODULES:
+        return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

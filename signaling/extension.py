@@ -5,15 +5,19 @@ from __future__ import annotations
 import os
 import re
 import weakref
+from functools import partial
 
 from flask import Flask, current_app
 
 from .config.app_config import DEFAULT_NAME, AppConfig
 from .config.env import SettingsError
+from .node.control import Control
 from .node.node import Node
 from .rooms.registry import Registry
 from .transport.route import Sock
+from .web import app_events
 from .web.app_admission import AppAdmission, AppCallbacks, Authorizer, UserLoader
+from .web.app_methods import AppMethods
 from .web.blueprint import SignalingBlueprint, add_guards
 from .web.headers import add_headers
 from .web.metrics import add_metrics
@@ -25,7 +29,7 @@ from .web.static_files import add_static_files
 _is_name = re.compile(r"[a-z][a-z0-9_-]{0,31}").fullmatch
 
 
-class Signaling:
+class Signaling(AppMethods):
     """WebRTC signaling for a Flask app.
 
     Use ``Signaling(app)``, or ``init_app`` in an app factory. The routes are ``/`` (the call page and the WebSocket),
@@ -92,6 +96,9 @@ class Signaling:
         self._callbacks.authorize = authorize
         return authorize
 
+    def _control(self) -> Control:
+        return self._node().control
+
     def init_app(self, app: Flask) -> None:
         """Add the routes to ``app``, and its node as ``app.extensions["signaling"]``.
 
@@ -107,7 +114,8 @@ class Signaling:
             has_key = bool(config.settings.jwt_key)
             admission = AppAdmission(app, self._callbacks, config.own, watch, has_key=has_key)
             try:
-                node = Node(config.settings, self._registry, admission)
+                deliver = partial(app_events.send, app)
+                node = Node(config.settings, self._registry, admission, deliver, config.own.event_queue)
             except SettingsError as error:
                 raise config.named(error) from None
         except SettingsError as error:

@@ -7,7 +7,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from .types import Seconds
+from .types import Count, Seconds
 
 
 class ExtensionSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,3 +28,7 @@ class ExtensionSettings(msgspec.Struct, frozen=True, kw_only=True):
         Seconds,
         Meta(description="Seconds that a user loader or an authorizer may take; after that, the client is refused."),
     ] = 5.0
+    event_queue: Annotated[
+        Count,
+        Meta(description="Events of calls that wait for the receivers of signals; further ones are dropped."),
+    ] = 10_000

@@ -148,7 +148,7 @@ def test_an_app_that_is_gone_leaves_its_place_in_redis(redis: Redis):
 
 
 def test_rooms_are_taken_once():
-    taken = [memory.take_rooms() for _ in range(3)]
+    taken = [memory.take_rooms(20.0) for _ in range(3)]
     assert len({id(rooms) for rooms in taken}) == 3
 
 
@@ -347,9 +347,10 @@ def test_the_object_finds_the_node_of_the_current_app():
     for each in (first, second):
         with each.app_context():
             assert recipe._node() is node_of(each)
+            assert recipe.calls() == []
             assert named._node() is each.extensions["signaling.support"]
     with other.app_context(), pytest.raises(RuntimeError, match="does not serve the app 'other': call init_app"):
-        recipe._node()
+        recipe.calls()
     with pytest.raises(RuntimeError, match="application context"):
         recipe._node()
 

@@ -7,7 +7,8 @@ from flask import Flask
 
 from signaling import Signaling
 from signaling.config.env import SettingsError
-from signaling.node.node import Node, start_all
+from signaling.node.node import Node
+from signaling.node.nodes import start_all
 from signaling.testing import SignalingClient
 
 KEY = "a secret of thirty-two bytes or more"
