@@ -140,6 +140,11 @@ class Signaling(AppMethods):
             raise RuntimeError("Another app has this registry: make one Signaling and one registry for each app.")
 
     def _add_routes(self, app: Flask, node: Node, url_prefix: str) -> None:
+        others = (each for each in app.blueprints.values() if isinstance(each, SignalingBlueprint))
+        if any((each.url_prefix or "").rstrip("/") == url_prefix.rstrip("/") for each in others):
+            raise RuntimeError(
+                f"This app has an instance of the service under {url_prefix or '/'} already: give each a url_prefix."
+            )
         blueprint = SignalingBlueprint(self.name, __name__, url_prefix=url_prefix or None, static_folder="web/static")
         sock = Sock(app)
         for path, endpoint in (("/", "websocket"), ("/ws", "websocket_alias")):

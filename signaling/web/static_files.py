@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import re
 from pathlib import Path
 
-from flask import Blueprint, Flask, Response, request
+from flask import Blueprint, Flask, Response
+from werkzeug.routing import PathConverter
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +31,7 @@ def add_static_files(blueprint: Blueprint, app: Flask) -> None:
 
 
 def _add_beside(blueprint: Blueprint, app: Flask) -> None:
-    """Give each of our files a route of its own: the app's route for the whole folder comes before ours."""
+    """Add a route for our files alone: the app's route for the whole folder comes before that of the blueprint."""
     files = {path.relative_to(_FOLDER).as_posix(): path for path in sorted(_FOLDER.rglob("*")) if path.is_file()}
     addresses = {name: name for name in files} | {
         path.name: name for name, path in files.items() if path.parent.name == "client"
@@ -41,8 +43,14 @@ def _add_beside(blueprint: Blueprint, app: Flask) -> None:
             ", ".join(f"/static/{address}" for address in sorted(theirs)),
         )
 
-    def static_file() -> Response:
-        return blueprint.send_static_file(addresses[request.path.removeprefix("/static/")])
+    class OurFile(PathConverter):
+        """A path of one of our files. Werkzeug tries it before any other path."""
 
-    for address in addresses.keys() - theirs:
-        blueprint.add_url_rule(f"/static/{address}", view_func=static_file)
+        regex = "|".join(re.escape(address) for address in sorted(addresses.keys() - theirs))
+        weight = PathConverter.weight - 1
+
+    app.url_map.converters["signaling_file"] = OurFile
+
+    @blueprint.get("/static/<signaling_file:address>")
+    def static_file(address: str) -> Response:
+        return blueprint.send_static_file(addresses[address])

@@ -337,6 +337,14 @@ def test_a_blueprint_of_the_app_with_our_name_needs_another_name():
     assert made.test_client().get("/calls/healthz").status_code == 200
 
 
+def test_two_instances_cannot_be_at_one_path():
+    made = app(open=True)
+    Signaling(made, url_prefix="/call")
+    with pytest.raises(RuntimeError, match="an instance of the service under /call already"):
+        Signaling(made, name="support", url_prefix="/call")
+    assert "signaling.support" not in made.extensions
+
+
 def test_the_object_finds_the_node_of_the_current_app():
     first, second, other = app("first"), app("second"), app("other")
     recipe, named = Signaling(), Signaling(name="support")
