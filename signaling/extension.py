@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import weakref
-from functools import partial
 
 from flask import Flask, current_app
 
@@ -15,8 +14,8 @@ from .node.control import Control
 from .node.node import Node
 from .rooms.registry import Registry
 from .transport.route import Sock
-from .web import app_events
 from .web.app_admission import AppAdmission, AppCallbacks, Authorizer, UserLoader
+from .web.app_events import AppEvents
 from .web.app_methods import AppMethods
 from .web.blueprint import SignalingBlueprint, add_guards
 from .web.headers import add_headers
@@ -114,8 +113,7 @@ class Signaling(AppMethods):
             has_key = bool(config.settings.jwt_key)
             admission = AppAdmission(app, self._callbacks, config.own, watch, has_key=has_key)
             try:
-                deliver = partial(app_events.send, app)
-                node = Node(config.settings, self._registry, admission, deliver, config.own.event_queue)
+                node = Node(config.settings, self._registry, admission, AppEvents(app), config.own.event_queue)
             except SettingsError as error:
                 raise config.named(error) from None
         except SettingsError as error:

@@ -7,7 +7,7 @@ import msgspec
 from ..protocol import errors
 from ..protocol.messages import Pair
 from ..rooms.events import Call, Listing, Waiting
-from ..rooms.registry import Registry, Unavailable
+from ..rooms.registry import Registry
 from ..rooms.user_sessions import UserSessions
 from .cluster import Cluster, SurveyRequest
 
@@ -102,8 +102,7 @@ class Control:
         cluster = self._cluster
         if cluster is None:
             return Reach(count, [])
-        if cluster.redis != "up":
-            raise Unavailable("Redis cannot be reached, so only the connections of this node were closed")
+        cluster.refresh()
         missing = []
         for info, answer in cluster.survey(topic, _decode_count, _encode(argument).decode()):
             if answer is None:

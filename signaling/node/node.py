@@ -21,7 +21,7 @@ from ..config.settings import Settings
 from ..protocol.codes import CloseCode
 from ..rooms.admission import UNKNOWN, AppRules, Identity
 from ..rooms.context import SessionContext
-from ..rooms.events import Event, EventSink, ignore
+from ..rooms.events import Event
 from ..rooms.memory import MemoryRegistry, take_rooms
 from ..rooms.registry import Registry
 from ..rooms.session import Session
@@ -32,7 +32,7 @@ from ..transport.route import refuse
 from ..version import __version__
 from .cluster import Cluster
 from .control import Control
-from .event_queue import EventQueue
+from .event_queue import EventQueue, Receivers
 from .gate import Gate
 from .history import History
 from .info import NodeInfo
@@ -84,7 +84,7 @@ class Node:
         settings: Settings,
         registry: Registry | None = None,
         admission: AppRules | None = None,
-        deliver: EventSink = ignore,
+        receivers: Receivers | None = None,
         max_events: int = 10_000,
     ) -> None:
         """Make the runtime of one more app.
@@ -93,8 +93,8 @@ class Node:
             settings: the settings of the app.
             registry: the rooms, in place of those that the settings ask for.
             admission: the rules of the app; without them, everybody may join as any user.
-            deliver: tells the app of an event of a call; it may wait.
-            max_events: events that may wait for ``deliver``.
+            receivers: the receivers of the app for events of calls.
+            max_events: events that may wait for them.
 
         Raises:
             signaling.config.env.SettingsError: a setting cannot be used.
@@ -110,7 +110,7 @@ class Node:
         self.stats = self.context.stats
         self.connections = Connections(settings, self.stats.on_heartbeat, self.stats.latency.observe)
         self.gate = Gate(settings, self.connections, registry, admission)
-        self.events = EventQueue(deliver, max_events, self._expire_calls)
+        self.events = EventQueue(receivers, max_events, self._expire_calls)
         registry.directory.on_event = self._on_event
         self.history = History(self.connections, registry, self.stats)
         self.cluster = None if self.shared is None else Cluster(self.shared.bus)
@@ -157,15 +157,6 @@ class Node:
             rooms=self.registry.room_count,
             metrics=self.serves_metrics,
         )
-
-    def check(self) -> None:
-        """Check that the settings are still those of the app.
-
-        Raises:
-            signaling.config.env.SettingsError: a protection was set too late.
-        """
-        if self._admission is not None and (problem := self._admission.problem()):
-            raise SettingsError(problem)
 
     def start(self) -> None:
         """Start the background tasks, in the worker process. Does not wait."""

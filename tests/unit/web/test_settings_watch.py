@@ -7,8 +7,8 @@ from flask import Flask
 
 from signaling import Signaling
 from signaling.config.env import SettingsError
+from signaling.node import nodes
 from signaling.node.node import Node
-from signaling.node.nodes import start_all
 from signaling.testing import SignalingClient
 
 KEY = "a secret of thirty-two bytes or more"
@@ -67,8 +67,10 @@ def test_one_late_instance_stops_no_other(app: Flask):
 
 def test_the_start_of_the_workers_node_ends_at_a_late_protection(app: Flask, monkeypatch: pytest.MonkeyPatch):
     started = []
+    # Those of other tests may not be collected yet.
+    monkeypatch.setattr(nodes, "NODES", {app.extensions["signaling"]})
     monkeypatch.setattr(Node, "start", lambda self: started.append(self))
     app.config["SIGNALING_JWT_KEY"] = KEY
     with pytest.raises(SettingsError, match="SIGNALING_JWT_KEY came after init_app"):
-        start_all()
+        nodes.start_all()
     assert started == []
