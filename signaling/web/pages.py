@@ -7,7 +7,7 @@ import time
 from operator import attrgetter
 from typing import Any
 
-from flask import Blueprint, Response, abort, request
+from flask import Blueprint, Response, request
 
 from ..node.node import Node
 from ..process.threads import in_plain_thread
@@ -16,12 +16,14 @@ from ..protocol.errors import MessageError
 from ..rooms.ice import ice_servers
 from ..security.credentials import bearer_token
 from ..transport.route import refuse
+from .blueprint import is_call_page
 
 BANNER = "WebRTC Signaling Server Running"
 
 REJECTION_CODES = {
     "draining": "restarting",
     "workers": "server-misconfigured",
+    "settings": "server-misconfigured",
     "origin": "origin-refused",
     "full": "server-full",
     "address": "address-limited",
@@ -29,22 +31,6 @@ REJECTION_CODES = {
 """The code for browsers, by the reasons of :data:`signaling.telemetry.stats.REASONS`."""
 
 _NO_UPGRADE = "Bad WebSocket handshake: missing 'Connection: Upgrade'."
-
-
-def refuse_disguised_path() -> None:
-    """Refuse a path that is written unlike its route, such as ``//healthz`` or ``/%68ealthz``.
-
-    The rules of a proxy compare the written path, so no other path may lead to the same page.
-
-    Raises:
-        werkzeug.exceptions.NotFound: the path is written unlike its route.
-    """
-    written = request.environ.get("RAW_URI", "").partition("?")[0]
-    # A proxy may send the whole URL (RFC 9112, section 3.2.2).
-    if "://" in written:
-        written = "/" + written.partition("://")[2].partition("/")[2]
-    if written and written != request.root_path + request.path:
-        abort(404)
 
 
 def _wants_websocket() -> bool:
@@ -71,18 +57,12 @@ def add_pages(blueprint: Blueprint, node: Node) -> None:
     def index() -> Response:
         if _wants_websocket():
             return refuse(400, _NO_UPGRADE)
-        # The parser of werkzeug needs a time that grows with the square of the length.
-        if "text/html" in request.headers.get("Accept", "").lower():
+        if is_call_page():
             response = blueprint.send_static_file("page/index.html")
         else:
             response = Response(BANNER + "\n", mimetype="text/plain")
         response.vary.add("Accept")
         return response
-
-    @blueprint.get("/static/<name>.js")
-    def client_module(name: str) -> Response:
-        # The public address of the browser client is /static/client.js. Its modules import each other from there.
-        return blueprint.send_static_file(f"client/{name}.js")
 
     @blueprint.get("/ws")
     def websocket_only() -> Response:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -54,3 +55,38 @@ def test_a_server_that_is_full_or_no_websocket_server_fails():
             assert "HTTP 503" in check(server.ws_url).stderr
         done = check(server.ws_url + "/healthz")
         assert (done.returncode, "HTTP 400" in done.stderr) == (1, True)
+
+
+LOGIN = """
+from flask import Flask, redirect
+from signaling import Signaling
+
+app = Flask(__name__)
+app.config["SIGNALING_OPEN"] = True
+app.before_request(lambda: redirect("/login?next=1"))
+Signaling(app)
+"""
+
+
+def test_a_login_that_catches_the_requests_of_the_service_is_one_line(tmp_path: Path):
+    (tmp_path / "walled.py").write_text(LOGIN)
+    server = Server(None, app="walled:app", PYTHONPATH=f"{tmp_path}:{ROOT}")
+    try:
+        # It never counts as healthy.
+        [port] = re.findall(r":(\d+) \(", server.wait_for_log("Listening at"))
+        done = check(f"ws://localhost:{port}/")
+        assert done.returncode == 1
+        assert "the server redirects the WebSocket to '/login?next=1', which no browser follows" in done.stderr
+        assert done.stderr.count("\n") == 1
+        health = subprocess.run(
+            [sys.executable, "-m", "signaling.health"],
+            env={"PORT": port},
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT,
+        )
+        assert health.returncode == 1
+        assert health.stdout.startswith("No answer: /healthz redirects to '/login?next=1'; ")
+    finally:
+        server.stop()
