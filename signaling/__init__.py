@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import logging
 import os
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from .version import __version__
@@ -25,10 +26,38 @@ if TYPE_CHECKING:
     from flask import Flask
 
     from .extension import Signaling
+    from .rooms.events import Call, Listing, Waiting
+    from .rooms.registry import Unavailable
+    from .web.signals import call_ended, call_started, call_waiting, waiting_ended
 
 log = logging.getLogger(__name__)
 
-__all__ = ["Signaling", "__version__", "create_app"]
+__all__ = [
+    "Call",
+    "Listing",
+    "Signaling",
+    "Unavailable",
+    "Waiting",
+    "__version__",
+    "call_ended",
+    "call_started",
+    "call_waiting",
+    "create_app",
+    "waiting_ended",
+]
+
+_MODULES = {
+    "Signaling": "extension",
+    "Call": "rooms.events",
+    "Listing": "rooms.events",
+    "Waiting": "rooms.events",
+    "Unavailable": "rooms.registry",
+    "call_ended": "web.signals",
+    "call_started": "web.signals",
+    "call_waiting": "web.signals",
+    "waiting_ended": "web.signals",
+}
+"""The modules of the public names."""
 
 
 def create_app() -> Flask:
@@ -60,8 +89,6 @@ def create_app() -> Flask:
 def __getattr__(name: str) -> Any:
     # gunicorn.conf.py imports this package in the master, before gevent has patched anything. Modules that make a lock
     # must not be imported until a worker needs them.
-    if name == "Signaling":
-        from .extension import Signaling
-
-        return Signaling
+    if name in _MODULES:
+        return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -5,19 +5,23 @@ from __future__ import annotations
 import logging
 import os
 from difflib import SequenceMatcher
+from functools import partial
 from typing import Any
 
-from flask import Blueprint, Flask
+from flask import Blueprint, Flask, current_app
 
 from .cli.group import add_commands
 from .cli.wrong_setting import one_line_in_commands
 from .config.env import PREFIX, SettingsError, load, misspelled
 from .config.extension_settings import ExtensionSettings
 from .config.settings import Settings
+from .node.control import Control
 from .node.node import Node
 from .rooms.registry import Registry
 from .transport.route import Sock
+from .web import app_events
 from .web.app_admission import AppAdmission, Authorizer, AuthorizerT, UserLoader, UserLoaderT
+from .web.app_methods import AppMethods
 from .web.headers import add_headers
 from .web.metrics import add_metrics
 from .web.ops import add_ops
@@ -39,7 +43,7 @@ _SAME = 0.85
 """The similarity from which on a name counts as a misspelled one."""
 
 
-class Signaling:
+class Signaling(AppMethods):
     """WebRTC signaling for a Flask app.
 
     Use ``Signaling(app)``, or ``init_app`` in an app factory. The routes are ``/`` (the call page and the WebSocket),
@@ -87,6 +91,12 @@ class Signaling:
         self.authorize = authorize
         return authorize
 
+    def _control(self) -> Control:
+        node: Node | None = current_app.extensions.get("signaling")
+        if node is None:
+            raise RuntimeError("This app has no signaling service: call init_app first.")
+        return node.control
+
     @one_line_in_commands
     def init_app(self, app: Flask) -> None:
         """Add the routes to ``app``, and its node as ``app.extensions["signaling"]``.
@@ -101,7 +111,8 @@ class Signaling:
             raise RuntimeError("Another app has this registry: make one Signaling and one registry for each app.")
         settings, own = _settings(app)
         url_prefix = self.url_prefix or own.url_prefix or None
-        node = Node(settings, self._registry, AppAdmission(app, self, own, has_key=bool(settings.jwt_key)))
+        admission = AppAdmission(app, self, own, has_key=bool(settings.jwt_key))
+        node = Node(settings, self._registry, admission, partial(app_events.send, app), own.event_queue)
         blueprint = Blueprint(
             "signaling", __name__, url_prefix=url_prefix, static_folder="web/static", template_folder=TEMPLATES
         )

@@ -44,6 +44,12 @@ _GRACE_SECONDS = 5
 # The master gives a worker two seconds for a quick end.
 _EXIT_SECONDS = 1.5
 
+# The time that the app has for the last events of calls, if the closing handshakes took long.
+_LEAST_EXIT_SECONDS = 0.3
+
+# After a drain, there is more time for these events.
+_EVENTS_SECONDS = 3.0
+
 
 def load_settings() -> Settings:
     """Return the settings of the environment. A wrong setting ends the process with one line and EX_CONFIG."""
@@ -143,7 +149,7 @@ def ssl_context(config: Config, default_factory: Any) -> tls.ReloadingContext:
 
 def post_worker_init(worker: Worker) -> None:
     """Prepare the worker: garbage collection, and the watches over its end and its certificate."""
-    from .node import node
+    from .node import nodes
 
     # A port scan would write a traceback for each probe that is no TLS.
     hub = gevent.get_hub()
@@ -151,7 +157,7 @@ def post_worker_init(worker: Worker) -> None:
     # Everything loaded now stays, so garbage collection need not look at it again.
     gc.collect()
     gc.freeze()
-    node.start_all()
+    nodes.start_all()
     gevent.spawn(_watch_end, worker)
     spawn_forever("the log", _drain_output)
     spawn_forever("the watch over the certificate", partial(_watch_certificate, load_settings().tls_reload_interval))
@@ -159,17 +165,19 @@ def post_worker_init(worker: Worker) -> None:
 
 def worker_exit(server: Arbiter, worker: Worker) -> None:
     """Close the connections that the drain did not reach, and wait briefly for their closing handshakes."""
-    from .node import node
+    from .node import nodes
 
-    node.close_all()
+    nodes.close_all()
     limit = time.monotonic() + min(load_settings().close_timeout, _EXIT_SECONDS)
-    while node.open_count() and time.monotonic() < limit:
+    while nodes.open_count() and time.monotonic() < limit:
         gevent.sleep(0.01)
-    node.leave_cluster()
+    nodes.end_calls()
+    nodes.deliver_events(max(_LEAST_EXIT_SECONDS, limit - time.monotonic()))
+    nodes.leave_cluster()
 
 
 def _watch_end(worker: Worker) -> None:
-    from .node import node
+    from .node import nodes
     from .worker import Worker
 
     def close_idle() -> None:
@@ -180,7 +188,8 @@ def _watch_end(worker: Worker) -> None:
     while worker.alive:
         gevent.sleep(_DRAIN_WATCH_SECONDS)
     # Idle connections close last: until then, a health check on an open connection can learn of the drain.
-    for step in (node.stop_metrics, node.drain_all, close_idle):
+    deliver_events = partial(nodes.deliver_events, _EVENTS_SECONDS)
+    for step in (nodes.stop_metrics, nodes.drain_all, nodes.end_calls, deliver_events, close_idle):
         try:
             step()
         except Exception:

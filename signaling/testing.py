@@ -31,8 +31,10 @@ class SignalingClient(AbstractContextManager["SignalingClient"]):
             ConnectionRefusedError: the server refuses the WebSocket. The error has the HTTP status and the reason.
         """
         node: Node = app.extensions["signaling"]
+        self._node = node
         self.replies: list[dict[str, Any]] = []
         self.close_code: int | None = None
+        self._sending = False
         values: dict[str, Any] = {}
         if client is not None:
             with client.session_transaction() as stored:
@@ -57,10 +59,15 @@ class SignalingClient(AbstractContextManager["SignalingClient"]):
         if self.close_code is not None:
             raise ConnectionResetError(f"The server has closed the connection with {self.close_code}")
         text = json.dumps(message)
-        if not self._session.forward(text):
-            self._session.receive(text)
+        self._sending = True
+        try:
+            if not self._session.forward(text):
+                self._session.receive(text)
+        finally:
+            self._sending = False
         if self.close_code is not None:
             self._session.on_disconnect(self.close_code)
+        self._node.events.deliver_all()
 
     def join(self, peer: str | int, user: str | int | None = None, **fields: Any) -> dict[str, Any]:
         """Join the room with ``peer`` and return the first reply: ``created``, ``joined`` or ``error``.
@@ -89,6 +96,7 @@ class SignalingClient(AbstractContextManager["SignalingClient"]):
         if self.close_code is None:
             self.close_code = code
             self._session.on_disconnect(code)
+            self._node.events.deliver_all()
 
     # The transport of the session.
 
@@ -105,3 +113,7 @@ class SignalingClient(AbstractContextManager["SignalingClient"]):
         """Note that the server closes."""
         if self.close_code is None:
             self.close_code = int(code)
+            if not self._sending:
+                # Another client or the app ended it.
+                self._session.on_disconnect(self.close_code)
+                self._node.events.deliver_all()

@@ -219,6 +219,8 @@ def _ask(url: str | None, ca: str | None, name: str | None, method: str, *path: 
     if silent := answer.get("missing"):
         names = ", ".join(map(str, silent)) if isinstance(silent, list) else str(silent)
         click.echo(f"Not complete, no answer from: {names}", err=True)
+    elif answer.get("partial"):
+        click.echo("Not complete: the service cannot reach its Redis", err=True)
     return answer
 
 

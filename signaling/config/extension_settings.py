@@ -7,7 +7,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from .types import Seconds
+from .types import Count, Seconds
 
 
 class ExtensionSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,3 +32,7 @@ class ExtensionSettings(msgspec.Struct, frozen=True, kw_only=True):
         bool,
         Meta(description="Whether `/` below the prefix is the call page; without it, the WebSocket stays."),
     ] = True
+    event_queue: Annotated[
+        Count,
+        Meta(description="Events of calls that wait for the receivers of signals; further ones are dropped."),
+    ] = 10_000

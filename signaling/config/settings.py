@@ -164,11 +164,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = ""
     ops_calls: Annotated[Count, Meta(description="Ended calls that `/ops` still shows.")] = 500
     hash_ids: Annotated[bool, Meta(description="Whether user ids are hashed in the log and on `/ops`.")] = False
+    call_grace: Annotated[
+        Annotated[float, Meta(ge=0, le=3_600)],
+        Meta(description="Seconds within which a user may return to their call; after that, the call has ended."),
+    ] = 20.0
     webhook_url: Annotated[
         WebhookUrl,
         Meta(
-            description="The URL that gets a POST when a user waits for an absent peer, `https:` or `http:`; empty for "
-            "none."
+            description="The URL that gets a POST when a call starts or ends, and when a user waits for an absent "
+            "peer, `https:` or `http:`; empty for none."
         ),
     ] = ""
     webhook_secret: Annotated[

@@ -22,6 +22,7 @@ from ..process.occasional_log import OccasionalLog
 from ..protocol.codes import CloseCode
 from ..rooms.admission import UNKNOWN, AppRules, Identity
 from ..rooms.context import SessionContext
+from ..rooms.events import Event, EventSink, ignore
 from ..rooms.memory import MemoryRegistry, take_rooms
 from ..rooms.registry import Registry
 from ..rooms.session import Session
@@ -34,6 +35,8 @@ from ..transport.pending import ConnectionHandler
 from ..transport.route import refuse
 from ..version import __version__
 from .cluster import Cluster
+from .control import Control
+from .event_queue import EventQueue
 from .history import History
 from .info import NodeInfo
 from .rejection import Rejection
@@ -50,7 +53,8 @@ SPLIT = (
     "workers share a Redis (SIGNALING_REDIS_URL)"
 )
 
-_nodes: weakref.WeakSet[Node] = weakref.WeakSet()
+NODES: weakref.WeakSet[Node] = weakref.WeakSet()
+"""The nodes of this process."""
 
 
 class Background(Protocol):
@@ -73,20 +77,31 @@ class Node:
         context: the objects that all sessions share.
         stats: the counts and records.
         connections: the open WebSockets.
+        events: the events of calls that wait for the app.
         history: samples of the last minutes.
         cluster: the other nodes that share the rooms, or None without Redis.
+        control: what an app does with its calls and users.
         background: the tasks that start and stop with the node.
         serves_metrics: whether this node has the metrics port.
         started: the time of its start, in seconds of the monotonic clock.
     """
 
-    def __init__(self, settings: Settings, registry: Registry | None = None, admission: AppRules | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        registry: Registry | None = None,
+        admission: AppRules | None = None,
+        deliver: EventSink = ignore,
+        max_events: int = 10_000,
+    ) -> None:
         """Make the runtime of one more app.
 
         Args:
             settings: the settings of the app.
             registry: the rooms, in place of those that the settings ask for.
             admission: the rules of the app; without them, everybody may join as any user.
+            deliver: tells the app of an event of a call; it may wait.
+            max_events: events that may wait for ``deliver``.
 
         Raises:
             signaling.config.env.SettingsError: a setting cannot be used.
@@ -96,7 +111,7 @@ class Node:
         self._admission = admission
         self.shared = self._make_shared() if registry is None else None
         if registry is None:
-            registry = take_rooms() if self.shared is None else self.shared
+            registry = take_rooms(settings.call_grace) if self.shared is None else self.shared
         self.registry: Registry = registry
         self.context = SessionContext.of(settings, registry, admission)
         self.stats = self.context.stats
@@ -104,12 +119,15 @@ class Node:
         self._origins = Origins(settings.allowed_origins, allow_missing=settings.allow_missing_origin)
         self._proxies = TrustedProxies(settings.trusted_proxies)
         self._limiter = ConnectionLimiter(settings)
+        self.events = EventQueue(deliver, max_events, self._expire_calls)
+        registry.directory.on_event = self._on_event
         self.history = History(self.connections, registry, self.stats)
         self.cluster = None if self.shared is None else Cluster(self.shared.bus)
+        self.control = Control(registry, self.context.sessions, self.cluster)
         self.background: list[Background] = []
         self.serves_metrics = False
         self._log = OccasionalLog(log)
-        _nodes.add(self)
+        NODES.add(self)
 
     def _make_shared(self) -> RedisRegistry | None:
         if not self.settings.redis_url:
@@ -134,7 +152,7 @@ class Node:
             node.shared is not None
             and (node.settings.redis_url, node.settings.redis_prefix) == (own.redis_url, own.redis_prefix)
             and (node.settings, node.rules) != (own, self.rules)
-            for node in _nodes
+            for node in NODES
         )
 
     def info(self) -> NodeInfo:
@@ -154,6 +172,7 @@ class Node:
         """Start the background tasks, in the worker process. Does not wait."""
         if self.shared is not None:
             self.shared.redis.start()
+        self.events.start()
         for task in self.background:
             task.start()
         if self.settings.ops_token:
@@ -164,9 +183,24 @@ class Node:
         for task in self.background:
             task.stop()
 
+    def _on_event(self, event: Event) -> None:
+        if self.context.webhook is not None:
+            self.context.webhook.tell(event)
+        self.events.put(event)
+
+    def _expire_calls(self) -> None:
+        # In Redis, the heartbeats do it.
+        if isinstance(self.registry, MemoryRegistry):
+            self.registry.expire()
+
+    def end_calls(self) -> None:
+        """End the calls that end with this process: those in its memory. Does not wait."""
+        if isinstance(self.registry, MemoryRegistry):
+            self.registry.end_all_calls("restart")
+
     def leave_cluster(self) -> None:
         """Leave the rooms in Redis, so that the other nodes know. Waits."""
-        _nodes.discard(self)
+        NODES.discard(self)
         if self.shared is not None:
             self.shared.redis.stop()
 
@@ -228,6 +262,8 @@ class Node:
             close_timeout=settings.close_timeout,
             received=read_ahead,
         )
+        # A gunicorn configuration without our hooks has not started it.
+        self.events.start()
         session = Session(self.context, connection, identity)
         connection.on_message = session.forward
         connection.on_slow_frames = session.charge_frames
@@ -263,37 +299,3 @@ class Node:
                 "seconds": round(time.monotonic() - connection.opened, 3),
             },
         )
-
-
-def start_all() -> None:
-    """Start the background tasks of all nodes of this process. Does not wait."""
-    for node in list(_nodes):
-        node.start()
-
-
-def stop_metrics() -> None:
-    """Stop the background tasks of all nodes of this process, which frees the metrics ports. Does not wait."""
-    for node in list(_nodes):
-        node.stop_metrics()
-
-
-def drain_all() -> None:
-    """Refuse new connections and close the open ones of all nodes of this process, at the same time. Waits."""
-    gevent.joinall([gevent.spawn(node.connections.drain) for node in list(_nodes)])
-
-
-def close_all() -> None:
-    """Close the open connections of all nodes of this process at once. Does not wait."""
-    for node in list(_nodes):
-        node.connections.close_all()
-
-
-def open_count() -> int:
-    """Return the number of open connections of all nodes of this process."""
-    return sum(len(node.connections) for node in list(_nodes))
-
-
-def leave_cluster() -> None:
-    """Leave the rooms in Redis with all nodes of this process, so that other nodes know. Waits."""
-    for node in list(_nodes):
-        node.leave_cluster()

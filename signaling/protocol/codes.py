@@ -21,6 +21,7 @@ class CloseCode(IntEnum):
     TRY_AGAIN_LATER = 1013, "the server cannot take the join at the moment: reconnect later"
     REPLACED = 4001, "the same user joined the same room on a newer connection"
     UNAUTHORIZED = 4003, "the join was not allowed"
+    ENDED = 4004, "the app ended the call or the connection"
     PING_TIMEOUT = 4008, "the client did not answer a ping in time"
 
     meaning: str
@@ -44,6 +45,7 @@ class ErrorCode(StrEnum):
     PEER_ABSENT = "peer-absent", "the peer is not there; the message is dropped"
     REPLACED = "replaced", "a newer connection of the same user replaced this one, which is closed with 4001"
     UNAUTHORIZED = "unauthorized", "the token of a join is missing or does not allow it; closed with 4003"
+    ENDED = "ended", "the app ended the call or the connection, which is closed with 4004"
     UNAVAILABLE = "unavailable", "the shared rooms cannot be reached; after a join the connection is closed with 1013"
     RATE_LIMITED = "rate-limited", "over a limit: the message is dropped; a client that continues is closed with 1008"
 

@@ -47,6 +47,14 @@ def unauthorized(reason: str) -> MessageError:
     return MessageError(ErrorCode.UNAUTHORIZED, f"Unauthorized: {reason}", CloseCode.UNAUTHORIZED)
 
 
+def barred() -> MessageError:
+    return unauthorized("you may not join at the moment")
+
+
+def ended(reason: str) -> MessageError:
+    return MessageError(ErrorCode.ENDED, reason or "The app ended the call", CloseCode.ENDED)
+
+
 def no_relay() -> MessageError:
     return MessageError(ErrorCode.UNAVAILABLE, "Your peer cannot be reached at the moment")
 

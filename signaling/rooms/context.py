@@ -9,6 +9,7 @@ from ..security.rate_limit import Rate
 from ..telemetry.stats import Stats
 from .admission import Admission
 from .registry import Registry
+from .user_sessions import UserSessions
 
 if TYPE_CHECKING:
     from ..security.jwt import JwtVerifier
@@ -26,7 +27,9 @@ class SessionContext(NamedTuple):
     verifier: JwtVerifier | None
     """The check of a join's token; None without authentication."""
     webhook: Webhook | None
-    """The announcements of users who wait; None without a webhook."""
+    """The announcements of calls and of users who wait; None without a webhook."""
+    sessions: UserSessions
+    """The sessions by their users."""
     message_rate: Rate
     """The limit on the messages of one connection."""
     join_rate: Rate
@@ -48,6 +51,7 @@ class SessionContext(NamedTuple):
             admission,
             _verifier(settings),
             _webhook(settings, registry),
+            UserSessions(),
             Rate.of(settings.message_rate, "messages", settings.message_burst),
             Rate.of(settings.join_rate, "joins", settings.join_rate, 60.0),
         )

@@ -11,6 +11,11 @@ from typing import NamedTuple, Protocol
 
 from ..protocol.errors import MessageError
 from ..protocol.messages import Pair, User
+from .events import Call, EventSink, Listing, Waiting
+
+
+class Unavailable(Exception):  # noqa: N818 - apps know the name
+    """Redis cannot be reached, and without it other nodes cannot be told."""
 
 
 class Occupant(Protocol):
@@ -71,6 +76,36 @@ class JoinResult(NamedTuple):
     """In order of arrival; the member itself is the last one."""
 
 
+class CallDirectory(Protocol):
+    """The calls that go on and the users who wait, at all nodes that share the rooms.
+
+    Attributes:
+        on_event: receives the events of calls and waits. Each event goes to one node only.
+    """
+
+    on_event: EventSink
+
+    def calls(self) -> Listing[Call]:
+        """Return the calls that go on, oldest first; without those of other nodes if Redis is down. May wait."""
+
+    def waits(self) -> Listing[Waiting]:
+        """Return the users who wait, likewise."""
+
+    def end_call(self, call_id: str) -> Pair | None:
+        """End the call with this id, and return its room; None if there is no such call. Its members stay. May wait.
+
+        Raises:
+            Unavailable: Redis cannot be reached.
+        """
+
+    def bar(self, user: str, seconds: float) -> None:
+        """Refuse the joins of ``user`` for ``seconds``. May wait.
+
+        Raises:
+            Unavailable: Redis cannot be reached.
+        """
+
+
 class Registry(Protocol):
     """The rooms. No room is empty, and no member is in two.
 
@@ -78,10 +113,14 @@ class Registry(Protocol):
     """
 
     @property
+    def directory(self) -> CallDirectory:
+        """Return the calls and the waits of all nodes."""
+
+    @property
     def room_count(self) -> int:
         """Return the number of rooms; if several nodes share them, of those that count at this one."""
 
-    def join(self, pair: Pair, member: Member, on_joined: Callable[[JoinResult], None]) -> None:
+    def join(self, pair: Pair, member: Member, remote: User, on_joined: Callable[[JoinResult], None]) -> None:
         """Put ``member``, which must be in no other room, into the room of ``pair``.
 
         If its user has a place there already, ``member`` replaces that connection. It may wait.
@@ -89,10 +128,11 @@ class Registry(Protocol):
         Args:
             pair: the room.
             member: the connection that joins.
+            remote: the user whom it wants to meet.
             on_joined: is called before anything else can happen in the room. It must not wait.
 
         Raises:
-            MessageError: ``unavailable``.
+            MessageError: ``unavailable``; ``unauthorized`` if the user is barred.
         """
 
     def leave(self, member: Member, reason: str) -> Peer | None:
@@ -101,5 +141,8 @@ class Registry(Protocol):
         If ``member`` is in no room, nothing happens. The peer's client gets the ``reason``, ``left`` or ``lost``.
         """
 
-    def is_alone(self, pair: Pair, user: User) -> bool:
+    def is_alone(self, pair: Pair, user: str) -> bool:
         """Tell if a connection of ``user`` to this process is the only one in the room of ``pair``."""
+
+    def members_of(self, pair: Pair) -> list[Member]:
+        """Return the connections to this process in the room of ``pair``."""

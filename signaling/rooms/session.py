@@ -27,7 +27,7 @@ LEFT = "left"
 LOST = "lost"
 
 # Not 1001: browsers send it for a tab that closes, and for a page that was frozen and may come back.
-_DELIBERATE = {CloseCode.NORMAL, CloseCode.NO_STATUS}
+_DELIBERATE = {CloseCode.NORMAL, CloseCode.NO_STATUS, CloseCode.ENDED}
 _NO_USER = User("", b"")
 
 
@@ -80,6 +80,8 @@ class Session:
         self._call: Call | None = None
         self._calls = context.stats.calls
         self.deliver = transport.send_text
+        if identity.user is not None:
+            context.sessions.move(self, identity.user.key)
 
     def forward(self, text: str | bytes) -> bool:
         """Forward a message to the peer, without waiting.
@@ -136,6 +138,7 @@ class Session:
 
     def on_disconnect(self, code: int) -> None:
         """Leave the room, since the connection ended with the close code ``code``."""
+        self._context.sessions.discard(self)
         self._leave(LEFT if code in _DELIBERATE else LOST, code)
 
     def _forward(self, peer: Peer, message: Message, text: str | bytes, reply: bytes, now: float) -> None:
@@ -172,15 +175,13 @@ class Session:
         # Another room, or the same one as the other user: it leaves first. The same seat: it keeps its place.
         if self.pair is not None and (self.pair, self.user.key) != (pair, user.key):
             self._leave(LEFT)
-        rejoins = self.pair is not None
         self.user = user
         name, room = context.stats.name(user.key), context.stats.room(pair)
         self._log("User %s is joining room %s to connect with %s", name, room, context.stats.name(remote.key))
-        context.registry.join(pair, self, partial(self._on_joined, pair, remote, rejoins, extras))
+        context.sessions.move(self, user.key)
+        context.registry.join(pair, self, remote, partial(self._on_joined, pair, extras))
 
-    def _on_joined(
-        self, pair: Pair, remote: User, rejoins: bool, extras: dict[str, object], result: JoinResult
-    ) -> None:
+    def _on_joined(self, pair: Pair, extras: dict[str, object], result: JoinResult) -> None:
         replaced, peer, members = result
         stats = self._context.stats
         name, room = stats.name(self.user.key), stats.room(pair)
@@ -190,8 +191,6 @@ class Session:
         if peer is None:
             if replaced is None:
                 self._log("Created new room: %s", room)
-                if self._context.webhook is not None and not rejoins:
-                    self._context.webhook.tell_waiting(pair, self.user, remote)
             self._log("User %s is initiator for room %s", name, room)
             reply = replies.created(pair.room, **extras)
         else:

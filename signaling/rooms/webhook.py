@@ -1,4 +1,4 @@
-"""The webhook: tell the app's own server that a user waits for an absent peer, so that the app can ring.
+"""The webhook: tell the app's own server of calls, and of users who wait, so that the app can ring.
 
 Sending never makes a session wait. A bounded queue keeps the POSTs, and one greenlet sends them.
 """
@@ -12,9 +12,9 @@ from heapq import heappop, heappush
 from typing import NamedTuple
 
 import gevent
+import gevent.event
 import msgspec
 import urllib3
-from gevent.event import Event
 from msgspec import Raw
 from urllib3.exceptions import HTTPError
 
@@ -24,8 +24,8 @@ from ..config.values import signing_key
 from ..process import backoff
 from ..process.occasional_log import OccasionalLog
 from ..process.supervisor import ErrorLog, spawn_forever
-from ..protocol.messages import Pair, User
 from ..version import __version__
+from .events import Event, EventType
 from .registry import Registry
 from .signature import signed
 
@@ -52,8 +52,7 @@ class Delivery(NamedTuple):
     due: float
     """When it is due, in seconds of the monotonic clock."""
     number: int
-    pair: Pair
-    user: User
+    event: Event
     body: bytes
     id: str
     attempt: int = 1
@@ -78,8 +77,8 @@ class Webhook:
         self._http = urllib3.PoolManager(retries=False)
         # A heap in the order of due times: a retry does not delay a new POST.
         self._queue: list[Delivery] = []
-        self._queued = Event()
-        self._number = 0
+        self._queued = gevent.event.Event()
+        self._number = self._sending = 0
         self._greenlet: gevent.Greenlet[..., None] | None = None
         self._errors = ErrorLog("the webhook")
         self._failures = OccasionalLog(log)
@@ -88,18 +87,25 @@ class Webhook:
         """The number of POSTs that wait."""
         return len(self._queue)
 
-    def tell_waiting(self, pair: Pair, user: User, remote: User) -> None:
-        """Queue the POST that ``user`` waits for ``remote``. Neither waits nor raises."""
+    def tell(self, event: Event) -> None:
+        """Queue the POST of ``event``. Neither waits nor raises."""
         if len(self._queue) >= self._max_queued:
             self.dropped += 1
             self._log_failure(f"{self._max_queued} wait already (SIGNALING_WEBHOOK_QUEUE)")
             return
-        data = {"room": pair.room, "userId": Raw(user.json), "remoteId": Raw(remote.json)}
-        body = msgspec.json.encode({"type": "user.waiting", "timestamp": iso_8601(time.time()), "data": data})
         self._number += 1
-        self._put(Delivery(time.monotonic(), self._number, pair, user, body, f"msg_{secrets.token_hex(16)}"))
+        self._put(Delivery(time.monotonic(), self._number, event, _body(event), f"msg_{secrets.token_hex(16)}"))
         if self._greenlet is None:
             self._greenlet = spawn_forever("the webhook", self._run)
+
+    def drain(self, seconds: float) -> None:
+        """Wait until all POSTs are sent, at most ``seconds``, and log how many were not."""
+        limit = time.monotonic() + seconds
+        while self._queue or self._sending:
+            if time.monotonic() >= limit:
+                log.error("The server stops with %d webhooks that were not delivered", len(self._queue) + self._sending)
+                return
+            gevent.sleep(0.01)
 
     def _put(self, delivery: Delivery) -> None:
         heappush(self._queue, delivery)
@@ -112,11 +118,16 @@ class Webhook:
         if wait is None or wait > 0:
             self._queued.wait(wait)
         else:
-            self._deliver(heappop(self._queue))
+            self._sending = 1
+            try:
+                self._deliver(heappop(self._queue))
+            finally:
+                self._sending = 0
 
     def _deliver(self, delivery: Delivery) -> None:
+        event = delivery.event
         # The user may have left or be in the call by now.
-        if not self._registry.is_alone(delivery.pair, delivery.user):
+        if event.type == EventType.WAITING and not self._registry.is_alone(event.pair, event.user):
             return
         status, outcome = self._post(delivery)
         log.debug("Webhook %s, attempt %d: %s", delivery.id, delivery.attempt, outcome)
@@ -156,3 +167,17 @@ class Webhook:
 
     def _log_failure(self, outcome: str) -> None:
         self._failures.warning("Webhooks that failed: %d, the last one: %s", outcome)
+
+
+def _body(event: Event) -> bytes:
+    data: dict[str, object] = {"callId": event.call_id, "sequence": event.sequence, "room": event.pair.room}
+    if event.call is None:
+        data |= {"userId": Raw(event.json_of(event.user)), "remoteId": Raw(event.json_of(event.peer))}
+        if event.outcome:
+            data["outcome"] = event.outcome
+    else:
+        data |= {"users": [Raw(json) for json in event.json], "startedAt": iso_8601(event.call.started_at)}
+        if event.call.ended_at is not None:
+            data["endedAt"] = iso_8601(event.call.ended_at)
+            data |= {"duration": round(event.call.duration, 3), "reason": event.call.reason}
+    return msgspec.json.encode({"type": event.type, "timestamp": iso_8601(event.at), "data": data})

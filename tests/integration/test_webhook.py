@@ -37,6 +37,10 @@ class Told(NamedTuple):
         return self.headers["webhook-id"]
 
     @property
+    def type(self) -> str:
+        return json.loads(self.body)["type"]
+
+    @property
     def data(self) -> dict[str, Any]:
         return json.loads(self.body)["data"]
 
@@ -46,11 +50,15 @@ class Told(NamedTuple):
 
 
 class Receiver:
-    """An app's server. It answers with `answers` in turn, and then with 204; NEVER is no answer at all."""
+    """An app's server. It answers with `answers` in turn, and then with 204; NEVER is no answer at all.
+
+    It keeps only events of `types`, and answers others with 204.
+    """
 
     def __init__(self, certificate: Path | None = None) -> None:
         self.answers: list[int] = []
         self.told: list[Told] = []
+        self.types = {"user.waiting"}
         self._news = threading.Condition()
         self._over = threading.Event()
         receiver = self
@@ -104,6 +112,8 @@ class Receiver:
 
     def _take(self, told: Told) -> int:
         with self._news:
+            if told.type not in self.types:
+                return 204
             self.told.append(told)
             self._news.notify_all()
             return self.answers.pop(0) if self.answers else 204
@@ -146,7 +156,8 @@ def test_it_is_told_of_who_waits_and_can_be_sure_by_whom(receiver: Receiver):
     assert told.headers["content-type"] == "application/json"
     event = json.loads(told.body)
     assert event["type"] == "user.waiting"
-    assert event["data"] == {"room": "room_7_alice", "userId": "alice", "remoteId": 7}
+    data = {"room": "room_7_alice", "userId": "alice", "remoteId": 7, "sequence": 1}
+    assert event["data"] == data | {"callId": told.data["callId"]}
     moment = datetime.fromisoformat(event["timestamp"])
     assert abs((datetime.now(UTC) - moment).total_seconds()) < TIMEOUT
     assert abs(time.time() - int(told.headers["webhook-timestamp"])) < TIMEOUT
@@ -181,6 +192,43 @@ def test_it_is_told_once_of_each_waiting(receiver: Receiver):
             receiver.wait_for(2)
             carol.join("carol", "dave")
             assert [told.user for told in receiver.wait_for(3)] == ["alice", "bob", "carol"]
+
+
+def test_it_is_told_of_a_call_from_the_wait_to_the_end_in_order(receiver: Receiver):
+    receiver.types = {"user.waiting", "user.waiting_ended", "call.started", "call.ended"}
+    with Server(**receiver.settings()) as server:
+        with Client(server) as alice, Client(server) as bob:
+            alice.join("alice", 7)
+            bob.join(7, "alice")
+        told = receiver.wait_for(4)
+        with Client(server) as alice:
+            alice.join("alice", 7)
+            receiver.wait_for(5)
+        receiver.wait_for(6)
+    assert [one.type for one in told] == ["user.waiting", "user.waiting_ended", "call.started", "call.ended"]
+    [call_id] = {one.data["callId"] for one in told}
+    assert [one.data["sequence"] for one in told] == [1, 2, 3, 4]
+    assert told[1].data["outcome"] == "met"
+    started, ended = told[2].data, told[3].data
+    assert started["users"] == ended["users"] == [7, "alice"]
+    assert (ended["startedAt"], ended["reason"]) == (started["startedAt"], "left")
+    seconds = datetime.fromisoformat(ended["endedAt"]) - datetime.fromisoformat(ended["startedAt"])
+    assert abs(ended["duration"] - seconds.total_seconds()) < 0.01
+    again = receiver.told[4:]
+    assert [(one.type, one.data["sequence"]) for one in again] == [("user.waiting", 1), ("user.waiting_ended", 2)]
+    assert again[1].data["outcome"] == "left"
+    assert again[0].data["callId"] == again[1].data["callId"] != call_id
+
+
+def test_a_server_that_stops_tells_of_the_end_of_its_calls(receiver: Receiver):
+    receiver.types = {"call.ended"}
+    with Server(**receiver.settings()) as server:
+        alice, bob = meet(server)
+        server.process.terminate()
+        [ended] = receiver.wait_for(1)
+        assert {client.closed()[0] for client in (alice, bob)} == {1012}
+        assert server.wait() == 0
+    assert ended.data["reason"] == "restart"
 
 
 def test_it_is_tried_again_as_the_same_message(receiver: Receiver):

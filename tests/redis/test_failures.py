@@ -71,7 +71,7 @@ def test_redis_ends_and_comes_back_empty():
         bye = left.receive()
         while bye["type"] in ("ready", "roomInfo"):
             bye = left.receive()
-        assert (bye["type"], bye["userId"], bye["reason"]) == ("bye", "leaves", "lost")
+        assert (bye["type"], bye["userId"], bye["reason"]) == ("bye", "leaves", "left")
         assert left.receive()["userCount"] == 1
         wait_until(lambda: in_redis(redis).get("here_there") == ids["here_there"])
         # Between workers something may be lost. Nobody else is told anything.

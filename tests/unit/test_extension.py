@@ -144,7 +144,7 @@ def test_an_app_that_is_gone_leaves_its_place_in_redis(redis: Redis):
 
 
 def test_rooms_are_taken_once():
-    taken = [memory.take_rooms() for _ in range(3)]
+    taken = [memory.take_rooms(20.0) for _ in range(3)]
     assert len({id(rooms) for rooms in taken}) == 3
 
 

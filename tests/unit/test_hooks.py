@@ -9,7 +9,7 @@ import pytest
 from gevent.event import Event
 
 from signaling import hooks, worker
-from signaling.node import node
+from signaling.node import nodes
 from signaling.process import supervisor
 from signaling.transport import tls
 from tests.waiting import TIMEOUT
@@ -29,7 +29,7 @@ def test_the_watch_over_the_certificate_goes_on_after_any_error(
         raise error("passing")
 
     monkeypatch.setattr(tls, "reload_if_changed", look)
-    monkeypatch.setattr(node, "start_all", lambda: None)
+    monkeypatch.setattr(nodes, "start_all", lambda: None)
     monkeypatch.setattr(hooks.gc, "freeze", lambda: None)
     monkeypatch.setenv("SIGNALING_TLS_RELOAD_INTERVAL", "0.01")
     greenlets = []
@@ -55,8 +55,8 @@ def test_an_error_in_one_step_of_the_end_keeps_the_others_from_nothing(
     def fail() -> None:
         raise OSError("passing")
 
-    monkeypatch.setattr(node, "stop_metrics", fail)
-    monkeypatch.setattr(node, "drain_all", lambda: done.append("drained"))
+    monkeypatch.setattr(nodes, "stop_metrics", fail)
+    monkeypatch.setattr(nodes, "drain_all", lambda: done.append("drained"))
     monkeypatch.setattr(worker, "Worker", SimpleNamespace)
     hooks._watch_end(SimpleNamespace(alive=False, close_idle=lambda: done.append("ended")))
     assert done == ["drained", "ended"]

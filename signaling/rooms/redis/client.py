@@ -54,6 +54,9 @@ class PartitionRooms(Protocol):
     def evict(self, pair: Pair, id_: str, key: str, worker: str) -> None:
         """Evict a lost connection of the node ``worker`` from its room. Does not wait."""
 
+    def expire(self, ending: list[bytes]) -> None:
+        """End the calls of these pairs, which are packed, if their grace is over. Does not wait."""
+
 
 class RedisClient:
     """The connections of one node to Redis.
@@ -70,6 +73,7 @@ class RedisClient:
         self.worker = secrets.token_hex(8)
         self.lease = str(int(settings.node_timeout * LEASE * 1000))
         self._interval = settings.node_timeout / HEARTBEATS
+        self._call_grace = str(int(settings.call_grace * 1_000_000))
         self._describe = describe
         self._rooms = rooms
         servers = Servers.of(settings.redis_url)
@@ -119,10 +123,8 @@ class RedisClient:
             RedisConnectionError: it has none within the timeout.
         """
         self.start()
-        if self._ready[partition].wait(self._timeout):
-            connection = self.up[partition]
-            if connection is not None:
-                return connection
+        if self._ready[partition].wait(self._timeout) and (connection := self.up[partition]) is not None:
+            return connection
         raise RedisConnectionError("not connected")
 
     def execute(self, connection: RedisConnection, *command: str | bytes) -> Any:
@@ -151,11 +153,10 @@ class RedisClient:
 
         If the reply is an error, the connection breaks before ``on_reply`` gets it.
         """
+        keys = self.key(partition, f"room:{room}"), self.key(partition, "workers")
+        head = self.key(partition, ""), self.worker, self._epochs[partition], *pair, self._call_grace
         connection.send_checked(
-            on_reply,
-            *("EVALSHA", self._scripts.digests[script]),
-            *("2", self.key(partition, f"room:{room}"), self.key(partition, "workers")),
-            *(self.key(partition, ""), self.worker, self._epochs[partition], *pair, *more),
+            on_reply, "EVALSHA", self._scripts.digests[script], "2", *keys, *head, secrets.token_hex(16), *more
         )
 
     # Connections.
@@ -287,13 +288,12 @@ class RedisClient:
         def on_reply(reply: Any) -> None:
             if isinstance(reply, Exception):
                 return
-            alive, dead = reply
+            alive, dead, ending = reply
+            self._rooms.expire(ending)
             self._workers[partition] = dict(zip(map(bytes.decode, alive[::2]), alive[1::2], strict=True))
             for worker in dead:
                 self._evictions.begin(connection, partition, worker)
 
-        connection.send_checked(
-            on_reply,
-            *("EVALSHA", self._scripts.digests["heartbeat"], "1", self.key(partition, "workers")),
-            *(self.worker, self._epochs[partition], self.lease, description),
-        )
+        keys = self.key(partition, "workers"), self.key(partition, "ending")
+        arguments = self.worker, self._epochs[partition], self.lease, description
+        connection.send_checked(on_reply, "EVALSHA", self._scripts.digests["heartbeat"], "2", *keys, *arguments)

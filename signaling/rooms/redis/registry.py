@@ -11,7 +11,6 @@ without a switch of greenlets, which takes the place of a lock.
 
 from __future__ import annotations
 
-from binascii import crc_hqx
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -23,10 +22,11 @@ from ...protocol.messages import Pair, User
 from ..registry import JoinResult, Member, Peer
 from .bus import RECORD_HEAD, ROOM_STATE, Bus
 from .client import RedisClient
-from .connection import OnReply, RedisConnection, RedisConnectionError, ignore
+from .connection import RedisConnection, RedisConnectionError
 from .evictions import batches
-from .room import RemotePeer, Room, room_key
-from .scripts import RoomState, Seat, decode_place, decode_room_state, encode_seat
+from .room import RemotePeer, Room
+from .scripts import CallEntry, RoomState, Seat, decode_pair, decode_place, decode_room_state
+from .store import RoomStore
 
 _unpack_head = RECORD_HEAD.unpack_from
 _HEAD_SIZE = RECORD_HEAD.size
@@ -38,12 +38,14 @@ class RedisRegistry:
     Attributes:
         redis: the connections to Redis.
         bus: the records from and to the other nodes.
+        directory: the calls and the waits of all nodes.
     """
 
     def __init__(self, settings: Settings, describe: Callable[[], bytes] = lambda: b"{}") -> None:
         """Connect at the first join; ``describe`` returns what this node tells the others about itself, as JSON."""
         self.redis = RedisClient(settings, self, describe)
         self.bus = Bus(self.redis)
+        self.directory = self._store = RoomStore(self.redis, settings.node_timeout, self._known_calls)
         self._rooms: dict[Pair, Room] = {}
         # A message of a former peer finds no route.
         self._routes = self.bus.routes
@@ -56,14 +58,14 @@ class RedisRegistry:
 
     # The interface for sessions.
 
-    def join(self, pair: Pair, member: Member, on_joined: Callable[[JoinResult], None]) -> None:
+    def join(self, pair: Pair, member: Member, remote: User, on_joined: Callable[[JoinResult], None]) -> None:
         """Put ``member`` into the room of ``pair``: one round trip to Redis.
 
         A member that joins again may lose its seat to a newer connection meanwhile. Then it is replaced, and
         ``on_joined`` is not called.
 
         Raises:
-            MessageError: ``unavailable``.
+            MessageError: ``unavailable``; ``unauthorized`` if the user is barred.
         """
         done: AsyncResult[None] = AsyncResult()
         held_stamp = self._held_stamp(member)
@@ -72,17 +74,21 @@ class RedisRegistry:
             try:
                 if isinstance(reply, Exception):
                     raise errors.no_join()
-                self._on_join_reply(pair, member, decode_room_state(reply), on_joined, rejoins=bool(held_stamp))
+                if reply == b"barred":
+                    raise errors.barred()
+                self._on_join_reply(pair, member, self._store.decode(reply), on_joined, rejoins=bool(held_stamp))
             except Exception as error:
                 done.set_exception(error)
             else:
                 done.set(None)
 
         try:
-            connection = self.redis.wait_for(self._partition(pair))
+            connection = self.redis.wait_for(self._store.partition(pair))
         except RedisConnectionError:
             raise errors.no_join() from None
-        self._run(connection, on_reply, "join", pair, member.id, member.user.json, member.user.key, held_stamp)
+        user = member.user
+        seat = (member.id, user.json, user.key, remote.json, held_stamp)
+        self._store.run(connection, on_reply, "join", pair, *seat)
         done.get()
 
     def _held_stamp(self, member: Member) -> str:
@@ -104,17 +110,20 @@ class RedisRegistry:
         room.seats = tuple(seat for seat in room.seats if seat.id != member.id)
         if not room.members:
             del self._rooms[pair]
-        self._send_leave(pair, member.id, member.user.key, reason, self.redis.worker, ignore)
+        self._store.leave(pair, member.id, member.user.key, reason)
         for other in room.members.values():
             self._clear_peer(other)
             other.peer_left(member, reason)
         return peer
 
-    def is_alone(self, pair: Pair, user: User) -> bool:
+    def is_alone(self, pair: Pair, user: str) -> bool:
         """Tell if ``user`` is alone in the room of ``pair``."""
         room = self._rooms.get(pair)
-        member = room.members.get(user.key) if room is not None else None
+        member = room.members.get(user) if room is not None else None
         return member is not None and member.peer is None
+
+    def _known_calls(self) -> list[CallEntry]:
+        return [room.call for room in self._rooms.values() if room.call is not None]
 
     # Changes of the rooms of this node. None of these waits.
 
@@ -126,7 +135,7 @@ class RedisRegistry:
             self._apply(state)
         elif rejoins and member.pair is None:
             # A newer connection was faster, and has left since.
-            self.evict(pair, member.id, member.user.key, self.redis.worker)
+            self._store.evict(pair, member.id, member.user.key, self.redis.worker, self._apply)
         else:
             self._admit(pair, member, state, on_joined)
 
@@ -143,6 +152,7 @@ class RedisRegistry:
         others = self._evict_stale(pair, room, others)
         seats = (*others, own)
         room.members[member.user.key], room.seats, member.pair = member, seats, pair
+        room.call = _entry(state)
         gone = member.peer
         self._clear_peer(member)
         if gone is not None and not others:
@@ -165,7 +175,7 @@ class RedisRegistry:
         for seat in seats:
             if seat.worker == self.redis.worker and (room is None or not room.has(seat)):
                 # Its connection left, or never got the reply to its join.
-                self.evict(pair, seat.id, seat.key, seat.worker)
+                self._store.evict(pair, seat.id, seat.key, self.redis.worker, self._apply)
             else:
                 kept.append(seat)
         return kept
@@ -179,9 +189,9 @@ class RedisRegistry:
         by_key = {seat.key: seat for seat in state.seats}
         if not room.members.keys() <= by_key.keys():
             # Another node evicted a member of this one.
-            self._restore(pair, room)
+            self._store.restore(pair, room, self._apply)
             return
-        room.seats = state.seats
+        room.seats, room.call = state.seats, _entry(state)
         for key, member in list(room.members.items()):
             if by_key[key].id != member.id:
                 self._remove(room, member)
@@ -213,7 +223,7 @@ class RedisRegistry:
         if local_peer is not None:
             member.peer = local_peer
             return None
-        partition = self._partition(member.pair)
+        partition = self._store.partition(member.pair)
         connection, channel = self.redis.connection_of(partition), self.redis.channel(partition, seat.worker)
         peer = member.peer = RemotePeer(member, own, seat, connection, channel)
         self._routes[peer.inbound_route] = member.deliver
@@ -232,28 +242,13 @@ class RedisRegistry:
     # The rooms in Redis.
 
     def evict(self, pair: Pair, id_: str, key: str, worker: str) -> None:
-        """Evict a lost connection of the node ``worker`` from its room. Does not wait."""
-        self._send_leave(pair, id_, key, "lost", worker, self._on_room_state)
+        """Evict a connection of the dead node ``worker`` from its room. Does not wait."""
+        self._store.evict(pair, id_, key, worker, self._apply)
 
-    def _send_leave(self, pair: Pair, id_: str, key: str, reason: str, worker: str, on_reply: OnReply) -> None:
-        connection = self.redis.connection_of(self._partition(pair))
-        # Without a connection, the resync of the next one does it.
-        if connection is not None:
-            self._run(connection, on_reply, "leave", pair, id_, key, reason, worker)
-
-    def _restore(self, pair: Pair, room: Room) -> None:
-        connection = self.redis.connection_of(self._partition(pair))
-        if connection is not None:
-            # The seats of this node come first: the script restores the others only beside one of them.
-            seats = sorted(room.seats, key=room.has, reverse=True)
-            self._run(connection, self._on_room_state, "restore", pair, self.redis.lease, *map(encode_seat, seats))
-
-    def _run(self, connection: RedisConnection, on_reply: OnReply, script: str, pair: Pair, *more: str | bytes) -> None:
-        self.redis.run(connection, on_reply, script, self._partition(pair), room_key(pair), pair, *more)
-
-    def _on_room_state(self, reply: Any) -> None:
-        if not isinstance(reply, Exception):
-            self._apply(decode_room_state(reply))
+    def expire(self, ending: list[bytes]) -> None:
+        """End the calls of these pairs, which are packed, if their grace is over. Does not wait."""
+        for pair in ending:
+            self._store.expire(Pair(*decode_pair(pair)), self._apply)
 
     def published(self, data: bytes) -> None:
         """Handle a publication to this node: the state of a room, or records. Does not wait."""
@@ -275,22 +270,28 @@ class RedisRegistry:
         Raises:
             RedisConnectionError: Redis does not reply.
         """
-        worker = self.redis.worker
-        indexed = self.redis.execute(connection, "HGETALL", self.redis.key(partition, f"connections:{worker}"))
-        rooms = [(pair, room) for pair, room in self._rooms.items() if self._partition(pair) == partition]
+        indexed = self.redis.execute(
+            connection, "HGETALL", self.redis.key(partition, f"connections:{self.redis.worker}")
+        )
+        rooms = [(pair, room) for pair, room in self._rooms.items() if self._store.partition(pair) == partition]
         present = {member.id.encode() for _, room in rooms for member in room.members.values()}
         for batch in batches([(id_, place) for id_, place in indexed.items() if id_ not in present]):
             for id_, place in batch:
                 first, second, key = decode_place(place)
-                self.evict(Pair(first, second), id_.decode(), key, worker)
+                self._store.evict(Pair(first, second), id_.decode(), key, self.redis.worker, self._apply)
             self.redis.execute(connection, "PING")
         for room_batch in batches(rooms):
             for pair, room in room_batch:
                 # Its members may have left since, while this waited.
                 if room.members:
-                    self._restore(pair, room)
+                    self._store.restore(pair, room, self._apply)
             self.redis.execute(connection, "PING")
 
-    def _partition(self, pair: Pair) -> int:
-        count = len(self.redis.up)
-        return crc_hqx(room_key(pair).encode(), 0) % count if count > 1 else 0
+    def members_of(self, pair: Pair) -> list[Member]:
+        """Return the connections to this node in the room of ``pair``."""
+        room = self._rooms.get(pair)
+        return [] if room is None else list(room.members.values())
+
+
+def _entry(state: RoomState) -> CallEntry | None:
+    return state.call if isinstance(state.call, CallEntry) else None

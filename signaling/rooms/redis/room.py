@@ -9,7 +9,7 @@ from ...protocol.messages import Pair
 from ..registry import Member
 from .bus import MESSAGE, RECORD_HEAD
 from .connection import RedisConnection
-from .scripts import Seat
+from .scripts import CallEntry, Seat
 
 _pack_head = RECORD_HEAD.pack
 _pack_since = struct.Struct(">QQ").pack
@@ -21,13 +21,15 @@ class Room:
     Attributes:
         members: the members of this node, by their users' keys.
         seats: the seats of all nodes, as of the latest state from Redis, in order of arrival.
+        call: the entry of its call, likewise; None if it has none.
     """
 
-    __slots__ = ("members", "seats")
+    __slots__ = ("call", "members", "seats")
 
     def __init__(self) -> None:
         self.members: dict[str, Member] = {}
         self.seats: tuple[Seat, ...] = ()
+        self.call: CallEntry | None = None
 
     def has(self, seat: Seat) -> bool:
         """Tell if a member of this node has ``seat``."""

@@ -8,6 +8,7 @@ from importlib.resources import files
 import msgspec
 
 from ...protocol.messages import Pair, User
+from ..events import Call, Event, EventType, Waiting
 
 
 class Seat(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -29,6 +30,70 @@ class Seat(msgspec.Struct, frozen=True, array_like=True, gc=False):
         return User(self.key, self.json.encode())
 
 
+class CallEntry(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """The call of a room, or the wait that may become one, as ``call.lua`` describes it."""
+
+    id: str
+    sequence: int
+    waiting: str
+    started: float
+    parted: float
+    hung_up: bool
+    returned: str
+    first_json: str
+    second_json: str
+    first: str
+    second: str
+
+    def to_call(self) -> Call:
+        """Return the call that goes on."""
+        return Call(id=self.id, users=(self.first, self.second), started_at=self.started / MICROSECONDS)
+
+    def to_waiting(self) -> Waiting:
+        """Return the wait."""
+        peer = self.second if self.waiting == self.first else self.first
+        return Waiting(user=self.waiting, peer=peer, since=self.started / MICROSECONDS)
+
+
+class CallEvent(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """An event of a call or of a wait, as a script returns it."""
+
+    type: EventType
+    at: float
+    id: str
+    sequence: int
+    started: float
+    user: str
+    detail: str
+    """The outcome of a wait, or why a call ended."""
+    first_json: str
+    second_json: str
+
+    def to_event(self, pair: Pair) -> Event:
+        """Return the event for the app; ``pair`` is that of the room."""
+        at, call = self.at / MICROSECONDS, None
+        if not self.user:
+            ended = self.type == EventType.CALL_ENDED
+            call = Call(
+                id=self.id,
+                users=(pair.first, pair.second),
+                started_at=self.started / MICROSECONDS,
+                ended_at=at if ended else None,
+                reason=self.detail if ended else None,
+            )
+        return Event(
+            type=self.type,
+            call_id=self.id,
+            sequence=self.sequence,
+            at=at,
+            pair=pair,
+            json=(self.first_json.encode(), self.second_json.encode()),
+            user=self.user,
+            outcome=self.detail if self.user else "",
+            call=call,
+        )
+
+
 class RoomState(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A room after a change."""
 
@@ -40,6 +105,10 @@ class RoomState(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """The id of the connection that lost its seat, and the reason; False if none did."""
     announced: bool = True
     """Whether another node received the state. Only a reply to ``restore`` can say no."""
+    call: CallEntry | bool = False
+    """The entry of the room's call; False if it has none."""
+    events: tuple[CallEvent, ...] = ()
+    """What this node tells its app."""
 
     @property
     def pair(self) -> Pair:
@@ -53,12 +122,18 @@ class RoomState(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 decode_room_state = msgspec.msgpack.Decoder(RoomState).decode
 
-encode_seat = msgspec.msgpack.Encoder().encode
+encode = msgspec.msgpack.Encoder().encode
+
+decode_call = msgspec.msgpack.Decoder(CallEntry).decode
+
+decode_pair = msgspec.msgpack.Decoder(tuple[str, str]).decode
 
 decode_place = msgspec.msgpack.Decoder(tuple[str, str, str]).decode
 """Decode an item of a node's index: the pair of a connection's room, and its user's key."""
 
-_ROOM_SCRIPTS = ("join", "leave", "restore")
+MICROSECONDS = 1_000_000
+
+_ROOM_SCRIPTS = ("join", "leave", "restore", "end", "expire")
 _NODE_SCRIPTS = ("register", "heartbeat", "evict")
 
 
@@ -81,7 +156,8 @@ class Scripts:
         self.publish, self.subscribe = ("SPUBLISH", "SSUBSCRIBE") if sharded else ("PUBLISH", "SUBSCRIBE")
         folder = files(__package__) / "lua"
         node = (folder / "node.lua").read_text()
-        room = f"{node}local PUBLISH = '{self.publish}'\n{(folder / 'room.lua').read_text()}"
+        parts = [(folder / name).read_text() for name in ("room.lua", "call.lua")]
+        room = f"{node}local PUBLISH = '{self.publish}'\n{''.join(parts)}"
         named = {name: room + (folder / f"{name}.lua").read_text() for name in _ROOM_SCRIPTS}
         named |= {name: node + (folder / f"{name}.lua").read_text() for name in _NODE_SCRIPTS}
         self.sources = list(named.values())

@@ -131,6 +131,13 @@ def test_a_node_that_does_not_answer_is_named(app: Flask, service: Service):
     assert (done.stdout, done.stderr) == ("No calls.\n", "Not complete, no answer from: host:7, host:8\n")
 
 
+def test_what_a_service_without_its_redis_knows_is_marked(app: Flask, service: Service):
+    service.answers["/call/api/calls"] = (200, "application/json", {"calls": [CALL], "partial": True})
+    done = run(app, "calls", "--url", service.url)
+    assert done.stderr == "Not complete: the service cannot reach its Redis\n"
+    assert len(done.stdout.splitlines()) == 2
+
+
 def test_a_name_cannot_write_lines_of_its_own(app: Flask, service: Service):
     evil = CALL | {"users": ["alice\nforged", "\x1b[2J"]}
     service.answers["/call/api/calls"] = (200, "application/json", {"calls": [evil]})

@@ -12,8 +12,9 @@ import pytest
 
 from signaling.config.settings import Settings, SettingsError
 from signaling.config.values import signing_key
-from signaling.protocol.messages import Pair, User
+from signaling.protocol.messages import Pair
 from signaling.rooms import webhook
+from signaling.rooms.events import Event, EventType
 from signaling.rooms.memory import MemoryRegistry
 from signaling.rooms.signature import signed
 from signaling.rooms.webhook import Webhook
@@ -127,8 +128,19 @@ def test_it_needs_a_url_and_a_secret(given: dict[str, str], missing: str):
 class Alone(MemoryRegistry):
     """Rooms in which everybody waits."""
 
-    def is_alone(self, pair: Pair, user: User) -> bool:
+    def is_alone(self, pair: Pair, user: str) -> bool:
         return True
+
+
+WAITING = Event(
+    type=EventType.WAITING,
+    call_id="1",
+    sequence=1,
+    at=0.0,
+    pair=Pair("alice", "bob"),
+    json=(b'"alice"', b'"bob"'),
+    user="alice",
+)
 
 
 class Answer:
@@ -153,9 +165,8 @@ def test_a_post_that_raises_anything_is_tried_again_and_the_next_is_sent(error: 
         return Answer()
 
     monkeypatch.setattr(hook._http, "request", request)
-    alice, bob = User("alice", b'"alice"'), User("bob", b'"bob"')
     for _ in range(3):
-        hook.tell_waiting(Pair.of(alice, bob), alice, bob)
+        hook.tell(WAITING)
     until(lambda: hook.delivered == 3)
     assert (hook.failed, hook.dropped, len(hook)) == (0, 0, 0)
 
@@ -171,7 +182,6 @@ def test_an_error_outside_a_post_does_not_end_the_sending(monkeypatch):
 
     monkeypatch.setattr(hook._registry, "is_alone", is_alone)
     monkeypatch.setattr(hook._http, "request", lambda *_, **__: Answer())
-    alice, bob = User("alice", b'"alice"'), User("bob", b'"bob"')
     for _ in range(3):
-        hook.tell_waiting(Pair.of(alice, bob), alice, bob)
+        hook.tell(WAITING)
     until(lambda: hook.delivered == 1)

@@ -1,5 +1,6 @@
--- Extends the lease of a node. Returns the nodes that are alive with their descriptions, and the nodes that are dead.
--- KEYS[1] the nodes; ARGV[1] node, ARGV[2] epoch, ARGV[3] lease in milliseconds, ARGV[4] description (JSON)
+-- Extends the lease of a node. Returns the nodes that are alive with their descriptions, the nodes that are dead, and the
+-- pairs whose call may have ended, at most 500.
+-- KEYS[1] the nodes, KEYS[2] the ends of the graces of calls; ARGV[1] node, ARGV[2] epoch, ARGV[3] lease in milliseconds, ARGV[4] description (JSON)
 if not registered(KEYS[1], ARGV[1], ARGV[2]) then
     return redis.error_reply('AWAY this worker is not known')
 end
@@ -34,4 +35,4 @@ for at = 1, #fields, 2 do
         end
     end
 end
-return {alive, dead}
+return {alive, dead, redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now, 'LIMIT', 0, 500)}

@@ -1,20 +1,23 @@
 -- Takes a connection out of a room, if it still has the seat of its user. Returns the state of the room.
--- ARGV[6] connection, ARGV[7] user, ARGV[8] reason, ARGV[9] the node of the connection
-redis.call('HDEL', index_key(ARGV[9]), ARGV[6])
-local packed = redis.call('HGET', room, ARGV[7])
-if not packed then
-    return state()
+-- ARGV[8] connection, ARGV[9] user, ARGV[10] reason, ARGV[11] the node of the connection, ARGV[12] microseconds since it
+-- left
+local connection, user, reason = ARGV[8], ARGV[9], ARGV[10]
+redis.call('HDEL', index_key(ARGV[11]), connection)
+local packed = redis.call('HGET', room, user)
+local seat = packed and cmsgpack.unpack(packed)
+if not seat or seat[1] ~= connection then
+    return reply(state(false, true, get_call()), events)
 end
-local seat = cmsgpack.unpack(packed)
-if seat[1] ~= ARGV[6] then
-    return state()
-end
-redis.call('HDEL', room, ARGV[7])
-redis.call('HDEL', index_key(seat[2]), ARGV[6])
+redis.call('HDEL', room, user)
+redis.call('HDEL', index_key(seat[2]), connection)
 local nodes = {[seat[2]] = true}
+local stays = false
 for _, other in ipairs(seats()) do
     nodes[other[2]] = true
+    stays = true
 end
-local text = state({ARGV[6], ARGV[8]})
-publish(nodes, text)
-return text
+local now = clock()
+local call = call_left(user, reason, stays, now - tonumber(ARGV[12]), now, grace)
+local content = state({connection, reason}, true, call)
+publish(nodes, content)
+return reply(content, events)

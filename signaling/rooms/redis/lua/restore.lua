@@ -1,12 +1,14 @@
 -- Restores the seats of a room that a node knows, after the node was evicted or Redis lost data. Returns the state.
 -- A connection that arrived later than the node knows keeps its seat.
 -- Messages may be lost. So each seat of the node gets a new "since", and both ends of a call start over.
--- ARGV[6] lease in milliseconds of another node that is not registered, ARGV[7] and later: seats, the node's own first
+-- ARGV[8] lease in milliseconds of another node that is not registered
+-- ARGV[9] the entry of the call that this node knows, or empty
+-- ARGV[10] and later: seats, the node's own first
 if not registered(KEYS[2], worker, ARGV[3]) then
     return redis.error_reply('AWAY this worker is not known')
 end
 local restored, nodes = false, {}
-for at = 7, #ARGV do
+for at = 10, #ARGV do
     local seat = cmsgpack.unpack(ARGV[at])
     local packed = redis.call('HGET', room, seat[5])
     local current = packed and cmsgpack.unpack(packed)
@@ -23,10 +25,14 @@ for at = 7, #ARGV do
     elseif restored and not current then
         -- The other node takes the connection out if it has left. If that node is dead, its lease ends.
         put_seat(seat)
-        redis.call('HSETNX', KEYS[2], seat[2], string.format('- %.0f {}', clock_ms() + ARGV[6]))
+        redis.call('HSETNX', KEYS[2], seat[2], string.format('- %.0f {}', clock_ms() + ARGV[8]))
     end
 end
-for _, seat in ipairs(seats()) do
+local known = ARGV[9] ~= '' and cmsgpack.unpack(ARGV[9])
+local present = seats()
+for _, seat in ipairs(present) do
     nodes[seat[2]] = true
 end
-return state(false, publish(nodes, state()) > 0)
+local call = call_restored(known, present, clock(), grace, fresh_id)
+local announced = publish(nodes, state(false, true, call)) > 0
+return reply(state(false, announced, call), events)

@@ -5,8 +5,10 @@
 --
 -- KEYS[1] the room, KEYS[2] the nodes of the partition
 -- ARGV[1] prefix, ARGV[2] the calling node, ARGV[3] its epoch, ARGV[4] and ARGV[5] the pair
+--
+-- ARGV[6] the grace of calls in microseconds, ARGV[7] the id of a new call
 
-local room, prefix, worker = KEYS[1], ARGV[1], ARGV[2]
+local room, prefix, worker, grace, fresh_id = KEYS[1], ARGV[1], ARGV[2], tonumber(ARGV[6]), ARGV[7]
 
 -- A seat: {connection, node, stamp, user as JSON, user, since}. The stamp is the time of arrival, in microseconds since
 -- 1970, and orders the seats. "since" is the time of arrival or of the latest restore; older messages find no route.
@@ -29,17 +31,25 @@ local function put_seat(seat)
     redis.call('HSET', index_key(seat[2]), seat[1], cmsgpack.pack({ARGV[4], ARGV[5], seat[5]}))
 end
 
--- The room as a script returns and publishes it. "lost" is {connection, reason} if a connection lost its seat.
-local function state(lost, announced)
-    return cmsgpack.pack({ARGV[4], ARGV[5], seats(), lost or false, announced ~= false})
+-- The room as a script publishes it. "lost" is {connection, reason} if a connection lost its seat, and "call" the entry
+-- of the room's call.
+local function state(lost, announced, call)
+    return {ARGV[4], ARGV[5], seats(), lost or false, announced ~= false, call or false}
+end
+
+-- The room as a script returns it: the calling node alone gets the events.
+local function reply(content, events)
+    content[7] = events
+    return cmsgpack.pack(content)
 end
 
 -- Publishes a state to the given nodes, except to the calling node, which gets it as the reply. Returns the number of
 -- receivers.
-local function publish(nodes, text)
-    local receivers = 0
+local function publish(nodes, content)
+    local receivers, text = 0, nil
     nodes[worker] = nil
     for node in pairs(nodes) do
+        text = text or cmsgpack.pack(content)
         receivers = receivers + redis.call(PUBLISH, prefix .. 'worker:' .. node, 's' .. text)
     end
     return receivers

@@ -223,8 +223,9 @@ export class Call extends Emitter {
 
   /** @param {EndReason} reason */
   #handleServerLoss(reason) {
-    // If another tab replaced this one, the call goes on there.
-    if (reason.code === CLOSE_CODES.REPLACED || !this.#session.negotiation?.connected) {
+    // If another tab replaced this one, the call goes on there. If the app ended the call, its media end as well.
+    const over = reason.code === CLOSE_CODES.REPLACED || reason.code === CLOSE_CODES.ENDED;
+    if (over || !this.#session.negotiation?.connected) {
       this.#end(reason);
       return;
     }

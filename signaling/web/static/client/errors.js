@@ -16,6 +16,8 @@ export const CLOSE_CODES = Object.freeze({
   TRY_AGAIN_LATER: 1013,
   REPLACED: 4001,
   UNAUTHORIZED: 4003,
+  /** The app of the server ended the call, or the connection of this user. */
+  ENDED: 4004,
   /** The other end missed its heartbeats. */
   HEARTBEAT_MISSED: 4008,
 });
@@ -32,6 +34,7 @@ const FINAL_CLOSE_CODES = new Map([
   ['self-connection', CLOSE_CODES.POLICY_VIOLATION],
   ['replaced', CLOSE_CODES.REPLACED],
   ['unauthorized', CLOSE_CODES.UNAUTHORIZED],
+  ['ended', CLOSE_CODES.ENDED],
 ]);
 
 /**

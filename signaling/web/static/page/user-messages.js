@@ -40,6 +40,7 @@ const CLOSED = {
   [CLOSE_CODES.POLICY_VIOLATION]: 'Disconnected: the server refused the connection',
   [CLOSE_CODES.REPLACED]: REPLACED,
   [CLOSE_CODES.UNAUTHORIZED]: 'Disconnected: the server did not let you in',
+  [CLOSE_CODES.ENDED]: 'The call was ended',
 };
 
 /** @type {Partial<Record<number, string>>} by close code, for a connection that is opened again */

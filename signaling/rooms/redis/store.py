@@ -1,0 +1,197 @@
+"""The rooms and the calls in Redis: the scripts that change them, and the reads of all calls."""
+
+from __future__ import annotations
+
+import time
+from binascii import crc_hqx
+from collections.abc import Callable, Iterator
+from operator import attrgetter
+from typing import Any
+
+from gevent.event import AsyncResult
+
+from ...protocol.messages import Pair
+from ..events import Call, EventSink, Listing, Waiting, ignore
+from ..registry import Unavailable
+from .client import RedisClient
+from .connection import OnReply, RedisConnection, RedisConnectionError
+from .room import Room, room_key
+from .scripts import MICROSECONDS, CallEntry, RoomState, decode_call, decode_room_state, encode
+
+MAX_UNSENT = 10_000
+"""Departures that are kept while Redis is down. Later ones count as lost when it is back."""
+
+OnState = Callable[[RoomState], object]
+
+
+class RoomStore:
+    """The rooms in Redis. Methods do not wait, unless they say so.
+
+    Attributes:
+        on_event: receives the events of the changes that this node made.
+    """
+
+    def __init__(self, redis: RedisClient, node_timeout: float, known: Callable[[], list[CallEntry]]) -> None:
+        """Make the store.
+
+        Args:
+            redis: the connections to Redis.
+            node_timeout: seconds from the death of a node to the eviction of its connections.
+            known: returns the calls that this node knows, for times without Redis.
+        """
+        self.on_event: EventSink = ignore
+        self._redis = redis
+        self._node_timeout = node_timeout
+        # Departures that Redis was not told: the reason, and the time in seconds of the monotonic clock.
+        self._unsent: dict[str, tuple[str, float]] = {}
+        self._known = known
+
+    def partition(self, pair: Pair) -> int:
+        """Return the partition of a room."""
+        count = len(self._redis.up)
+        return crc_hqx(room_key(pair).encode(), 0) % count if count > 1 else 0
+
+    def connection_of(self, pair: Pair) -> RedisConnection | None:
+        """Return the connection to the partition of a room, even during the resync, or None."""
+        return self._redis.connection_of(self.partition(pair))
+
+    def run(self, connection: RedisConnection, on_reply: OnReply, script: str, pair: Pair, *more: str | bytes) -> None:
+        """Run a script on a room. If the reply is an error, the connection breaks before ``on_reply`` gets it."""
+        self._redis.run(connection, on_reply, script, self.partition(pair), room_key(pair), pair, *more)
+
+    def decode(self, reply: bytes) -> RoomState:
+        """Return the state of a room in the reply to a script, after its events were reported."""
+        state = decode_room_state(reply)
+        for event in state.events:
+            self.on_event(event.to_event(state.pair))
+        return state
+
+    def leave(self, pair: Pair, id_: str, key: str, reason: str) -> None:
+        """Take a connection of this node out of its room.
+
+        Args:
+            pair: the room.
+            id_: the id of the connection.
+            key: its user.
+            reason: why it left, ``left`` or ``lost``.
+        """
+        sent = self._leave(pair, id_, key, reason, self._redis.worker, None, 0.0)
+        if not sent and len(self._unsent) < MAX_UNSENT:
+            # The resync of the next connection to Redis evicts it.
+            self._unsent[id_] = reason, time.monotonic()
+
+    def evict(self, pair: Pair, id_: str, key: str, worker: str, on_state: OnState) -> None:
+        """Take a former connection of this node, or one of a dead node, out of its room.
+
+        Args:
+            pair: the room.
+            id_: the id of the connection.
+            key: its user.
+            worker: its node.
+            on_state: gets the new state of the room.
+        """
+        reason, age = "lost", 0.0
+        if worker != self._redis.worker:
+            age = self._node_timeout
+        elif id_ in self._unsent:
+            reason, left = self._unsent.pop(id_)
+            age = time.monotonic() - left
+        self._leave(pair, id_, key, reason, worker, on_state, age)
+
+    def _leave(
+        self, pair: Pair, id_: str, key: str, reason: str, worker: str, on_state: OnState | None, age: float
+    ) -> bool:
+        """Take out a connection that left ``age`` seconds ago; return False without a connection to Redis."""
+        connection = self.connection_of(pair)
+        if connection is not None:
+            microseconds = str(int(age * MICROSECONDS))
+            self.run(connection, self._on_reply(on_state), "leave", pair, id_, key, reason, worker, microseconds)
+        return connection is not None
+
+    def restore(self, pair: Pair, room: Room, on_state: OnState) -> None:
+        """Restore the seats and the call of a room, as this node knows them."""
+        connection = self.connection_of(pair)
+        if connection is not None:
+            # The seats of this node come first: the script restores the others only beside one of them.
+            seats = sorted(room.seats, key=room.has, reverse=True)
+            call = b"" if room.call is None else encode(room.call)
+            self.run(
+                connection, self._on_reply(on_state), "restore", pair, self._redis.lease, call, *map(encode, seats)
+            )
+
+    def expire(self, pair: Pair, on_state: OnState) -> None:
+        """End the call of a room if its grace is over."""
+        connection = self.connection_of(pair)
+        if connection is not None:
+            self.run(connection, self._on_reply(on_state), "expire", pair)
+
+    def _on_reply(self, on_state: OnState | None) -> OnReply:
+        def on_reply(reply: Any) -> None:
+            if not isinstance(reply, Exception):
+                state = self.decode(reply)
+                if on_state is not None:
+                    on_state(state)
+
+        return on_reply
+
+    # The directory.
+
+    def calls(self) -> Listing[Call]:
+        """Return the calls that go on, oldest first. Waits."""
+        entries = self._listing()
+        return Listing((entry.to_call() for entry in entries if not entry.waiting), partial=entries.partial)
+
+    def waits(self) -> Listing[Waiting]:
+        """Return the users who wait, oldest first. Waits."""
+        entries = self._listing()
+        return Listing((entry.to_waiting() for entry in entries if entry.waiting), partial=entries.partial)
+
+    def _listing(self) -> Listing[CallEntry]:
+        try:
+            found, partial = list(self._entries()), False
+        except Unavailable:
+            found, partial = self._known(), True
+        return Listing(sorted(found, key=attrgetter("started")), partial=partial)
+
+    def _entries(self) -> Iterator[CallEntry]:
+        for partition in range(len(self._redis.up)):
+            entries = self._execute(partition, "HVALS", self._redis.key(partition, "calls"))
+            yield from map(decode_call, entries)
+
+    def end_call(self, call_id: str) -> Pair | None:
+        """End the call with this id, and return its room, or None. Waits.
+
+        Raises:
+            Unavailable: Redis does not reply.
+        """
+        pair = next((Pair(entry.first, entry.second) for entry in self._entries() if entry.id == call_id), None)
+        if pair is None:
+            return None
+        done: AsyncResult[Any] = AsyncResult()
+        self.run(self._wait_for(self.partition(pair)), done.set, "end", pair, call_id)
+        reply = done.get()
+        if not isinstance(reply, bytes):
+            raise Unavailable(f"Redis cannot be reached: {reply}")
+        return pair if self.decode(reply).events else None
+
+    def bar(self, user: str, seconds: float) -> None:
+        """Refuse the joins of ``user`` at all nodes. Waits.
+
+        Raises:
+            Unavailable: Redis does not reply.
+        """
+        for partition in range(len(self._redis.up)):
+            key = self._redis.key(partition, f"bar:{user}")
+            self._execute(partition, "SET", key, "1", "PX", str(max(1, int(seconds * 1000))))
+
+    def _execute(self, partition: int, *command: str) -> Any:
+        try:
+            return self._redis.execute(self._wait_for(partition), *command)
+        except RedisConnectionError as error:
+            raise Unavailable(f"Redis cannot be reached: {error}") from None
+
+    def _wait_for(self, partition: int) -> RedisConnection:
+        try:
+            return self._redis.wait_for(partition)
+        except RedisConnectionError as error:
+            raise Unavailable(f"Redis cannot be reached: {error}") from None

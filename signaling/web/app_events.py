@@ -1,0 +1,44 @@
+"""The signals that an app receives about its calls."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from flask import Flask, got_request_exception
+
+from ..rooms.events import Event, EventType
+from .signals import call_ended, call_started, call_waiting, waiting_ended
+
+log = logging.getLogger(__name__)
+
+_SIGNALS = {
+    EventType.WAITING: call_waiting,
+    EventType.WAITING_ENDED: waiting_ended,
+    EventType.CALL_STARTED: call_started,
+    EventType.CALL_ENDED: call_ended,
+}
+
+
+def send(app: Flask, event: Event) -> None:
+    """Send the signal of ``event`` to each receiver of ``app``, in an app context of its own. It may wait.
+
+    An exception of one receiver is logged, and the others get the signal all the same.
+    """
+    signal = _SIGNALS[event.type]
+    values: dict[str, Any] = {}
+    if event.call is not None:
+        values["call"] = event.call
+    else:
+        values |= {"user": event.user, "peer": event.peer}
+        if event.outcome:
+            values["outcome"] = event.outcome
+    for receiver in list(signal.receivers_for(app)):
+        # A context for each receiver, so that the session of a database ends after it.
+        with app.app_context():
+            try:
+                app.ensure_sync(receiver)(app, **values)
+            except Exception as error:
+                log.exception("A receiver of %s failed: %r", signal.name, receiver)
+                # As Flask does for a view that fails, so that Sentry and others hear of it.
+                got_request_exception.send(app, _async_wrapper=app.ensure_sync, exception=error)
