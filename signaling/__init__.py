@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from .extension import Signaling
     from .rooms.events import Call, Listing, Waiting
     from .rooms.registry import Unavailable
+    from .web.blueprint import owns_request
     from .web.signals import call_ended, call_started, call_waiting, waiting_ended
 
 log = logging.getLogger(__name__)
@@ -43,6 +44,7 @@ __all__ = [
     "call_started",
     "call_waiting",
     "create_app",
+    "owns_request",
     "waiting_ended",
 ]
 
@@ -52,6 +54,7 @@ _MODULES = {
     "Listing": "rooms.events",
     "Waiting": "rooms.events",
     "Unavailable": "rooms.registry",
+    "owns_request": "web.blueprint",
     "call_ended": "web.signals",
     "call_started": "web.signals",
     "call_waiting": "web.signals",

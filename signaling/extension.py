@@ -2,45 +2,33 @@
 
 from __future__ import annotations
 
-import logging
 import os
-from difflib import SequenceMatcher
+import re
+import weakref
 from functools import partial
-from typing import Any
 
-from flask import Blueprint, Flask, current_app
+from flask import Flask, current_app
 
 from .cli.group import add_commands
-from .cli.wrong_setting import one_line_in_commands
-from .config.env import PREFIX, SettingsError, load, misspelled
-from .config.extension_settings import ExtensionSettings
-from .config.settings import Settings
+from .config.app_config import DEFAULT_NAME, AppConfig
+from .config.env import SettingsError
 from .node.control import Control
 from .node.node import Node
 from .rooms.registry import Registry
 from .transport.route import Sock
 from .web import app_events
-from .web.app_admission import AppAdmission, Authorizer, AuthorizerT, UserLoader, UserLoaderT
+from .web.app_admission import AppAdmission, AppCallbacks, AuthorizerT, UserLoaderT
 from .web.app_methods import AppMethods
+from .web.blueprint import SignalingBlueprint, add_guards
 from .web.headers import add_headers
 from .web.metrics import add_metrics
 from .web.ops import add_ops
-from .web.pages import add_pages, refuse_disguised_path
+from .web.pages import add_pages
+from .web.settings_watch import AppSettingsError, SettingsWatch
+from .web.static_files import add_static_files
 from .web.tags import TEMPLATES, add_tags
 
-log = logging.getLogger(__name__)
-
-_PROTECTIONS = {
-    f"{PREFIX}{name}"
-    for name in ("JWT_KEY", "JWT_AUDIENCE", "JWT_ISSUER", "ALLOWED_ORIGINS", "ALLOW_MISSING_ORIGIN", "TRUSTED_PROXIES")
-}
-"""The settings whose misspelled name ends the start."""
-
-_PROTECTING_WORDS = ("JWT", "ORIGIN", "_KEY", "SECRET", "TOKEN")
-"""The words in a name that is meant for a protection."""
-
-_SAME = 0.85
-"""The similarity from which on a name counts as a misspelled one."""
+_is_name = re.compile(r"[a-z][a-z0-9_-]{0,31}").fullmatch
 
 
 class Signaling(AppMethods):
@@ -52,23 +40,42 @@ class Signaling(AppMethods):
 
     Each app gets its own :class:`~signaling.node.node.Node`, at ``app.extensions["signaling"]``, with its own settings,
     rooms, connections and stats. Users of two apps in one process never meet.
+
+    One app may have several instances, each with a name of its own. ``Signaling(name="support")`` has its blueprint
+    ``support``, its routes under ``/support``, its settings ``SUPPORT_SIGNALING_…``, and its node at
+    ``app.extensions["signaling.support"]``. Users of two instances never meet.
     """
 
     def __init__(
-        self, app: Flask | None = None, *, url_prefix: str | None = None, registry: Registry | None = None
+        self,
+        app: Flask | None = None,
+        *,
+        name: str = DEFAULT_NAME,
+        url_prefix: str | None = None,
+        registry: Registry | None = None,
     ) -> None:
         """Keep the options for each app.
 
         Args:
             app: an app to initialize at once.
-            url_prefix: the path in front of all routes.
+            name: the name of the instance, if an app has several: up to 32 lower-case letters, digits, ``-`` and ``_``.
+            url_prefix: the path in front of all routes; a named instance is under its name by default.
             registry: the rooms of the app. With a registry, the object can initialize only one app.
+
+        Raises:
+            ValueError: the name has another form, or begins with ``signaling`` as the settings do.
         """
+        if not _is_name(name) or (name.startswith(DEFAULT_NAME) and name != DEFAULT_NAME):
+            raise ValueError(
+                f"Signaling(name={name!r}): write up to 32 lower-case letters, digits, - and _, a letter first, "
+                f"and not {DEFAULT_NAME} at the beginning"
+            )
+        self.name = name
         self.url_prefix = url_prefix
-        self.load_user: UserLoader | None = None
-        self.authorize: Authorizer | None = None
+        self._key = DEFAULT_NAME if name == DEFAULT_NAME else f"{DEFAULT_NAME}.{name}"
+        self._callbacks = AppCallbacks()
         self._registry = registry
-        self._given_to: Flask | None = None
+        self._apps: weakref.WeakSet[Flask] = weakref.WeakSet()
         if app is not None:
             self.init_app(app)
 
@@ -79,7 +86,7 @@ class Signaling(AppMethods):
         user of the connection: a ``join`` may leave out ``userId``, and may name no other user. If it returns None,
         the connection may not join. Only pages of the own origin, or of ``SIGNALING_ALLOWED_ORIGINS``, may connect.
         """
-        self.load_user = load_user
+        self._callbacks.load_user = load_user
         return load_user
 
     def authorizer(self, authorize: AuthorizerT) -> AuthorizerT:
@@ -88,62 +95,88 @@ class Signaling(AppMethods):
         It runs in an app context, at each join. If it returns a false value, the client gets ``unauthorized`` and the
         close code 4003. If it raises, or takes longer than ``SIGNALING_HOOK_TIMEOUT``, the close code is 1013.
         """
-        self.authorize = authorize
+        self._callbacks.authorize = authorize
         return authorize
 
     def _control(self) -> Control:
-        node: Node | None = current_app.extensions.get("signaling")
-        if node is None:
-            raise RuntimeError("This app has no signaling service: call init_app first.")
-        return node.control
+        return self._node().control
 
-    @one_line_in_commands
     def init_app(self, app: Flask) -> None:
         """Add the routes to ``app``, and its node as ``app.extensions["signaling"]``.
 
         Raises:
-            signaling.config.settings.SettingsError: a setting has a wrong value.
-            RuntimeError: the app has a node already, or another app uses the given registry.
+            signaling.config.env.SettingsError: a setting has a wrong value.
+            RuntimeError: the app has an instance or a blueprint of this name already, or another app uses the given
+                registry.
         """
-        if "signaling" in app.extensions:
-            raise RuntimeError("This app has the signaling service already: initialise each app once.")
-        if self._registry is not None and self._given_to is not None:
+        self._check(app)
+        try:
+            config = AppConfig(self.name, app.config, os.environ)
+            watch = SettingsWatch(app, config)
+            has_key = bool(config.settings.jwt_key)
+            admission = AppAdmission(app, self._callbacks, config.own, watch, has_key=has_key)
+            try:
+                deliver = partial(app_events.send, app)
+                node = Node(config.settings, self._registry, admission, deliver, config.own.event_queue)
+            except SettingsError as error:
+                raise config.named(error) from None
+        except SettingsError as error:
+            raise AppSettingsError(str(error)) from None
+        default_prefix = "" if self.name == DEFAULT_NAME else f"/{self.name}"
+        url_prefix = self.url_prefix or config.own.url_prefix or default_prefix
+        self._add_routes(app, node, url_prefix, show_page=config.own.page)
+        app.extensions[self._key] = node
+        self._apps.add(app)
+
+    def _check(self, app: Flask) -> None:
+        if self._key in app.extensions:
+            raise RuntimeError(
+                "This app has the signaling service already: initialise each app once, "
+                'or give one of the two a name, such as Signaling(name="support").'
+            )
+        if self.name in app.blueprints:
+            raise RuntimeError(
+                f"This app has a blueprint named {self.name!r} already: give the service another name, "
+                'such as Signaling(name="calls").'
+            )
+        if self._registry is not None and self._apps:
             raise RuntimeError("Another app has this registry: make one Signaling and one registry for each app.")
-        settings, own = _settings(app)
-        url_prefix = self.url_prefix or own.url_prefix or None
-        admission = AppAdmission(app, self, own, has_key=bool(settings.jwt_key))
-        node = Node(settings, self._registry, admission, partial(app_events.send, app), own.event_queue)
-        blueprint = Blueprint(
-            "signaling", __name__, url_prefix=url_prefix, static_folder="web/static", template_folder=TEMPLATES
+
+    def _add_routes(self, app: Flask, node: Node, url_prefix: str, *, show_page: bool) -> None:
+        blueprint = SignalingBlueprint(
+            self.name,
+            __name__,
+            url_prefix=url_prefix or None,
+            static_folder="web/static",
+            template_folder=TEMPLATES,
         )
         sock = Sock(app)
         for path, endpoint in (("/", "websocket"), ("/ws", "websocket_alias")):
             sock.route(path, bp=blueprint, endpoint=endpoint, strict_slashes=False)(node.admit)
-        blueprint.before_request(refuse_disguised_path)
+        add_guards(blueprint, app, node)
         add_headers(blueprint, node.settings)
         if url_prefix:
             # The app answers unknown paths, not the blueprint.
             add_headers(app, node.settings, under=url_prefix.rstrip("/"))
-        add_pages(blueprint, node, show_page=own.page)
+        add_pages(blueprint, node, show_page=show_page)
+        add_static_files(blueprint, app)
         add_metrics(blueprint, node)
         add_ops(blueprint, node)
         add_tags(app)
         add_commands(app)
         app.register_blueprint(blueprint)
-        app.extensions["signaling"] = node
-        self._given_to = app
 
+    def _node(self) -> Node:
+        """Return the node of the current app.
 
-def _settings(app: Flask) -> tuple[Settings, ExtensionSettings]:
-    configured = {name: value for name, value in app.config.items() if name.startswith(PREFIX)}
-    if "SIGNALING" in app.config:
-        raise SettingsError("SIGNALING: a name in the environment has two underscores behind SIGNALING; write one")
-    environ: dict[str, Any] = {**os.environ, **configured}
-    fields = (*Settings.__struct_fields__, *ExtensionSettings.__struct_fields__)
-    for name, nearest in misspelled(environ, fields):
-        # The app would run without a protection that its team believes in.
-        similar = nearest in _PROTECTIONS and SequenceMatcher(None, name, nearest).ratio() > _SAME
-        if similar or any(word in name for word in _PROTECTING_WORDS):
-            raise SettingsError(f"{name} is not a setting; write {nearest}")
-        log.warning("%s is not a setting: did you mean %s?", name, nearest)
-    return Settings.load(environ), load(ExtensionSettings, environ)
+        Raises:
+            RuntimeError: there is no app context, or ``init_app`` was not called for this app.
+        """
+        app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
+        if app not in self._apps:
+            raise RuntimeError(
+                f"This Signaling object does not serve the app {app.name!r}: call init_app with it, "
+                "or use the object that was given to it."
+            )
+        node: Node = app.extensions[self._key]
+        return node

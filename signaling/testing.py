@@ -24,13 +24,18 @@ class SignalingClient(AbstractContextManager["SignalingClient"]):
         close_code: the code with which the server closed the connection, or None.
     """
 
-    def __init__(self, app: Flask, client: FlaskClient | None = None) -> None:
+    def __init__(self, app: Flask, client: FlaskClient | None = None, *, name: str = "signaling") -> None:
         """Connect to ``app``, with the session of a Flask test client if one is given.
+
+        Args:
+            app: the app.
+            client: a test client, whose session the connection has.
+            name: the name of the instance, if the app has several.
 
         Raises:
             ConnectionRefusedError: the server refuses the WebSocket. The error has the HTTP status and the reason.
         """
-        node: Node = app.extensions["signaling"]
+        node: Node = app.extensions["signaling" if name == "signaling" else f"signaling.{name}"]
         self._node = node
         self.replies: list[dict[str, Any]] = []
         self.close_code: int | None = None

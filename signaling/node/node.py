@@ -18,7 +18,6 @@ from simple_websocket import ConnectionClosed
 
 from ..config.env import SettingsError
 from ..config.settings import Settings
-from ..process.occasional_log import OccasionalLog
 from ..protocol.codes import CloseCode
 from ..rooms.admission import UNKNOWN, AppRules, Identity
 from ..rooms.context import SessionContext
@@ -26,9 +25,6 @@ from ..rooms.events import Event, EventSink, ignore
 from ..rooms.memory import MemoryRegistry, take_rooms
 from ..rooms.registry import Registry
 from ..rooms.session import Session
-from ..security.client_ip import TrustedProxies
-from ..security.connection_limit import ConnectionLimiter
-from ..security.origins import Origins
 from ..transport.connection import Connection
 from ..transport.connections import Connections
 from ..transport.pending import ConnectionHandler
@@ -37,6 +33,7 @@ from ..version import __version__
 from .cluster import Cluster
 from .control import Control
 from .event_queue import EventQueue
+from .gate import Gate
 from .history import History
 from .info import NodeInfo
 from .rejection import Rejection
@@ -47,11 +44,6 @@ if TYPE_CHECKING:
     from ..rooms.redis.registry import RedisRegistry
 
 log = logging.getLogger(__name__)
-
-SPLIT = (
-    "%d WebSockets were refused: several workers would each have rooms of their own. Run one worker (-w 1), or let the "
-    "workers share a Redis (SIGNALING_REDIS_URL)"
-)
 
 NODES: weakref.WeakSet[Node] = weakref.WeakSet()
 """The nodes of this process."""
@@ -77,6 +69,7 @@ class Node:
         context: the objects that all sessions share.
         stats: the counts and records.
         connections: the open WebSockets.
+        gate: the rules and limits of handshakes.
         events: the events of calls that wait for the app.
         history: samples of the last minutes.
         cluster: the other nodes that share the rooms, or None without Redis.
@@ -116,9 +109,7 @@ class Node:
         self.context = SessionContext.of(settings, registry, admission)
         self.stats = self.context.stats
         self.connections = Connections(settings, self.stats.on_heartbeat, self.stats.latency.observe)
-        self._origins = Origins(settings.allowed_origins, allow_missing=settings.allow_missing_origin)
-        self._proxies = TrustedProxies(settings.trusted_proxies)
-        self._limiter = ConnectionLimiter(settings)
+        self.gate = Gate(settings, self.connections, registry, admission)
         self.events = EventQueue(deliver, max_events, self._expire_calls)
         registry.directory.on_event = self._on_event
         self.history = History(self.connections, registry, self.stats)
@@ -126,7 +117,6 @@ class Node:
         self.control = Control(registry, self.context.sessions, self.cluster)
         self.background: list[Background] = []
         self.serves_metrics = False
-        self._log = OccasionalLog(log)
         NODES.add(self)
 
     def _make_shared(self) -> RedisRegistry | None:
@@ -168,6 +158,15 @@ class Node:
             metrics=self.serves_metrics,
         )
 
+    def check(self) -> None:
+        """Check that the settings are still those of the app.
+
+        Raises:
+            signaling.config.env.SettingsError: a protection was set too late.
+        """
+        if self._admission is not None and (problem := self._admission.problem()):
+            raise SettingsError(problem)
+
     def start(self) -> None:
         """Start the background tasks, in the worker process. Does not wait."""
         if self.shared is not None:
@@ -206,14 +205,18 @@ class Node:
 
     def client_address(self) -> str:
         """Return the address of the client of this request. It is empty if no proxy names it on a Unix socket."""
-        return self._proxies.client(request.remote_addr or "", request.headers.get("X-Forwarded-For", ""))
+        return self.gate.client_address()
 
     def admit(self) -> ConnectionHandler | Response:
         """Return the handler of the connection of this handshake, or the response that refuses it."""
         address = self.client_address()
         rejection = self.rejection(address)
         # The app's login sees the address that it sees in other requests.
-        identity = self.identify() if rejection is None else UNKNOWN
+        identity = UNKNOWN
+        if rejection is None:
+            identity = self.identify()
+            # The app may have taken seconds.
+            rejection = self.gate.rejection_after_wait(address)
         # Log lines about the request name the client, and not the proxy.
         request.remote_addr = address
         if rejection is not None:
@@ -237,21 +240,7 @@ class Node:
             address: the address of the client.
             count: whether this is an attempt, which counts against the limits of the address.
         """
-        if self.connections.draining:
-            return Rejection("draining", 503, "The server is restarting.", 1)
-        if isinstance(self.registry, MemoryRegistry) and request.environ.get("wsgi.multiprocess"):
-            # Each worker would have rooms of its own, so two users could wait for each other for ever.
-            self._log.warning(SPLIT)
-            return Rejection("workers", 503, "The server has several workers and no Redis.", 30)
-        # A browser sends cookies along from any page, so with the app's users the origin always counts.
-        has_loader = self._admission is not None and self._admission.has_loader
-        if not self._origins.allow(request.headers.get("Origin"), request.host, always_check=has_loader):
-            return Rejection("origin", 403, "This origin is not allowed.")
-        if len(self.connections) >= self.settings.max_connections:
-            return Rejection("full", 503, "The server is full.", 10)
-        if reason := self._limiter.check(address, time.monotonic(), count=count):
-            return Rejection("address", 429, reason, 10)
-        return None
+        return self.gate.rejection(address, count=count)
 
     def _serve(self, address: str, identity: Identity, sock: gevent.socket.socket, read_ahead: bytes) -> None:
         settings = self.settings
@@ -268,7 +257,7 @@ class Node:
         connection.on_message = session.forward
         connection.on_slow_frames = session.charge_frames
         self.connections.add(connection)
-        self._limiter.add(address)
+        self.gate.limiter.add(address)
         log.info("Client connected", extra={"connection": session.id})
         try:
             while True:
@@ -286,7 +275,7 @@ class Node:
 
     def _disconnected(self, session: Session, connection: Connection, address: str) -> None:
         self.connections.discard(connection)
-        self._limiter.discard(address)
+        self.gate.limiter.discard(address)
         code = connection.close_code or CloseCode.ABNORMAL
         session.on_disconnect(code)
         self.stats.closes[code] += 1

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Any, Protocol, TypeVar
+from dataclasses import dataclass
+from typing import Any, TypeVar
 from uuid import UUID
 
 import gevent
@@ -15,6 +16,7 @@ from ..config.extension_settings import ExtensionSettings
 from ..protocol import errors
 from ..protocol.messages import ID_MAX_CHARACTERS, User
 from ..rooms.admission import UNKNOWN, Identity
+from .settings_watch import SettingsWatch
 
 log = logging.getLogger(__name__)
 
@@ -34,11 +36,12 @@ CLOSED = (
 )
 
 
-class Hooks(Protocol):
+@dataclass(eq=False)
+class AppCallbacks:
     """The functions that an app has given, as far as it has."""
 
-    load_user: UserLoader | None
-    authorize: Authorizer | None
+    load_user: UserLoader | None = None
+    authorize: Authorizer | None = None
 
 
 class HookTimeoutError(Exception):
@@ -48,10 +51,13 @@ class HookTimeoutError(Exception):
 class AppAdmission:
     """The rules of one app."""
 
-    def __init__(self, app: Flask, hooks: Hooks, settings: ExtensionSettings, *, has_key: bool) -> None:
+    def __init__(
+        self, app: Flask, callbacks: AppCallbacks, settings: ExtensionSettings, watch: SettingsWatch, *, has_key: bool
+    ) -> None:
         """Keep the rules of ``app``; ``has_key`` says whether the tokens of joins are verified."""
         self._app = app
-        self._hooks = hooks
+        self._callbacks = callbacks
+        self._watch = watch
         self._timeout = settings.hook_timeout
         self._needs_no_loader = settings.open or has_key
         self._warned = False
@@ -59,17 +65,21 @@ class AppAdmission:
     @property
     def has_loader(self) -> bool:
         """Return whether users are those of the app, so that a browser's cookies decide who joins."""
-        return self._hooks.load_user is not None
+        return self._callbacks.load_user is not None
 
     @property
     def rules(self) -> object:
         """Return what is equal for two apps with the same rules."""
         # A key or openness is the same for two apps with equal settings; the users of a login are not.
-        return self._needs_no_loader or self._hooks
+        return self._needs_no_loader or self._callbacks
+
+    def problem(self) -> str:
+        """Return why nobody may connect, and nothing be served; empty if there is no reason."""
+        return self._watch.problem()
 
     def identify(self) -> Identity:
         """Return the user of the present request. It may wait, and does not raise."""
-        load_user = self._hooks.load_user
+        load_user = self._callbacks.load_user
         if load_user is None:
             if self._needs_no_loader:
                 return UNKNOWN
@@ -90,7 +100,7 @@ class AppAdmission:
         Raises:
             MessageError: ``unauthorized``; or ``unavailable``, which closes with 1013, if the authorizer failed.
         """
-        authorize = self._hooks.authorize
+        authorize = self._callbacks.authorize
         if authorize is None:
             return
         try:

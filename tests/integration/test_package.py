@@ -41,6 +41,7 @@ from signaling import (
     call_started,
     call_waiting,
     create_app,
+    owns_request,
     waiting_ended,
 )
 from signaling.gunicorn import install
@@ -87,6 +88,7 @@ def types() -> None:
     assert_type(who(), str | None)
     assert_type(may_call("alice", peer="bob"), bool)
     assert_type(create_app(), Flask)
+    assert_type(owns_request(page=False), bool)
     assert_type(__version__, str)
     with SignalingClient(app, app.test_client()) as alice:
         assert_type(alice, SignalingClient)

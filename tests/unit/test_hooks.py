@@ -37,12 +37,12 @@ def test_the_watch_over_the_certificate_goes_on_after_any_error(
     real = supervisor.spawn_forever
     alive = SimpleNamespace(alive=True)
     hub = gevent.get_hub()
-    before = hub.NOT_ERROR
+    before = hub.handle_error
     try:
         hooks.post_worker_init(alive)
         assert often.wait(TIMEOUT)
     finally:
-        hub.NOT_ERROR = before
+        hub.handle_error = before
         alive.alive = False
         gevent.killall(greenlets)
 
