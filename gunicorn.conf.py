@@ -1,42 +1,4 @@
 """How the process runs: ``gunicorn -c gunicorn.conf.py wsgi:app``. What there is to set is in the environment."""
 
-# What makes a lock may not be imported here: the master is not patched by gevent, the worker is.
-from signaling import hooks
-from signaling.config import logging
-from signaling.process import output
-
-_settings = hooks.load_settings()
-# Before gunicorn opens its log: a log that nobody reads must not stop the process.
-output.install(logging.lost_lines(_settings))
-
-bind = hooks.address(_settings)
-worker_class = "signaling.worker.Worker"
-workers = hooks.workers(_settings)
-# A full pool is silence, so a WebSocket too many must still find a place to be told so.
-worker_connections = _settings.max_connections + hooks.SPARE_PLACES
-# Reaching it would end every call of the worker.
-max_requests = 0
-# How long gunicorn's gevent worker waits for the head of a request.
-keepalive = max(1, round(_settings.handshake_timeout))
-graceful_timeout = hooks.graceful_timeout(_settings)
-# By default gunicorn takes SCRIPT_NAME and PATH_INFO from any client on loopback: such a path passes a proxy's rules.
-forwarder_headers = ""
-# It is on by default, in the home of whoever runs this.
-control_socket_disable = True
-
-loglevel = _settings.log_level
-logconfig_dict = logging.dict_config(_settings)
-# Where an access log is asked for: as gunicorn's own, without the query and the referrer, which may hold a token.
-access_log_format = logging.ACCESS_FORMAT
-
-if _settings.tls_cert and _settings.tls_key:
-    certfile = _settings.tls_cert
-    keyfile = _settings.tls_key
-    ssl_context = hooks.ssl_context
-
-on_starting = hooks.on_starting
-nworkers_changed = hooks.nworkers_changed
-post_fork = hooks.post_fork
-post_worker_init = hooks.post_worker_init
-worker_exit = hooks.worker_exit
-on_exit = hooks.on_exit
+# The names are gunicorn's settings and hooks. They are in the package, since an installed one has no such file.
+from signaling.gunicorn_conf import *  # noqa: F403

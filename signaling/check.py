@@ -33,12 +33,14 @@ class CheckError(Exception):
     """An answer that a signaling server does not give; ``str()`` of it says what is wrong."""
 
 
-async def check(url: str, *, ca: str | None = None, address: str | None = None, tokens: Sequence[str] = ()) -> float:
+async def check(
+    url: str, *, ca: str | ssl.SSLContext | None = None, address: str | None = None, tokens: Sequence[str] = ()
+) -> float:
     """Hold a call over ``url`` and return the seconds that it took.
 
     Args:
         url: the URL of the WebSocket, ``ws:`` or ``wss:``.
-        ca: path of the certificates to trust, in PEM, instead of the system's.
+        ca: path of the certificates to trust, in PEM, instead of the system's; or the whole TLS of the connection.
         address: the address to connect to, instead of the host of the URL.
         tokens: the tokens of the two users, if the server needs them.
 
@@ -66,7 +68,7 @@ async def check(url: str, *, ca: str | None = None, address: str | None = None, 
     return time.monotonic() - start
 
 
-async def refusal(url: str, *, ca: str | None = None, address: str | None = None) -> str:
+async def refusal(url: str, *, ca: str | ssl.SSLContext | None = None, address: str | None = None) -> str:
     """Join over ``url`` without a token, and return the message with which the server refuses.
 
     Raises:
@@ -116,11 +118,11 @@ def _subject(token: str) -> str:
         raise CheckError("a token is no JSON Web Token, or has no sub") from None
 
 
-def dial(url: str, ca: str | None, address: str | None) -> connect:
+def dial(url: str, ca: str | ssl.SSLContext | None, address: str | None) -> connect:
     """Return a context manager that connects to ``url``; the arguments are those of :func:`check`."""
     options: dict[str, Any] = {"host": address} if address else {}
     if url.startswith("wss:"):
-        options["ssl"] = ssl.create_default_context(cafile=ca)
+        options["ssl"] = ca if isinstance(ca, ssl.SSLContext) else ssl.create_default_context(cafile=ca)
     return _Connect(url, **options)
 
 

@@ -9,6 +9,7 @@ from functools import partial
 
 from flask import Flask, current_app
 
+from .cli.group import add_commands
 from .config.app_config import DEFAULT_NAME, AppConfig
 from .config.env import SettingsError
 from .node.control import Control
@@ -16,7 +17,7 @@ from .node.node import Node
 from .rooms.registry import Registry
 from .testing import SignalingClient
 from .transport.route import Sock
-from .web.app_admission import AppAdmission, AppCallbacks, Authorizer, UserLoader
+from .web.app_admission import AppAdmission, AppCallbacks, AuthorizerT, UserLoaderT
 from .web.app_events import AppEvents
 from .web.app_methods import AppMethods
 from .web.blueprint import SignalingBlueprint, add_guards
@@ -26,6 +27,7 @@ from .web.ops import add_ops
 from .web.pages import add_pages
 from .web.settings_watch import AppSettingsError, SettingsWatch
 from .web.static_files import add_static_files
+from .web.tags import TEMPLATES, add_tags
 
 _is_name = re.compile(r"[a-z][a-z0-9_-]{0,31}").fullmatch
 
@@ -78,7 +80,7 @@ class Signaling(AppMethods):
         if app is not None:
             self.init_app(app)
 
-    def user_loader(self, load_user: UserLoader) -> UserLoader:
+    def user_loader(self, load_user: UserLoaderT) -> UserLoaderT:
         """Decorate the function that returns the id of the logged-in user, or None.
 
         It runs once for each connection, in the request of its handshake, so sessions and cookies work. It fixes the
@@ -88,7 +90,7 @@ class Signaling(AppMethods):
         self._callbacks.load_user = load_user
         return load_user
 
-    def authorizer(self, authorize: Authorizer) -> Authorizer:
+    def authorizer(self, authorize: AuthorizerT) -> AuthorizerT:
         """Decorate the function that returns whether a user may call a peer: ``authorize(user, peer)``.
 
         It runs in an app context, at each join. If it returns a false value, the client gets ``unauthorized`` and the
@@ -121,7 +123,8 @@ class Signaling(AppMethods):
         except SettingsError as error:
             raise AppSettingsError(str(error)) from None
         default_prefix = "" if self.name == DEFAULT_NAME else f"/{self.name}"
-        self._add_routes(app, node, self.url_prefix or config.own.url_prefix or default_prefix)
+        url_prefix = self.url_prefix or config.own.url_prefix or default_prefix
+        self._add_routes(app, node, url_prefix, show_page=config.own.page)
         app.extensions[self._key] = node
         self._apps.add(app)
 
@@ -139,13 +142,19 @@ class Signaling(AppMethods):
         if self._registry is not None and self._apps:
             raise RuntimeError("Another app has this registry: make one Signaling and one registry for each app.")
 
-    def _add_routes(self, app: Flask, node: Node, url_prefix: str) -> None:
+    def _add_routes(self, app: Flask, node: Node, url_prefix: str, *, show_page: bool) -> None:
         others = (each for each in app.blueprints.values() if isinstance(each, SignalingBlueprint))
         if any((each.url_prefix or "").rstrip("/") == url_prefix.rstrip("/") for each in others):
             raise RuntimeError(
                 f"This app has an instance of the service under {url_prefix or '/'} already: give each a url_prefix."
             )
-        blueprint = SignalingBlueprint(self.name, __name__, url_prefix=url_prefix or None, static_folder="web/static")
+        blueprint = SignalingBlueprint(
+            self.name,
+            __name__,
+            url_prefix=url_prefix or None,
+            static_folder="web/static",
+            template_folder=TEMPLATES,
+        )
         sock = Sock(app)
         for path, endpoint in (("/", "websocket"), ("/ws", "websocket_alias")):
             sock.route(path, bp=blueprint, endpoint=endpoint, strict_slashes=False)(node.admit)
@@ -154,10 +163,12 @@ class Signaling(AppMethods):
         if url_prefix:
             # The app answers unknown paths, not the blueprint.
             add_headers(app, node.settings, under=url_prefix.rstrip("/"))
-        add_pages(blueprint, node)
+        add_pages(blueprint, node, show_page=show_page)
         add_static_files(blueprint, app)
         add_metrics(blueprint, node)
         add_ops(blueprint, node)
+        add_tags(app)
+        add_commands(app)
         app.register_blueprint(blueprint)
         node.test_client = partial(SignalingClient, app, name=self.name)
 

@@ -8,40 +8,9 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-import time
-from typing import Any
 
-import jwt
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
-
-from .security.keys import KINDS, PATHS, Key, UnusableKeyError, algorithms_of, parse, text_of
-
-
-def make(key: Key, **claims: Any) -> str:
-    """Return a token with ``claims``, signed with a secret or a private key; empty claims are left out."""
-    payload = {name: value for name, value in claims.items() if value}
-    return jwt.encode(payload, key.material, key.algorithms[0], {"kid": key.kid} if key.kid else None)
-
-
-def signing_key(text: str, kid: str | None = None) -> Key:
-    """Return the key in ``text`` that signs tokens: a private key in PEM, or a secret, alone or in a JWKS.
-
-    Raises:
-        UnusableKeyError: the text has no key that can sign.
-    """
-    if "PRIVATE KEY-----" in text:
-        try:
-            private: Any = load_pem_private_key(text.encode(), None)
-        except (ValueError, TypeError, UnsupportedAlgorithm):
-            raise UnusableKeyError("it is not a private key in PEM, or it is encrypted") from None
-        if not (algorithms := algorithms_of(private.public_key())):
-            raise UnusableKeyError(KINDS)
-        return Key(private, algorithms, kid)
-    keys = [key for key in parse(text).keys if isinstance(key.material, bytes) and kid in (None, key.kid)]
-    if not keys:
-        raise UnusableKeyError("it only verifies tokens; name the private key or the secret with --key FILE")
-    return keys[0]
+from .security.keys import UnusableKeyError
+from .security.minting import find_signing_key, sign
 
 
 def main() -> int:
@@ -56,19 +25,17 @@ def main() -> int:
     parser.add_argument("--key", metavar="FILE", help="a private key in PEM, or a secret; default SIGNALING_JWT_KEY")
     parser.add_argument("--kid", metavar="ID", help="the id of the key in the JWKS")
     arguments = parser.parse_args()
-    now = int(time.time())
     try:
-        key = os.path.abspath(arguments.key) if arguments.key else environ("SIGNALING_JWT_KEY", "")
-        if not key:
+        given = os.path.abspath(arguments.key) if arguments.key else environ("SIGNALING_JWT_KEY", "")
+        if not given:
             raise UnusableKeyError("it is not set")
-        token = make(
-            signing_key(text_of(key) if key.startswith(PATHS) else key, arguments.kid),
+        token = sign(
+            find_signing_key(given, arguments.kid),
+            ttl=arguments.ttl,
             sub=arguments.user,
             peer=arguments.peer,
             aud=arguments.audience,
             iss=arguments.issuer,
-            iat=now,
-            exp=now + arguments.ttl,
         )
     except UnusableKeyError as error:
         print(f"{arguments.key or 'SIGNALING_JWT_KEY'} cannot be used: {error}", file=sys.stderr)

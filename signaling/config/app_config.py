@@ -92,6 +92,18 @@ class AppConfig:
         entry = self._entries.get(variable)
         return variable if entry is None else entry.name
 
+    def source(self, variable: str, config: Mapping[str, Any]) -> tuple[str, str]:
+        """Return the name under which a setting is written, and ``app.config``, ``environment`` or ``default``.
+
+        Args:
+            variable: the name of the setting for the default instance.
+            config: the config of the app.
+        """
+        entry = self._entries.get(variable)
+        if entry is None or entry.name not in {**self._environ, **config}:
+            return variable, "default"
+        return entry.name, "app.config" if entry.name in config else "environment"
+
     def written_later(self, config: Mapping[str, Any]) -> tuple[list[str], list[str]]:
         """Return the names that ``config`` has with other values than at ``init_app``: protections, and others."""
         later = self._collect(config)

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 import gevent
@@ -27,6 +27,10 @@ UserLoader = Callable[[], Any]
 
 Authorizer = Callable[[str, str], Any]
 """Returns whether a user may call a peer."""
+
+# A decorated function keeps its own type.
+UserLoaderT = TypeVar("UserLoaderT", bound=UserLoader)
+AuthorizerT = TypeVar("AuthorizerT", bound=Authorizer)
 
 CLOSED = (
     "Every join is refused: this app does not say who may join. Set SIGNALING_JWT_KEY, give Signaling a user_loader, "

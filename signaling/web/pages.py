@@ -7,7 +7,8 @@ import time
 from operator import attrgetter
 from typing import Any
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response, abort, current_app, make_response, render_template, request
+from jinja2 import TemplateNotFound
 
 from ..node.node import Node
 from ..process.threads import in_plain_thread
@@ -17,6 +18,9 @@ from ..rooms.ice import ice_servers
 from ..security.credentials import bearer_token
 from ..transport.route import refuse
 from .blueprint import is_call_page
+
+TEMPLATE = "signaling/call.html"
+"""The template of an app that replaces the call page."""
 
 BANNER = "WebRTC Signaling Server Running"
 
@@ -38,10 +42,15 @@ def _wants_websocket() -> bool:
     return request.headers.get("Upgrade", "").lower() == "websocket"
 
 
-def add_pages(blueprint: Blueprint, node: Node) -> None:
-    """Add ``/``, the browser client, ``/ws`` for plain HTTP, ``/ice-servers`` and ``/healthz``."""
+def add_pages(blueprint: Blueprint, node: Node, *, show_page: bool = True) -> None:
+    """Add ``/``, the browser client, ``/ws`` for plain HTTP, ``/ice-servers`` and ``/healthz``.
 
-    @blueprint.post("/")
+    Without ``show_page``, there is no call page. Without a prefix as well, ``/`` is left to the app, apart from the
+    WebSocket.
+    """
+    has_root = show_page or bool(blueprint.url_prefix)
+    call_page = CallPage(blueprint)
+
     @blueprint.post("/ws")
     def explain_rejection() -> tuple[dict[str, Any] | str, int, dict[str, str]]:
         """Answer a page why its WebSocket was refused. A browser shows no status of it, but sends ``Origin`` here."""
@@ -53,16 +62,18 @@ def add_pages(blueprint: Blueprint, node: Node) -> None:
         answer = {"code": REJECTION_CODES[rejection.reason], "message": rejection.words}
         return answer, rejection.status, headers | rejection.headers
 
-    @blueprint.get("/")
     def index() -> Response:
         if _wants_websocket():
             return refuse(400, _NO_UPGRADE)
-        if is_call_page():
-            response = blueprint.send_static_file("page/index.html")
-        else:
-            response = Response(BANNER + "\n", mimetype="text/plain")
+        if not show_page:
+            abort(404)
+        response = call_page.respond() if is_call_page() else Response(BANNER + "\n", mimetype="text/plain")
         response.vary.add("Accept")
         return response
+
+    if has_root:
+        blueprint.post("/")(explain_rejection)
+        blueprint.get("/")(index)
 
     @blueprint.get("/ws")
     def websocket_only() -> Response:
@@ -101,6 +112,38 @@ def add_pages(blueprint: Blueprint, node: Node) -> None:
             # A gunicorn configuration without our hooks has not started it. Load balancers wait for it to be up.
             node.shared.redis.start()
         return health(node)
+
+
+class CallPage:
+    """The call page: the static file, or the app's own template ``signaling/call.html``, which can extend ours."""
+
+    def __init__(self, blueprint: Blueprint) -> None:
+        """Serve the page of ``blueprint``."""
+        self._blueprint = blueprint
+        self._has_template: bool | None = None
+
+    def respond(self) -> Response:
+        """Return the page."""
+        # The search looks into every folder of templates.
+        if self._has_template is None or current_app.debug:
+            self._has_template = self._find_template()
+        if not self._has_template:
+            return self._blueprint.send_static_file("page/index.html")
+        response = make_response(render_template(TEMPLATE))
+        # It may name the user. As with the static page, a browser asks whether it changed.
+        response.headers["Cache-Control"] = "private, no-cache"
+        return response
+
+    @staticmethod
+    def _find_template() -> bool:
+        try:
+            current_app.jinja_env.get_template(TEMPLATE)
+        except TemplateNotFound as error:
+            # The template is there, and extends one that is not.
+            if error.name != TEMPLATE:
+                raise
+            return False
+        return True
 
 
 def health(node: Node) -> tuple[dict[str, Any], int]:

@@ -279,7 +279,7 @@ def test_a_token_is_made_with_a_private_key(tmp_path: Path, name: str):
             (
                 [],
                 {"SIGNALING_JWT_KEY": pem(RSA)},
-                "SIGNALING_JWT_KEY cannot be used: it only verifies tokens; name the private key",
+                "SIGNALING_JWT_KEY cannot be used: it only verifies tokens; a private key or a secret",
             ),
             (["--key", "none.pem"], {}, "none.pem cannot be used: the file cannot be read: No such file"),
         ],

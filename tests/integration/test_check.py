@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tests.certificates import make_certificate
 from tests.driver import ROOT, Client, Server
+from tests.unit.security.test_jwt import PRIVATE, SECRET, pem
 from tests.waiting import TIMEOUT
 
 
@@ -55,6 +56,61 @@ def test_a_server_that_is_full_or_no_websocket_server_fails():
             assert "HTTP 503" in check(server.ws_url).stderr
         done = check(server.ws_url + "/healthz")
         assert (done.returncode, "HTTP 400" in done.stderr) == (1, True)
+
+
+def check_as_an_app(*arguments: object, app: str = "wsgi", **environ: object) -> subprocess.CompletedProcess[str]:
+    """Run `flask signaling check` in an app with these settings in its environment."""
+    return subprocess.run(
+        [sys.executable, "-m", "flask", "--app", app, "signaling", "check", *map(str, arguments)],
+        cwd=ROOT,
+        env={"PATH": "/usr/bin:/bin"} | {name: str(value) for name, value in environ.items()},
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT,
+    )
+
+
+def test_an_app_checks_its_own_address_whatever_its_certificate_names(server: Server, certificate: Path):
+    tls = {"SIGNALING_TLS_CERT": certificate, "SIGNALING_TLS_KEY": certificate.with_suffix(".key")}
+    done = check_as_an_app(PORT=server.port, **tls)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith(f"{server.ws_url}/ws: two users met and exchanged offer, answer and candidate in ")
+    # Another address must prove itself.
+    done = check_as_an_app("--url", server.url)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "CERTIFICATE_VERIFY_FAILED" in done.stderr
+    assert check_as_an_app("--url", server.url, "--ca", certificate).returncode == 0
+
+
+def test_an_app_with_a_secret_checks_with_tokens_of_its_own():
+    settings = {"SIGNALING_JWT_KEY": SECRET, "SIGNALING_JWT_AUDIENCE": "calls"}
+    with Server(**settings) as server:
+        done = check_as_an_app(PORT=server.port, **settings)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert "two users met" in done.stdout
+        done = check_as_an_app("--refused", PORT=server.port, **settings)
+        assert done.stdout == f"{server.ws_url}/ws: a join is refused: Unauthorized: a token is needed\n"
+        # This one cannot sign.
+        done = check_as_an_app(PORT=server.port, SIGNALING_JWT_KEY=pem(PRIVATE["ES256"]))
+        assert (done.returncode, done.stderr) == (1, f"Error: {server.ws_url}/ws: Unauthorized: a token is needed\n")
+
+
+WITH_LOGIN = """
+from flask import Flask
+from signaling import Signaling
+
+app = Flask(__name__)
+signaling = Signaling(app)
+signaling.user_loader(lambda: None)
+"""
+
+
+def test_an_app_with_a_login_is_checked_as_far_as_a_stranger_gets(tmp_path: Path):
+    (tmp_path / "login.py").write_text(WITH_LOGIN)
+    with Server(app="login:app", PYTHONPATH=f"{tmp_path}:{ROOT}") as server:
+        done = check_as_an_app(app="login", PORT=server.port, PYTHONPATH=f"{tmp_path}:{ROOT}")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == f"{server.ws_url}/ws: the service answers, and lets in only users who are logged in\n"
 
 
 LOGIN = """

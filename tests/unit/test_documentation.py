@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from signaling.cli.commands import commands
 from signaling.config.env import is_secret, variable_name
 from signaling.config.extension_settings import ExtensionSettings
 from signaling.config.settings import Settings
@@ -180,6 +181,22 @@ def test_every_link_leads_somewhere(document: Path):
 def test_the_settings_of_the_extension_are_in_its_document():
     text = (ROOT / "docs/flask.md").read_text()
     for field in msgspec.structs.fields(ExtensionSettings):
-        default = {"": "empty", False: "`false`", 5.0: "`5`"}.get(field.default, f"`{field.default}`")
+        # As keys, True and 1 are equal.
+        default = {"": "empty", False: "`false`", 5.0: "`5`"}.get(field.default, f"`{str(field.default).lower()}`")
         [description] = [meta.description for meta in field.type.__metadata__ if meta.description]
         assert f"| `{variable_name(field.name)}` | {default} | {description} |" in text
+
+
+def test_the_documents_name_every_command_of_flask_and_no_other():
+    text = "\n".join(document.read_text() for document in DOCUMENTS)
+    named = set(re.findall(r"\bflask (?:--app \S+ )?signaling ([a-z-]+)", text))
+    assert named == set(commands.commands)
+    table = section(ROOT / "docs/flask.md", "Commands")
+    assert set(re.findall(r"^\| `flask signaling ([a-z-]+)", table, re.MULTILINE)) == named
+
+
+def test_the_document_names_every_block_of_the_call_page():
+    template = (ROOT / "signaling/web/templates/signaling/call_base.html").read_text()
+    blocks = set(re.findall(r"\{%-? block (\w+)", template))
+    [sentence] = re.findall(r"^The blocks are (.*?)\.", section(ROOT / "docs/flask.md", "Templates"), re.MULTILINE)
+    assert set(re.findall(r"`(\w+)`", sentence)) == blocks

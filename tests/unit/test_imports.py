@@ -31,6 +31,7 @@ ALLOWED: dict[str, set[str]] = {
     "node": NODE,
     "web": NODE | {"node"},
     "server": NODE | {"node", "web"},
+    "cli": NODE | {"node", "web", "check"},
     "client": {"check"},
     # It is copied to machines that have nothing else of this.
     "check": set(),
@@ -41,6 +42,7 @@ TOP = {
     "__main__",
     "extension",
     "gunicorn",
+    "gunicorn_conf",
     "health",
     "hooks",
     "logs",

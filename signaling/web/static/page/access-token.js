@@ -5,6 +5,7 @@
  */
 import { showNotice } from './notice.js';
 import { readItem, writeItem } from './storage.js';
+import { say } from './words.js';
 
 const TOKEN_KEY = 'signaling-token';
 const REFRESH_KEY = 'signaling-refresh';
@@ -26,7 +27,7 @@ function takeFromLink() {
   refreshUrl = newUrl;
   if (refreshUrl !== undefined && !isSameOrigin(refreshUrl)) {
     refreshUrl = undefined;
-    showNotice('The link names another site for fresh tokens. This page does not ask there.');
+    showNotice(say('The link names another site for fresh tokens. This page does not ask there.'));
   }
   writeItem('sessionStorage', TOKEN_KEY, token);
   writeItem('sessionStorage', REFRESH_KEY, refreshUrl);

@@ -2,6 +2,7 @@
 import { find } from '../common/dom.js';
 import { LineChart } from '../common/line-chart.js';
 import { formatBitrate } from './quality-format.js';
+import { say } from './words.js';
 
 /** One sample per second. */
 const MAX_SAMPLES = 60;
@@ -19,7 +20,7 @@ export class BitrateChart {
     this.#samples = [...this.#samples, sample].slice(-MAX_SAMPLES);
     const top = roundUp(Math.max(...this.#samples.flatMap((each) => [each.received, each.sent])));
     const [received, sent] = [formatBitrate(sample.received), formatBitrate(sample.sent)];
-    const label = `The last minute: now ${received} received and ${sent} sent`;
+    const label = say('The last minute: now {received} received and {sent} sent', { received, sent });
     const to = this.#samples.length - 1;
     this.#chart.draw(
       {
@@ -29,12 +30,12 @@ export class BitrateChart {
       { from: to - (MAX_SAMPLES - 1), to, top },
       label,
     );
-    this.#scale.textContent = `top: ${formatBitrate(top)}`;
+    this.#scale.textContent = say('top: {bitrate}', { bitrate: formatBitrate(top) });
   }
 
   clear() {
     this.#samples = [];
-    this.#chart.clear('Received and sent in the last minute');
+    this.#chart.clear(say('Received and sent in the last minute'));
     this.#scale.textContent = '';
   }
 }

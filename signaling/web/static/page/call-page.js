@@ -12,6 +12,7 @@ import { showNotice } from './notice.js';
 import { Preview } from './preview.js';
 import { forgetCall, isReloadOf, rememberCall } from './reloaded-call.js';
 import { describeProblems } from './user-messages.js';
+import { say } from './words.js';
 
 /** Relative addresses, so that the page works under any prefix. */
 const iceServersUrl = new URL('ice-servers', document.baseURI);
@@ -36,7 +37,7 @@ new Preview(local, level);
 const callView = new CallView({ local, devices, signalingUrl, showStatus });
 
 const restartGuard = guardEarlyPresses(views.setup, () => {
-  showNotice('That was too soon after the page appeared. Press again.');
+  showNotice(say('That was too soon after the page appeared. Press again.'));
 });
 
 /** It grows with each start and end of a call, so that a step that waited can tell whether it is stale. */
@@ -50,13 +51,13 @@ async function start() {
   show('call');
   callView.prepare(names);
   if (!local.opened) {
-    showStatus('asking', 'Asking for your camera and microphone');
+    showStatus('asking', say('Asking for your camera and microphone'));
     await local.open();
     if (current !== generation) return;
   }
   const problems = { audio: local.problem('audio'), video: local.problem('video') };
   // A user who wants to be seen or heard, and cannot be, decides first whether to join without.
-  if (!local.opened && describeProblems(problems)) finish('trouble', 'Your camera and microphone cannot be used');
+  if (!local.opened && describeProblems(problems)) finish('trouble', say('Your camera and microphone cannot be used'));
   else callView.begin(finish);
 }
 
@@ -67,7 +68,7 @@ function readNames() {
 /** Show the two names in the title: they may come from a link. */
 function updateTitle() {
   const names = readNames();
-  const title = names.me && names.peer ? `Call ${names.peer} as ${names.me}` : 'Start a call';
+  const title = names.me && names.peer ? say('Call {peer} as {me}', names) : say('Start a call');
   find('#join-title', HTMLElement).textContent = title;
 }
 
@@ -89,7 +90,7 @@ function finish(state, text) {
  */
 function showStatus(state, text) {
   document.body.dataset.state = state;
-  document.title = `${text} – Video call`;
+  document.title = `${text} – ${say('Video call')}`;
   setText(statusElement, text);
 }
 
@@ -115,11 +116,11 @@ form.addEventListener('submit', (event) => {
   event.preventDefault();
   start();
 });
-hangUpButton.addEventListener('click', () => finish('ended', 'You hung up'));
+hangUpButton.addEventListener('click', () => finish('ended', say('You hung up')));
 addEventListener('pagehide', () => {
   if (document.body.dataset.view !== 'call') return;
   rememberCall(readNames());
-  finish('ended', 'You hung up');
+  finish('ended', say('You hung up'));
 });
 // A page from the browser's cache shows the form, and a reload of it is no reload of the call.
 addEventListener('pageshow', ({ persisted }) => persisted && forgetCall());

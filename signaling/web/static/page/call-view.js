@@ -11,6 +11,7 @@ import { QualityPanel } from './quality-panel.js';
 import { ScreenShare } from './screen-share.js';
 import { describeError, describeProblems, describeStatus } from './user-messages.js';
 import { VideoArea } from './video-area.js';
+import { say } from './words.js';
 
 export class CallView {
   #local;
@@ -45,9 +46,9 @@ export class CallView {
     this.#devices = devices;
     this.#signalingUrl = signalingUrl;
     this.#showStatus = showStatus;
-    this.#panels.add('chat', 'Chat', () => this.#chat.markRead());
-    this.#panels.add('quality', 'Quality');
-    this.#panels.add('settings', 'Devices');
+    this.#panels.add('chat', say('Chat'), () => this.#chat.markRead());
+    this.#panels.add('quality', say('Quality'));
+    this.#panels.add('settings', say('Devices'));
     for (const button of ['#invite', '#invitation-copy']) {
       find(button, HTMLButtonElement).addEventListener('click', () => copyInvitation(this.#names));
     }

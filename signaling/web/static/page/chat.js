@@ -1,6 +1,7 @@
 /** The chat of the two users. It goes from browser to browser and is kept nowhere. */
 import { createElement, find } from '../common/dom.js';
 import { clearNotice, showNotice } from './notice.js';
+import { say } from './words.js';
 
 export class Chat {
   #panel = find('#chat', HTMLElement);
@@ -51,10 +52,10 @@ export class Chat {
     const text = this.#text.value.trim();
     if (!text) return;
     if (!this.#send(text)) {
-      showNotice(`Not sent: ${this.#peer} is not connected.`);
+      showNotice(say('Not sent: {peer} is not connected.', { peer: this.#peer }));
       return;
     }
-    this.#add('You', text, 'mine');
+    this.#add(say('You'), text, 'mine');
     this.#text.value = '';
   }
 

@@ -3,15 +3,22 @@ import { createElement, find } from '../common/dom.js';
 import { createIcon } from './icon.js';
 import { SUBJECTS, runCheck } from './precall-check.js';
 import { describeCheckResult, summarizeCheck } from './user-messages.js';
+import { say } from './words.js';
 
 const SUBJECT_NAMES = {
-  browser: 'Browser',
-  camera: 'Camera',
-  microphone: 'Microphone',
-  server: 'Server',
-  relay: 'Relay',
+  browser: say('Browser'),
+  camera: say('Camera'),
+  microphone: say('Microphone'),
+  server: say('Server'),
+  relay: say('Relay'),
 };
-const VERDICT_NAMES = { waiting: '', checking: 'is checked', good: 'good', doubtful: 'remark', bad: 'problem' };
+const VERDICT_NAMES = {
+  waiting: '',
+  checking: say('is checked'),
+  good: say('good'),
+  doubtful: say('remark'),
+  bad: say('problem'),
+};
 
 export class CheckResults {
   #list = find('#check-results', HTMLElement);
@@ -28,7 +35,7 @@ export class CheckResults {
     if (this.#button.getAttribute('aria-disabled') === 'true') return;
     // The attribute `disabled` would take the keyboard's focus away.
     this.#button.setAttribute('aria-disabled', 'true');
-    this.#summary.textContent = 'Checking';
+    this.#summary.textContent = say('Checking');
     const rows = SUBJECTS.map((subject) => new Row(subject));
     this.#list.replaceChildren(...rows.map(({ element }) => element));
     this.#list.hidden = false;
@@ -40,7 +47,7 @@ export class CheckResults {
       rows[results.length]?.update('checking');
     }
     this.#summary.textContent = summarizeCheck(results);
-    this.#button.textContent = 'Check again';
+    this.#button.textContent = say('Check again');
     this.#button.removeAttribute('aria-disabled');
   }
 }

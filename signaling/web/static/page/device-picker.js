@@ -8,6 +8,7 @@ import { Emitter } from '../client/emitter.js';
 import { find } from '../common/dom.js';
 import { showNotice } from './notice.js';
 import { readJson, writeItem } from './storage.js';
+import { say } from './words.js';
 
 const KEY = 'devices';
 /** @type {DeviceKind[]} */
@@ -95,7 +96,7 @@ async function playChime(speaker) {
   try {
     if (speaker) await context.setSinkId?.(speaker);
   } catch {
-    showNotice('The chosen speaker cannot be used. You hear another one.');
+    showNotice(say('The chosen speaker cannot be used. You hear another one.'));
   }
   const volume = new GainNode(context, { gain: 0 });
   volume.connect(context.destination);

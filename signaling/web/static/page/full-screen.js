@@ -2,12 +2,13 @@
 import { find } from '../common/dom.js';
 import { labelButton } from './icon.js';
 import { showNotice } from './notice.js';
+import { say } from './words.js';
 
 export function connectFullScreen() {
   const button = find('#full-screen', HTMLButtonElement);
   const update = () => {
     const full = document.fullscreenElement !== null;
-    labelButton(button, full ? 'small-screen' : 'full-screen', full ? 'Leave full screen' : 'Full screen');
+    labelButton(button, full ? 'small-screen' : 'full-screen', say(full ? 'Leave full screen' : 'Full screen'));
   };
   button.hidden = !document.fullscreenEnabled;
   button.addEventListener('click', async () => {
@@ -15,7 +16,7 @@ export function connectFullScreen() {
       if (document.fullscreenElement) await document.exitFullscreen();
       else await document.documentElement.requestFullscreen();
     } catch {
-      showNotice('The browser cannot change to or from full screen at the moment.');
+      showNotice(say('The browser cannot change to or from full screen at the moment.'));
     }
   });
   document.addEventListener('fullscreenchange', update);

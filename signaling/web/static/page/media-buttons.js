@@ -1,5 +1,6 @@
 /** The buttons for the user's own microphone and camera, wherever the page shows them. */
 import { labelButton } from './icon.js';
+import { say } from './words.js';
 
 /** @type {Record<import('./local-media.js').Kind, { on: [icon: string, label: string], off: [string, string] }>} */
 const APPEARANCE = {
@@ -14,7 +15,7 @@ export function connectMediaButtons(local) {
     const update = () => {
       const on = local.isOn(kind);
       const [icon, label] = APPEARANCE[kind][on ? 'on' : 'off'];
-      labelButton(button, icon, label);
+      labelButton(button, icon, say(label));
       button.toggleAttribute('data-off', !on);
     };
     button.addEventListener('click', () => local.turn(kind, !local.isOn(kind)));

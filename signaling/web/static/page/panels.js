@@ -1,6 +1,7 @@
 /** The panels beside the picture. At most one of them is open. */
 import { createElement, find } from '../common/dom.js';
 import { createIcon } from './icon.js';
+import { say } from './words.js';
 
 /**
  * @typedef {object} Panel
@@ -28,7 +29,7 @@ export class Panels {
   add(id, title, onOpen) {
     const panel = { element: find(`#${id}`, HTMLElement), toggle: find(`#${id}-toggle`, HTMLButtonElement), onOpen };
     const heading = createElement('h2', { id: `${id}-title` }, title);
-    const label = createElement('span', {}, 'Close');
+    const label = createElement('span', {}, say('Close'));
     const attributes = { class: 'tool', type: 'button', 'data-close': '' };
     const button = createElement('button', attributes, createIcon('close'), label);
     panel.element.prepend(createElement('div', { class: 'panel-head' }, heading, button));

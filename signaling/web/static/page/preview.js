@@ -2,6 +2,7 @@
 import { find, setText } from '../common/dom.js';
 import { KINDS } from './local-media.js';
 import { describeProblems } from './user-messages.js';
+import { say } from './words.js';
 
 export class Preview {
   #video = find('#preview-video', HTMLVideoElement);
@@ -39,12 +40,13 @@ export class Preview {
     // While one camera replaces another, there is nothing to tell.
     this.#off.hidden = local.track('video') !== null || (local.opened && local.isOn('video'));
     this.#open.hidden = local.opened;
-    this.#open.textContent = problems ? 'Try again' : 'Turn on camera and microphone';
-    this.#text.textContent = local.opened || problems ? 'Your camera is off' : 'See how you look before you join';
+    this.#open.textContent = say(problems ? 'Try again' : 'Turn on camera and microphone');
+    const isOff = local.opened || problems;
+    this.#text.textContent = say(isOff ? 'Your camera is off' : 'See how you look before you join');
     setText(this.#problem, problems);
     this.#problem.hidden = !problems;
     const sendsMedia = local.isOn('audio') || local.isOn('video');
-    this.#enter.textContent = sendsMedia ? 'Join the call' : 'Join without camera and microphone';
+    this.#enter.textContent = say(sendsMedia ? 'Join the call' : 'Join without camera and microphone');
     this.#listenTo(local.track('audio'));
   }
 

@@ -3,6 +3,8 @@
  *
  * @typedef {import('../client/quality-meter.js').Quality} Quality
  */
+import { say } from './words.js';
+
 const UNKNOWN = '–';
 
 /**
@@ -33,7 +35,7 @@ export function formatSize(bytes) {
 
 /** @param {import('../client/quality-meter.js').Picture} picture */
 export function formatPicture({ width, height, frameRate }) {
-  return width && height ? `${width} × ${height}, ${Math.round(frameRate ?? 0)}/s` : 'none';
+  return width && height ? `${width} × ${height}, ${Math.round(frameRate ?? 0)}/s` : say('none');
 }
 
 /**

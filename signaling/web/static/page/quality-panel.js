@@ -3,6 +3,7 @@ import { createElement, find } from '../common/dom.js';
 import { formatDuration, formatLatency } from '../common/format.js';
 import { BitrateChart } from './bitrate-chart.js';
 import { formatBitrate, formatKnown, formatPicture, formatShare, formatSize, gradeQuality } from './quality-format.js';
+import { say } from './words.js';
 
 const INTERVAL = 1_000;
 
@@ -35,7 +36,7 @@ export class QualityPanel {
   /** @param {import('../client/call.js').Call} call it is measured once a second from now on */
   watch(call) {
     this.stop();
-    this.#verdict.textContent = 'There is no connection yet.';
+    this.#verdict.textContent = say('There is no connection yet.');
     this.#interval = setInterval(() => this.#measure(call), INTERVAL);
   }
 
@@ -64,7 +65,7 @@ export class QualityPanel {
     this.#facts.replaceChildren(
       ...createFact('Round trip', formatKnown(roundTrip, formatLatency)),
       ...createFact('Jitter', formatKnown(received.jitter, formatLatency)),
-      ...createFact('Path', path === 'relay' ? 'by relay' : 'direct'),
+      ...createFact('Path', say(path === 'relay' ? 'by relay' : 'direct')),
       ...createFact('You', describeEnd(local)),
       ...createFact('Peer', describeEnd(remote)),
       ...createFact('Time', formatDuration((Date.now() - this.#since) / 1000)),
@@ -74,13 +75,13 @@ export class QualityPanel {
   /** @param {keyof VERDICTS} grade */
   #showGrade(grade) {
     this.panel.dataset.grade = grade;
-    this.#verdict.textContent = VERDICTS[grade];
+    this.#verdict.textContent = say(VERDICTS[grade]);
   }
 }
 
 /** @param {import('../client/quality-meter.js').CandidateEnd} end */
 function describeEnd({ type, protocol }) {
-  return `${CANDIDATE_TYPES[type] ?? type}, ${protocol.toUpperCase()}`;
+  return `${say(CANDIDATE_TYPES[type] ?? type)}, ${protocol.toUpperCase()}`;
 }
 
 /**
@@ -89,7 +90,7 @@ function describeEnd({ type, protocol }) {
  */
 function createRow(name, ...values) {
   const cells = values.map((value) => createElement('td', {}, value));
-  return createElement('tr', {}, createElement('th', { scope: 'row' }, name), ...cells);
+  return createElement('tr', {}, createElement('th', { scope: 'row' }, say(name)), ...cells);
 }
 
 /**
@@ -97,5 +98,5 @@ function createRow(name, ...values) {
  * @param {string} value
  */
 function createFact(name, value) {
-  return [createElement('dt', {}, name), createElement('dd', {}, value)];
+  return [createElement('dt', {}, say(name)), createElement('dd', {}, value)];
 }

@@ -3,6 +3,7 @@ import { find } from '../common/dom.js';
 import { labelButton } from './icon.js';
 import { stopTracks } from './local-media.js';
 import { showNotice } from './notice.js';
+import { say } from './words.js';
 
 export class ScreenShare {
   #button = find('#share', HTMLButtonElement);
@@ -43,7 +44,7 @@ export class ScreenShare {
     } catch (error) {
       const { name, message } = /** @type {Error} */ (error);
       // The user closed the browser's choice of screens, and needs no notice.
-      if (name !== 'NotAllowedError') showNotice(`The screen cannot be shared: ${message}`);
+      if (name !== 'NotAllowedError') showNotice(say('The screen cannot be shared: {message}', { message }));
       return;
     } finally {
       this.#requesting = false;
@@ -68,7 +69,7 @@ export class ScreenShare {
 
   #update() {
     const sharing = this.#stream !== null;
-    labelButton(this.#button, 'screen', sharing ? 'Stop sharing' : 'Share screen');
+    labelButton(this.#button, 'screen', say(sharing ? 'Stop sharing' : 'Share screen'));
     this.#button.toggleAttribute('data-on', sharing);
     this.#indicator.hidden = !sharing;
   }

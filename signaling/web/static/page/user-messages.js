@@ -6,6 +6,7 @@
  * @typedef {import('./precall-check.js').Outcome} Outcome
  */
 import { CLOSE_CODES } from '../client/errors.js';
+import { say } from './words.js';
 
 /**
  * The texts for error codes. The messages of the server are for developers; these are for users.
@@ -48,16 +49,17 @@ const DROPPED = {
   [CLOSE_CODES.TRY_AGAIN_LATER]: 'The server cannot accept you at the moment, trying again shortly',
 };
 
-/** @type {Record<'no-answer' | 'no-path', (peer: import('../client/signaling-events.js').UserId) => string>} */
 const PROBLEMS = {
-  'no-answer': (peer) =>
-    `Still connecting: the page of ${peer} does not answer. Ask ${peer} to look at it, or to reload it`,
-  'no-path': (peer) =>
-    `Still connecting: a firewall or a VPN between you and ${peer} may block the call. `
+  'no-answer': 'Still connecting: the page of {peer} does not answer. Ask {peer} to look at it, or to reload it',
+  'no-path':
+    'Still connecting: a firewall or a VPN between you and {peer} may block the call. '
     + 'Try another network; the operator can add a relay (TURN)',
 };
 
-const PATHS = { direct: ', connected directly', relay: ', connected by relay' };
+const CONNECTED = {
+  direct: 'In a call with {peer}, connected directly',
+  relay: 'In a call with {peer}, connected by relay',
+};
 
 /** @type {Record<Kind, string>} */
 const DEVICE_NAMES = { audio: 'microphone', video: 'camera' };
@@ -69,45 +71,47 @@ const DEVICE_NAMES = { audio: 'microphone', video: 'camera' };
 export function describeStatus({ state, peer, signaling, reason, path, problem, retry, code, error }) {
   switch (state) {
     case 'idle':
-      return 'Ready'; // The same as in index.html.
+      return say('Ready'); // The same as in index.html.
     case 'joining':
-      if (!retry) return 'Connecting to the server';
-      return describeDrop(retry) ?? 'The server cannot be reached, trying again';
+      if (!retry) return say('Connecting to the server');
+      return describeDrop(retry) ?? say('The server cannot be reached, trying again');
     case 'waiting':
-      if (reason === 'left') return `${peer} left. Waiting for ${peer} to come back`;
-      if (reason === 'lost') return `${peer} lost the connection. Waiting for ${peer} to come back`;
-      return `Waiting for ${peer}`;
+      if (reason === 'left') return say('{peer} left. Waiting for {peer} to come back', { peer });
+      if (reason === 'lost') return say('{peer} lost the connection. Waiting for {peer} to come back', { peer });
+      return say('Waiting for {peer}', { peer });
     case 'connecting':
-      return problem ? PROBLEMS[problem](peer) : `Connecting to ${peer}`;
+      return say(problem ? PROBLEMS[problem] : 'Connecting to {peer}', { peer });
     case 'connected':
-      return `In a call with ${peer}${path ? PATHS[path] : ''}${describeExpiry(error ?? retry?.error)}`;
+      return say(path ? CONNECTED[path] : 'In a call with {peer}', { peer }) + describeExpiry(error ?? retry?.error);
     case 'reconnecting':
-      if (signaling === 'open') return `The connection to ${peer} is interrupted, reconnecting`;
-      return (retry && describeDrop(retry)) ?? 'No connection to the server, reconnecting';
+      if (signaling === 'open') return say('The connection to {peer} is interrupted, reconnecting', { peer });
+      return (retry && describeDrop(retry)) ?? say('No connection to the server, reconnecting');
     case 'ended':
       // The text for this close code is better than the one for its error.
-      if (code === CLOSE_CODES.REPLACED) return REPLACED;
+      if (code === CLOSE_CODES.REPLACED) return say(REPLACED);
       // The app wrote this sentence for the user.
       if (code === CLOSE_CODES.ENDED && error) return error.message;
       if (error) return describeError(error);
-      return code ? (CLOSED[code] ?? 'Disconnected from the server') : 'You hung up';
+      return say(code ? (CLOSED[code] ?? 'Disconnected from the server') : 'You hung up');
   }
 }
 
 /** @param {{ code: string } | undefined} error */
 function describeExpiry(error) {
   if (error?.code !== 'unauthorized') return '';
-  return '. Your link has expired: open a fresh one in this tab, or an interruption ends the call';
+  return say('. Your link has expired: open a fresh one in this tab, or an interruption ends the call');
 }
 
 /** @param {import('../client/signaling-events.js').Retry} retry */
 function describeDrop({ code, error }) {
-  return error ? `${describeError(error)}, trying again` : DROPPED[code];
+  if (error) return say('{error}, trying again', { error: describeError(error) });
+  const text = DROPPED[code];
+  return text && say(text);
 }
 
 /** @param {import('../client/errors.js').CallError} error */
 export function describeError({ code, message }) {
-  return ERRORS[code] ?? `The server says: ${message}`;
+  return say(ERRORS[code] ?? 'The server says: {message}', { message });
 }
 
 /**
@@ -123,25 +127,30 @@ export function describeProblems({ audio, video }) {
 }
 
 /**
- * @param {string} device
+ * @param {string} name of the device
  * @param {Error} error
  */
-function describeProblem(device, { name, message }) {
+function describeProblem(name, error) {
+  return say(chooseProblem(error), { device: say(name), message: error.message });
+}
+
+/** @param {Error} error */
+function chooseProblem({ name, message }) {
   switch (name) {
     case 'NotAllowedError':
       // If the operating system forbids it, the browser's own settings cannot allow it.
       return /system/i.test(message)
-        ? `The system does not let the browser use your ${device}. Allow it in the system's privacy settings.`
-        : `This page may not use your ${device}. Allow it at the icon beside the page's address, then try again.`;
+        ? "The system does not let the browser use your {device}. Allow it in the system's privacy settings."
+        : "This page may not use your {device}. Allow it at the icon beside the page's address, then try again.";
     case 'NotFoundError':
-      return `No ${device} was found. Connect one, then try again.`;
+      return 'No {device} was found. Connect one, then try again.';
     case 'NotReadableError':
     case 'AbortError':
-      return `Your ${device} cannot be used now: another program may be using it. Close that program, then try again.`;
+      return 'Your {device} cannot be used now: another program may be using it. Close that program, then try again.';
     case 'SecurityError':
-      return `Browsers allow a ${device} on secure pages only. Open this page over https.`;
+      return 'Browsers allow a {device} on secure pages only. Open this page over https.';
     default:
-      return `Your ${device} cannot be used: ${message}.`;
+      return 'Your {device} cannot be used: {message}.';
   }
 }
 
@@ -151,11 +160,11 @@ function describeProblem(device, { name, message }) {
  * @returns {string} empty if both are on
  */
 export function describePeerDevices({ audio, video }, peer) {
-  const off = [];
-  if (!video) off.push(DEVICE_NAMES.video);
-  if (!audio) off.push(DEVICE_NAMES.audio);
-  if (!off.length) return '';
-  return `${possessive(peer)} ${off.join(' and ')} ${off.length > 1 ? 'are' : 'is'} off`;
+  if (audio && video) return '';
+  // Other languages than English have `{peer}`.
+  const values = { owner: possessive(peer), peer };
+  if (audio) return say('{owner} camera is off', values);
+  return say(video ? '{owner} microphone is off' : '{owner} camera and microphone are off', values);
 }
 
 /** @param {string} name */
@@ -166,33 +175,39 @@ function possessive(name) {
 /** @type {Record<CheckResult['subject'], Record<string, (outcome: Outcome) => string | undefined>>} by cause */
 const CHECK_RESULTS = {
   browser: {
-    good: () => 'This browser can make video calls.',
-    insecure: () => 'This page did not come over https. Open it over https.',
-    old: () => 'This browser cannot make video calls. Use a current Chrome, Edge, Firefox or Safari.',
+    good: () => say('This browser can make video calls.'),
+    insecure: () => say('This page did not come over https. Open it over https.'),
+    old: () => say('This browser cannot make video calls. Use a current Chrome, Edge, Firefox or Safari.'),
   },
   camera: {
     good: ({ label = '' }) => label,
-    off: () => 'Your camera is off.',
+    off: () => say('Your camera is off.'),
     problem: ({ problem }) => problem && describeProblem('camera', problem),
   },
   microphone: {
     good: ({ label = '' }) => label,
-    silent: ({ label }) => `${label} is silent. Say something. If it stays silent, choose another one.`,
-    off: () => 'Your microphone is off.',
+    silent: ({ label = '' }) =>
+      say('{label} is silent. Say something. If it stays silent, choose another one.', { label }),
+    off: () => say('Your microphone is off.'),
     problem: ({ problem }) => problem && describeProblem('microphone', problem),
   },
   server: {
-    good: ({ milliseconds }) => `The server answers within ${milliseconds} ms.`,
+    good: ({ milliseconds = 0 }) => say('The server answers within {milliseconds} ms.', { milliseconds }),
     rejected: ({ error }) => error && `${describeError(error)}.`,
     unreachable: () =>
-      'The server does not answer. Check that you are online; a company network or a proxy may block WebSockets.',
+      say(
+        'The server does not answer. '
+        + 'Check that you are online; a company network or a proxy may block WebSockets.',
+      ),
   },
   relay: {
-    good: () => 'The relay is ready for networks that allow no direct connection.',
-    none: () => 'This server offers no relay. Calls work where the two of you can reach each other directly.',
-    unauthorized: () => 'The server gives its relays to users with a valid link only: open the page with a fresh link.',
-    refused: () => 'The relay refuses its credentials. Tell the operator of this server.',
-    unreachable: () => 'The relay does not answer. This network may block it: try another network, or without VPN.',
+    good: () => say('The relay is ready for networks that allow no direct connection.'),
+    none: () => say('This server offers no relay. Calls work where the two of you can reach each other directly.'),
+    unauthorized: () =>
+      say('The server gives its relays to users with a valid link only: open the page with a fresh link.'),
+    refused: () => say('The relay refuses its credentials. Tell the operator of this server.'),
+    unreachable: () =>
+      say('The relay does not answer. This network may block it: try another network, or without VPN.'),
   },
 };
 
@@ -207,7 +222,8 @@ export function describeCheckResult(result) {
 /** @param {Pick<CheckResult, 'verdict'>[]} results */
 export function summarizeCheck(results) {
   const bad = results.filter(({ verdict }) => verdict === 'bad').length;
-  if (bad) return bad > 1 ? `${bad} things need your attention.` : 'One thing needs your attention.';
+  if (bad > 1) return say('{count} things need your attention.', { count: bad });
+  if (bad) return say('One thing needs your attention.');
   const doubtful = results.some(({ verdict }) => verdict === 'doubtful');
-  return doubtful ? 'You can call. Mind the remark above.' : 'You are ready to call.';
+  return say(doubtful ? 'You can call. Mind the remark above.' : 'You are ready to call.');
 }

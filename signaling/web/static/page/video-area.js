@@ -2,6 +2,7 @@
 import { find } from '../common/dom.js';
 import { showNotice } from './notice.js';
 import { describePeerDevices } from './user-messages.js';
+import { say } from './words.js';
 
 const BOTH_ON = { audio: true, video: true };
 
@@ -29,8 +30,8 @@ export class VideoArea {
     const [initial = ''] = peer;
     find('#initial', HTMLElement).textContent = initial.toUpperCase();
     find('#name', HTMLElement).textContent = peer;
-    find('#invitation-text', HTMLElement).textContent = `Send ${peer} a link to this call.`;
-    this.#remote.setAttribute('aria-label', `Picture of ${peer}`);
+    find('#invitation-text', HTMLElement).textContent = say('Send {peer} a link to this call.', { peer });
+    this.#remote.setAttribute('aria-label', say('Picture of {peer}', { peer }));
     this.showLocal(local);
     this.#arrange();
   }
@@ -79,7 +80,7 @@ export class VideoArea {
     try {
       await Promise.all([this.#remote, this.#screen].map((video) => video.setSinkId?.(speaker)));
     } catch {
-      showNotice('The chosen speaker cannot be used. You hear the call on another one.');
+      showNotice(say('The chosen speaker cannot be used. You hear the call on another one.'));
     }
   }
 
