@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from .rooms.events import Call, Listing, Waiting
     from .rooms.registry import Unavailable
     from .web.app_methods import CallNotAllowedError
+    from .web.blueprint import owns_request
     from .web.signals import call_ended, call_started, call_waiting, waiting_ended
 
 log = logging.getLogger(__name__)
@@ -45,6 +46,7 @@ __all__ = [
     "call_started",
     "call_waiting",
     "create_app",
+    "owns_request",
     "waiting_ended",
 ]
 
@@ -55,6 +57,7 @@ _MODULES = {
     "Listing": "rooms.events",
     "Waiting": "rooms.events",
     "Unavailable": "rooms.registry",
+    "owns_request": "web.blueprint",
     "call_ended": "web.signals",
     "call_started": "web.signals",
     "call_waiting": "web.signals",
@@ -91,9 +94,12 @@ def create_app() -> Flask:
     return app
 
 
-def __getattr__(name: str) -> Any:
-    # gunicorn.conf.py imports this package in the master, before gevent has patched anything. Modules that make a lock
-    # must not be imported until a worker needs them.
-    if name in _MODULES:
-        return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+if not TYPE_CHECKING:
+    # A type checker would take any misspelled name for a public one.
+
+    def __getattr__(name: str) -> Any:
+        # gunicorn.conf.py imports this package in the master, before gevent has patched anything. Modules that make a
+        # lock must not be imported until a worker needs them.
+        if name in _MODULES:
+            return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

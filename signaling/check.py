@@ -123,7 +123,21 @@ def dial(url: str, ca: str | ssl.SSLContext | None, address: str | None) -> conn
     options: dict[str, Any] = {"host": address} if address else {}
     if url.startswith("wss:"):
         options["ssl"] = ca if isinstance(ca, ssl.SSLContext) else ssl.create_default_context(cafile=ca)
-    return connect(url, **options)
+    return _Connect(url, **options)
+
+
+class _Connect(connect):
+    """A connection attempt that follows no redirect, since no browser follows one of a WebSocket."""
+
+    def process_redirect(self, exc: Exception) -> Exception | str:
+        response = getattr(exc, "response", None)
+        location = response.headers.get("Location") if response is not None else None
+        if location is None or response is None or response.status_code // 100 != 3:
+            return exc
+        return CheckError(
+            f"the server redirects the WebSocket to {location!r:.200}, which no browser follows; "
+            "if it is the login of an app, let it leave the requests of signaling.owns_request() alone"
+        )
 
 
 async def _send(connection: ClientConnection, **message: Any) -> None:

@@ -2,38 +2,26 @@
 
 from __future__ import annotations
 
-import logging
 import os
-from difflib import SequenceMatcher
+import re
+import weakref
 from functools import partial
-from typing import Any
 
 from flask import Flask, current_app
 
-from .beside.app import run_beside
+from .beside.app import add_routes_beside
+from .beside.service import DEFAULT_PREFIX, BesideService
 from .cli.group import add_commands
-from .cli.wrong_setting import one_line_in_commands
-from .config.env import PREFIX, SettingsError, load, misspelled
-from .config.extension_settings import ExtensionSettings
-from .config.settings import Settings
+from .config.app_config import DEFAULT_NAME, AppConfig
+from .config.env import SettingsError
 from .rooms.registry import Registry
 from .web.app_methods import AppMethods, AppService
-from .web.callbacks import Authorizer, AuthorizerT, UserLoader, UserLoaderT
+from .web.blueprint import SignalingBlueprint
+from .web.callbacks import AppCallbacks, Authorizer, AuthorizerT, UserLoaderT
+from .web.settings_watch import AppSettingsError, SettingsWatch
 from .web.tags import add_tags
 
-log = logging.getLogger(__name__)
-
-_PROTECTIONS = {
-    f"{PREFIX}{name}"
-    for name in ("JWT_KEY", "JWT_AUDIENCE", "JWT_ISSUER", "ALLOWED_ORIGINS", "ALLOW_MISSING_ORIGIN", "TRUSTED_PROXIES")
-}
-"""The settings whose misspelled name ends the start."""
-
-_PROTECTING_WORDS = ("JWT", "ORIGIN", "_KEY", "SECRET", "TOKEN")
-"""The words in a name that is meant for a protection."""
-
-_SAME = 0.85
-"""The similarity from which on a name counts as a misspelled one."""
+_is_name = re.compile(r"[a-z][a-z0-9_-]{0,31}").fullmatch
 
 
 class Signaling(AppMethods):
@@ -45,23 +33,42 @@ class Signaling(AppMethods):
 
     Each app gets its own :class:`~signaling.node.node.Node`, at ``app.extensions["signaling"]``, with its own settings,
     rooms, connections and stats. Users of two apps in one process never meet.
+
+    One app may have several instances, each with a name of its own. ``Signaling(name="support")`` has its blueprint
+    ``support``, its routes under ``/support``, its settings ``SUPPORT_SIGNALING_…``, and its node at
+    ``app.extensions["signaling.support"]``. Users of two instances never meet.
     """
 
     def __init__(
-        self, app: Flask | None = None, *, url_prefix: str | None = None, registry: Registry | None = None
+        self,
+        app: Flask | None = None,
+        *,
+        name: str = DEFAULT_NAME,
+        url_prefix: str | None = None,
+        registry: Registry | None = None,
     ) -> None:
         """Keep the options for each app.
 
         Args:
             app: an app to initialize at once.
-            url_prefix: the path in front of all routes.
+            name: the name of the instance, if an app has several: up to 32 lower-case letters, digits, ``-`` and ``_``.
+            url_prefix: the path in front of all routes; a named instance is under its name by default.
             registry: the rooms of the app. With a registry, the object can initialize only one app.
+
+        Raises:
+            ValueError: the name has another form, or begins with ``signaling`` as the settings do.
         """
+        if not _is_name(name) or (name.startswith(DEFAULT_NAME) and name != DEFAULT_NAME):
+            raise ValueError(
+                f"Signaling(name={name!r}): write up to 32 lower-case letters, digits, - and _, a letter first, "
+                f"and not {DEFAULT_NAME} at the beginning"
+            )
+        self.name = name
         self.url_prefix = url_prefix
-        self.load_user: UserLoader | None = None
-        self.authorize: Authorizer | None = None
+        self._key = DEFAULT_NAME if name == DEFAULT_NAME else f"{DEFAULT_NAME}.{name}"
+        self._callbacks = AppCallbacks()
         self._registry = registry
-        self._given_to: Flask | None = None
+        self._apps: weakref.WeakSet[Flask] = weakref.WeakSet()
         if app is not None:
             self.init_app(app)
 
@@ -72,7 +79,7 @@ class Signaling(AppMethods):
         user of the connection: a ``join`` may leave out ``userId``, and may name no other user. If it returns None,
         the connection may not join. Only pages of the own origin, or of ``SIGNALING_ALLOWED_ORIGINS``, may connect.
         """
-        self.load_user = load_user
+        self._callbacks.load_user = load_user
         return load_user
 
     def authorizer(self, authorize: AuthorizerT) -> AuthorizerT:
@@ -81,61 +88,88 @@ class Signaling(AppMethods):
         It runs in an app context, at each join. If it returns a false value, the client gets ``unauthorized`` and the
         close code 4003. If it raises, or takes longer than ``SIGNALING_HOOK_TIMEOUT``, the close code is 1013.
         """
-        self.authorize = authorize
+        self._callbacks.authorize = authorize
         return authorize
 
-    def _service(self) -> AppService:
-        service: AppService | None = current_app.extensions.get("signaling")
-        if service is None:
-            raise RuntimeError("This app has no signaling service: call init_app first.")
-        return service
-
-    def _authorizer(self) -> Authorizer | None:
-        return self.authorize
-
-    @one_line_in_commands
     def init_app(self, app: Flask) -> None:
         """Add the routes to ``app``, and its node as ``app.extensions["signaling"]``.
 
         With ``SIGNALING_SERVICE_URL``, the app gets no node: it is a client of the service that runs beside it.
 
         Raises:
-            signaling.config.settings.SettingsError: a setting has a wrong value.
-            RuntimeError: the app has a node already, or another app uses the given registry.
+            signaling.config.env.SettingsError: a setting has a wrong value.
+            RuntimeError: the app has an instance or a blueprint of this name already, or another app uses the given
+                registry.
         """
-        if "signaling" in app.extensions:
-            raise RuntimeError("This app has the signaling service already: initialise each app once.")
-        if self._registry is not None and self._given_to is not None:
-            raise RuntimeError("Another app has this registry: make one Signaling and one registry for each app.")
-        settings, own = _settings(app)
-        url_prefix = self.url_prefix or own.url_prefix or None
-        if own.service_url:
-            service: AppService = run_beside(app, settings, own, url_prefix, lambda: self.load_user, self.token)
-        else:
-            # An app that runs beside the service has no use for gevent, and may not have it patched.
-            from .testing import SignalingClient
-            from .web.embedded import add_routes, make_node
-
-            node = make_node(app, self, settings, own, self._registry)
-            add_routes(app, node, url_prefix, show_page=own.page)
-            node.test_client = partial(SignalingClient, app)
-            service = node
+        self._check(app)
+        try:
+            config = AppConfig(self.name, app.config, os.environ)
+            try:
+                service = (self._run_beside if config.own.service_url else self._embed)(app, config)
+            except SettingsError as error:
+                raise config.named(error) from None
+        except SettingsError as error:
+            raise AppSettingsError(str(error)) from None
         add_tags(app)
         add_commands(app)
-        app.extensions["signaling"] = service
-        self._given_to = app
+        app.extensions[self._key] = service
+        self._apps.add(app)
 
+    def _embed(self, app: Flask, config: AppConfig) -> AppService:
+        # An app that runs beside the service has no use for gevent, and may not have it patched.
+        from .testing import SignalingClient
+        from .web.embedded import add_routes, make_node
 
-def _settings(app: Flask) -> tuple[Settings, ExtensionSettings]:
-    configured = {name: value for name, value in app.config.items() if name.startswith(PREFIX)}
-    if "SIGNALING" in app.config:
-        raise SettingsError("SIGNALING: a name in the environment has two underscores behind SIGNALING; write one")
-    environ: dict[str, Any] = {**os.environ, **configured}
-    fields = (*Settings.__struct_fields__, *ExtensionSettings.__struct_fields__)
-    for name, nearest in misspelled(environ, fields):
-        # The app would run without a protection that its team believes in.
-        similar = nearest in _PROTECTIONS and SequenceMatcher(None, name, nearest).ratio() > _SAME
-        if similar or any(word in name for word in _PROTECTING_WORDS):
-            raise SettingsError(f"{name} is not a setting; write {nearest}")
-        log.warning("%s is not a setting: did you mean %s?", name, nearest)
-    return Settings.load(environ), load(ExtensionSettings, environ)
+        node = make_node(app, config, SettingsWatch(app, config), self._callbacks, self._registry)
+        url_prefix = self._url_prefix(app, config, "" if self.name == DEFAULT_NAME else f"/{self.name}")
+        add_routes(app, self.name, node, url_prefix, show_page=config.own.page)
+        node.test_client = partial(SignalingClient, app, name=self.name)
+        return node
+
+    def _run_beside(self, app: Flask, config: AppConfig) -> AppService:
+        service = BesideService(config.settings, config.own.service_url, config.own.service_public_url)
+        url_prefix = self._url_prefix(app, config, DEFAULT_PREFIX if self.name == DEFAULT_NAME else f"/{self.name}")
+        watch = SettingsWatch(app, config)
+        add_routes_beside(app, self.name, service, url_prefix, self._callbacks, self.token, watch)
+        return service
+
+    def _url_prefix(self, app: Flask, config: AppConfig, default: str) -> str:
+        url_prefix = self.url_prefix or config.own.url_prefix or default
+        others = (each for each in app.blueprints.values() if isinstance(each, SignalingBlueprint))
+        if any((each.url_prefix or "").rstrip("/") == url_prefix.rstrip("/") for each in others):
+            raise RuntimeError(
+                f"This app has an instance of the service under {url_prefix or '/'} already: give each a url_prefix."
+            )
+        return url_prefix
+
+    def _check(self, app: Flask) -> None:
+        if self._key in app.extensions:
+            raise RuntimeError(
+                "This app has the signaling service already: initialise each app once, "
+                'or give one of the two a name, such as Signaling(name="support").'
+            )
+        if self.name in app.blueprints:
+            raise RuntimeError(
+                f"This app has a blueprint named {self.name!r} already: give the service another name, "
+                'such as Signaling(name="calls").'
+            )
+        if self._registry is not None and self._apps:
+            raise RuntimeError("Another app has this registry: make one Signaling and one registry for each app.")
+
+    def _authorizer(self) -> Authorizer | None:
+        return self._callbacks.authorize
+
+    def _service(self) -> AppService:
+        """Return the node of the current app, or the service that runs beside it.
+
+        Raises:
+            RuntimeError: there is no app context, or ``init_app`` was not called for this app.
+        """
+        app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
+        if app not in self._apps:
+            raise RuntimeError(
+                f"This Signaling object does not serve the app {app.name!r}: call init_app with it, "
+                "or use the object that was given to it."
+            )
+        service: AppService = app.extensions[self._key]
+        return service

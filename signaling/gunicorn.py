@@ -17,6 +17,8 @@ from .transport.pending import SPARE_PLACES
 _AFTER_YOURS: dict[str, Callable[..., Any]] = {
     "on_starting": hooks.check_process,
     "nworkers_changed": hooks.nworkers_changed,
+    "post_fork": hooks.guard_start,
+    "on_exit": hooks.on_exit,
     "post_worker_init": hooks.post_worker_init,
 }
 
@@ -29,6 +31,7 @@ def install(config: dict[str, Any]) -> None:
 
     A wrong configuration stops the start with one line and exit status 78. It is wrong if the worker class cannot hold
     WebSockets, several workers have no Redis, ``max_requests`` is over 0, or ``preload_app`` is on.
+    A wrong setting of the app ends gunicorn in the same way.
 
     Args:
         config: the global names of ``gunicorn.conf.py``.

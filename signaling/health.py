@@ -30,6 +30,13 @@ def main() -> int:
         connection.sock = _connect(settings)
         connection.request("GET", "/healthz", headers={"Connection": "close"})
         response = connection.getresponse()
+        if response.status // 100 == 3:
+            where = response.getheader("Location", "")
+            print(
+                f"No answer: /healthz redirects to {where!r:.200}; if it is the login of an app, "
+                "let it leave the requests of signaling.owns_request() alone"
+            )
+            return 1
         print(response.read().decode(errors="backslashreplace").strip())
     # ValueError: the host has an impossible form.
     except (OSError, ValueError, http.client.HTTPException) as error:

@@ -15,9 +15,11 @@ import socket
 import ssl
 import time
 from functools import lru_cache, partial
+from traceback import walk_tb
 from typing import TYPE_CHECKING, Any
 
 import gevent
+from gevent.server import StreamServer
 from gunicorn.workers.ggevent import GeventWorker
 
 from .config.env import PREFIX, SettingsError, shown, web_concurrency
@@ -25,11 +27,13 @@ from .config.settings import Settings
 from .process import output
 from .process.supervisor import spawn_forever
 from .security import start_secret  # noqa: F401 - the workers inherit it
-from .server import bind_address, preflight
+from .server import bind_address, boot, preflight
 from .transport import tls
 from .transport.pending import SPARE_PLACES
 
 if TYPE_CHECKING:
+    from types import TracebackType
+
     from gunicorn.arbiter import Arbiter
     from gunicorn.config import Config
     from gunicorn.workers.base import Worker
@@ -137,8 +141,19 @@ def nworkers_changed(server: Arbiter, new: int, old: int | None) -> None:
 
 
 def post_fork(server: Arbiter, worker: Worker) -> None:
-    """Save memory: gevent would keep the place where each greenlet was spawned."""
+    """Save memory, since gevent would keep the place where each greenlet was spawned; and guard the start."""
     gevent.config.track_greenlet_tree = False
+    guard_start(server, worker)
+
+
+def guard_start(server: Arbiter, worker: Worker) -> None:
+    """Stop gunicorn with one line and EX_CONFIG if the app of ``worker`` has a wrong setting."""
+    boot.guard(worker)
+
+
+def on_exit(server: Arbiter) -> None:
+    """End with EX_CONFIG if the app has a wrong setting."""
+    boot.end_master()
 
 
 def ssl_context(config: Config, default_factory: Any) -> tls.ReloadingContext:
@@ -149,18 +164,39 @@ def ssl_context(config: Config, default_factory: Any) -> tls.ReloadingContext:
 
 def post_worker_init(worker: Worker) -> None:
     """Prepare the worker: garbage collection, and the watches over its end and its certificate."""
-    from .node import nodes
+    from .node import nodes, sole_worker
 
-    # A port scan would write a traceback for each probe that is no TLS.
-    hub = gevent.get_hub()
-    hub.NOT_ERROR = (*hub.NOT_ERROR, ssl.SSLError, ConnectionError, TimeoutError)
+    _quiet_tls_handshakes(gevent.get_hub())
+    # The master stays at one worker without a Redis. A reload has two for a moment.
+    sole_worker.trust_hooks()
     # Everything loaded now stays, so garbage collection need not look at it again.
     gc.collect()
     gc.freeze()
-    nodes.start_all()
+    try:
+        nodes.start_all()
+    except SettingsError as error:
+        boot.stop(error)
     gevent.spawn(_watch_end, worker)
     spawn_forever("the log", _drain_output)
     spawn_forever("the watch over the certificate", partial(_watch_certificate, load_settings().tls_reload_interval))
+
+
+def _quiet_tls_handshakes(hub: Any) -> None:
+    """Print no traceback for a TLS handshake that fails: a port scan would write one for each probe.
+
+    Our own worker deals with these errors where they happen. gunicorn's gevent worker leaves them to gevent.
+    """
+    report = hub.handle_error
+    handshake = StreamServer.wrap_socket_and_handle.__code__
+
+    def handle_error(context: Any, kind: Any, error: Any, traceback: TracebackType | None) -> None:
+        frames = (frame.f_code for frame, _ in walk_tb(traceback))
+        if isinstance(error, ssl.SSLError | ConnectionError | TimeoutError) and handshake in frames:
+            log.debug("A TLS handshake failed: %s", error)
+        else:
+            report(context, kind, error, traceback)
+
+    hub.handle_error = handle_error
 
 
 def worker_exit(server: Arbiter, worker: Worker) -> None:

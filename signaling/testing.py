@@ -41,25 +41,28 @@ class SignalingClient(AbstractContextManager["SignalingClient"]):
         close_code: the code with which the server closed the connection, or None.
     """
 
-    def __init__(self, app: Flask, browser: FlaskClient | None = None, **options: Any) -> None:
+    def __init__(
+        self, app: Flask, browser: FlaskClient | None = None, *, name: str = "signaling", **options: Any
+    ) -> None:
         """Connect to ``app``.
 
         Args:
             app: the app.
             browser: the Flask test client whose cookies the handshake sends and gets.
+            name: the name of the instance, if the app has several.
             options: those of the test client's ``get``, such as ``base_url``, or ``headers`` with an origin.
 
         Raises:
             ConnectionRefusedError: the app refuses the WebSocket. The error has the HTTP status and the reason.
         """
-        node: Node = app.extensions["signaling"]
+        node: Node = app.extensions["signaling" if name == "signaling" else f"signaling.{name}"]
         if isinstance(node, BesideService):
             raise RuntimeError("This app runs beside the service: leave SIGNALING_SERVICE_URL empty in its tests")
         self._node = node
         self.replies: list[dict[str, Any]] = []
         self.close_code: int | None = None
         self._sending = False
-        handler = _handshake(app, browser or app.test_client(), options)
+        handler = _handshake(app, name, browser or app.test_client(), options)
         with node.lock:
             self._session = Session(node.context, self, handler.identity)
 
@@ -140,13 +143,13 @@ class SignalingClient(AbstractContextManager["SignalingClient"]):
                 self._node.events.deliver_all()
 
 
-def _handshake(app: Flask, browser: FlaskClient, options: dict[str, Any]) -> Handler:
-    """Return the handler that the app gives to a handshake of ``browser``.
+def _handshake(app: Flask, name: str, browser: FlaskClient, options: dict[str, Any]) -> Handler:
+    """Return the handler that the instance ``name`` gives to a handshake of ``browser``.
 
     Raises:
         ConnectionRefusedError: the app refuses the WebSocket.
     """
-    path = next(rule.rule for rule in app.url_map.iter_rules("signaling.websocket_alias"))
+    path = next(rule.rule for rule in app.url_map.iter_rules(f"{name}.websocket_alias"))
     accepted: list[Handler] = []
     # Each client has an address of its own, so that many of them stay below the limits of one address.
     number = next(_numbers) % 0xFFFFFE

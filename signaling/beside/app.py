@@ -1,49 +1,44 @@
-"""The extension in an app that runs beside the service."""
+"""The routes of the extension in an app that runs beside the service."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from flask import Flask
 
-from flask import Blueprint, Flask
-
-from ..config.extension_settings import ExtensionSettings
-from ..config.settings import Settings
-from ..web.callbacks import UserLoader
+from ..web.blueprint import SignalingBlueprint
+from ..web.callbacks import AppCallbacks
+from ..web.settings_watch import SettingsWatch
 from .routes import Mint, add_events, add_tokens
-from .service import DEFAULT_PREFIX, BesideService
+from .service import BesideService
 
 
-def run_beside(
+def add_routes_beside(
     app: Flask,
-    settings: Settings,
-    own: ExtensionSettings,
-    url_prefix: str | None,
-    loader: Callable[[], UserLoader | None],
+    name: str,
+    service: BesideService,
+    url_prefix: str,
+    callbacks: AppCallbacks,
     mint: Mint,
-) -> BesideService:
-    """Add the routes to ``app``, and return the service that it is a client of.
+    watch: SettingsWatch,
+) -> None:
+    """Add the routes to ``app``.
 
     Args:
         app: the app.
-        settings: its settings.
-        own: those that only an app has. They have the address of the service.
-        url_prefix: the path in front of the routes; None for :data:`~signaling.beside.service.DEFAULT_PREFIX`.
-        loader: returns the function that knows the user of a request, if the app has given it.
+        name: the name of the instance.
+        service: the service that the app is a client of.
+        url_prefix: the path in front of the routes.
+        callbacks: the functions that the app has given. One knows the user of a request.
         mint: makes a token. It asks the authorizer of the app.
-
-    Raises:
-        signaling.config.env.SettingsError: there is no shared secret.
+        watch: the watch over settings that come too late.
     """
-    service = BesideService(settings, own.service_url, own.service_public_url)
     # The pages load the browser client from their own origin. It has nothing but its own modules.
-    blueprint = Blueprint(
-        "signaling",
+    blueprint = SignalingBlueprint(
+        name,
         __package__ or "",
-        url_prefix=url_prefix or DEFAULT_PREFIX,
+        url_prefix=url_prefix,
         static_folder="../web/static/client",
         static_url_path="/static",
     )
-    add_events(blueprint, app, service)
-    add_tokens(blueprint, app, service, loader, mint)
+    add_events(blueprint, app, service, watch)
+    add_tokens(blueprint, app, service, callbacks, mint)
     app.register_blueprint(blueprint)
-    return service

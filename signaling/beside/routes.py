@@ -17,8 +17,9 @@ from ..security.minting import DEFAULT_TTL
 from ..security.origins import Origins
 from ..web import app_events
 from ..web.app_methods import CallNotAllowedError
-from ..web.callbacks import UserLoader, as_user
+from ..web.callbacks import AppCallbacks, as_user
 from ..web.problem import Problem
+from ..web.settings_watch import SettingsWatch
 from . import inbox
 from .service import BesideService
 
@@ -43,11 +44,11 @@ class _TokenRequest(msgspec.Struct):
 _decode_request = msgspec.json.Decoder(_TokenRequest).decode
 
 
-def add_events(blueprint: Blueprint, app: Flask, service: BesideService) -> None:
+def add_events(blueprint: Blueprint, app: Flask, service: BesideService, watch: SettingsWatch) -> None:
     """Add ``/events``, to which the service sends its webhook.
 
     It is answered before the app's functions of ``before_request``: the service has no session and no CSRF token, and
-    it follows no redirect to a login.
+    it follows no redirect to a login. If a setting came too late, all routes answer 503.
     """
     received, refused = inbox.Received(), OccasionalLog(log)
 
@@ -90,20 +91,20 @@ def add_events(blueprint: Blueprint, app: Flask, service: BesideService) -> None
         csrf: Any = app.extensions.get("csrf")
         if hasattr(csrf, "exempt"):
             csrf.exempt(blueprint)
+        if watch.problem():
+            abort(503, "This app has a wrong setting; its log says which.")
         if (endpoint or "").rpartition(".")[2] == "events" and request.method == "POST":
             abort(events())
 
 
-def add_tokens(
-    blueprint: Blueprint, app: Flask, service: BesideService, loader: Callable[[], UserLoader | None], mint: Mint
-) -> None:
+def add_tokens(blueprint: Blueprint, app: Flask, service: BesideService, callbacks: AppCallbacks, mint: Mint) -> None:
     """Add ``/token``, from which a page of the app gets a token for its logged-in user.
 
     Args:
         blueprint: the routes of the extension.
         app: the app.
         service: the service that verifies the token.
-        loader: returns the function that knows the user of a request, if the app has given it.
+        callbacks: the functions that the app has given. One knows the user of a request.
         mint: makes a token. It asks the authorizer of the app.
     """
     settings = service.settings
@@ -122,7 +123,7 @@ def add_tokens(
             raise Problem(400, 'Send JSON, such as {"peer": "bob"}.') from None
         if peer is not None and not 1 <= len(str(peer)) <= ID_MAX_CHARACTERS:
             raise Problem(400, f"The peer must have 1 to {ID_MAX_CHARACTERS} characters.")
-        load_user = loader()
+        load_user = callbacks.load_user
         if load_user is None:
             raise Problem(403, "This app has no user_loader, so it knows no user who could get a token.")
         user = as_user(app.ensure_sync(load_user)())

@@ -15,7 +15,7 @@ from ..config.env import SettingsError
 from . import settings as explained
 from .service import ServiceError, ask
 from .table import moment, print_json, print_table
-from .target import API_TOKEN, environ, node_of, source_of, target
+from .target import API_TOKEN, address_setting, config_of, node_of, target
 from .wrong_setting import WrongSettingError, one_line_in_commands
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -203,23 +203,28 @@ def settings_command(name: str | None, as_json: bool) -> None:
 
 
 @commands.command("gunicorn-conf")
-def gunicorn_conf_command() -> None:
+@_named
+@one_line_in_commands
+def gunicorn_conf_command(name: str | None) -> None:
     """Print a gunicorn.conf.py for this app."""
     click.echo(GUNICORN_CONF.format(app=f"{current_app.import_name}:app"), nl=False)
-    if hidden := [name for name in _PROCESS_SETTINGS if source_of(name) == "app.config"]:
+    config = config_of(name)
+    if hidden := [each for each in _PROCESS_SETTINGS if config.source(each, current_app.config)[1] == "app.config"]:
         click.echo(f"gunicorn does not see app.config; set in the environment too: {', '.join(hidden)}", err=True)
 
 
 def _ask(url: str | None, ca: str | None, name: str | None, method: str, *path: str, **options: Any) -> dict[str, Any]:
     where = target(url, ca, name)
     # The settings of the app may derive it from another secret.
-    token = environ().get(API_TOKEN) or node_of(name).settings.api_token
+    token = address_setting(name, API_TOKEN) or node_of(name).settings.api_token
     if not token:
         raise WrongSettingError(f"{API_TOKEN} is not set: the service answers this command only with its token")
-    answer = ask(where, str(token), method, *path, **options)
+    answer = ask(where, token, method, *path, **options)
     if silent := answer.get("missing"):
         names = ", ".join(map(str, silent)) if isinstance(silent, list) else str(silent)
         click.echo(f"Not complete, no answer from: {names}", err=True)
+    elif answer.get("partial"):
+        click.echo("Not complete: the service cannot reach its Redis", err=True)
     return answer
 
 

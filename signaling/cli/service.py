@@ -47,13 +47,13 @@ def ask(
     url = "/".join([f"{target.url}/api", *(quote(part, safe="") for part in path)])
     if given:
         url += f"?{urlencode(given)}"
-    # A redirect would take the token to another address.
+    # Without retries, it follows no redirect, which would take the token to another address.
     pool = urllib3.PoolManager(
         retries=False, timeout=TIMEOUT, ssl_context=target.tls if url.startswith("https:") else None
     )
     headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"}
     try:
-        response = pool.request(method, url, headers=headers, redirect=False)
+        response = pool.request(method, url, headers=headers)
     # ValueError: the URL or the token cannot be sent.
     except (urllib3.exceptions.HTTPError, ValueError) as error:
         raise ServiceError(url, f"{_reason(error)}{target.hint}") from None

@@ -7,11 +7,10 @@ from typing import Any
 import msgspec
 from flask import current_app
 
-from ..config.env import is_secret, load, variable_name
-from ..config.extension_settings import ExtensionSettings
-from ..config.settings import Settings
+from ..config.app_config import AppConfig
+from ..config.env import is_secret, variable_name
 from ..web.tags import blueprint_name
-from .target import environ, node_of, source_of
+from .target import config_of, node_of
 
 
 def explain(name: str | None) -> list[dict[str, Any]]:
@@ -23,27 +22,30 @@ def explain(name: str | None) -> list[dict[str, Any]]:
         click.UsageError: the app has no instance ``name``.
         SettingsError: a setting has a wrong value.
     """
-    settings, own = node_of(name).settings, load(ExtensionSettings, environ())
-    rows = [_row(field, getattr(settings, field.name)) for field in msgspec.structs.fields(Settings)]
-    rows += [_row(field, getattr(own, field.name)) for field in msgspec.structs.fields(ExtensionSettings)]
+    settings, config = node_of(name).settings, config_of(name)
+    rows = [
+        _row(config, field, getattr(values, field.name))
+        for values in (settings, config.own)
+        for field in msgspec.structs.fields(values)
+    ]
     prefix = current_app.blueprints[blueprint_name(name)].url_prefix or ""
     for row in rows:
-        if row["name"] == variable_name("url_prefix") and row["value"] != prefix:
-            row |= {"value": prefix, "source": "Signaling(url_prefix=…)"}
+        if row["name"].endswith(variable_name("url_prefix")) and row["value"] != prefix:
+            source = "default" if row["source"] == "default" and prefix == f"/{name}" else "Signaling(url_prefix=…)"
+            row |= {"value": prefix, "source": source}
     return rows
 
 
-def _row(field: msgspec.structs.FieldInfo, value: Any) -> dict[str, Any]:
-    variable = variable_name(field.name)
-    source = source_of(variable)
+def _row(config: AppConfig, field: msgspec.structs.FieldInfo, value: Any) -> dict[str, Any]:
+    written, source = config.source(variable_name(field.name), current_app.config)
     if is_secret(field):
         if value and source == "default":
             # Three secrets are derived from it.
-            source = variable_name("service_secret")
+            source, _ = config.source(variable_name("service_secret"), current_app.config)
         value, default = ("set" if value else "not set"), "not set"
     else:
         default = field.default
-    return {"name": variable, "value": value, "source": source, "default": default}
+    return {"name": written, "value": value, "source": source, "default": default}
 
 
 def shown(value: Any) -> str:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import ssl
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import click
 from flask import current_app
 
 from ..beside.service import BesideService
-from ..config.env import PREFIX
+from ..config.app_config import DEFAULT_NAME, AppConfig
 from ..config.settings import Settings
 from ..node.node import Node
 from ..web.tags import blueprint_name, extension_key
@@ -35,16 +35,23 @@ def node_of(name: str | None) -> Node | BesideService:
     raise click.UsageError(f"This app has no Signaling {f'named {name!r}' if name else 'without a name'}{known}")
 
 
-def environ() -> dict[str, Any]:
-    """Return the environment with the settings of the present app above it."""
-    return {**os.environ, **{name: value for name, value in current_app.config.items() if name.startswith(PREFIX)}}
+def config_of(name: str | None) -> AppConfig:
+    """Return the settings of the instance ``name`` of the present app.
+
+    Raises:
+        SettingsError: a setting has a wrong value.
+    """
+    return AppConfig(name or DEFAULT_NAME, current_app.config, os.environ)
 
 
-def source_of(variable: str) -> str:
-    """Return where the value of a setting comes from: ``app.config``, ``environment`` or ``default``."""
-    if variable.startswith(PREFIX) and variable in current_app.config:
-        return "app.config"
-    return "environment" if variable in os.environ else "default"
+def address_setting(name: str | None, variable: str) -> str:
+    """Return the value of :data:`URL` or :data:`API_TOKEN` for an instance; empty if it is not set."""
+    own = f"{name.upper().replace('-', '_')}_{variable}" if name else variable
+    for key in (own, variable):
+        for source in (current_app.config, os.environ):
+            if value := source.get(key):
+                return str(value)
+    return ""
 
 
 class Target(NamedTuple):
@@ -80,8 +87,8 @@ def target(url: str | None, ca: str | None, name: str | None) -> Target:
         click.UsageError: the URL is none, or the app's own address cannot be known.
         WrongSettingError: ``SIGNALING_SERVICE_URL`` is no URL.
     """
-    if given := url or environ().get(URL):
-        scheme, separator, rest = str(given).partition("://")
+    if given := url or address_setting(name, URL):
+        scheme, separator, rest = given.partition("://")
         scheme = {"ws": "http", "wss": "https"}.get(scheme, scheme)
         if not separator or not rest or scheme not in ("http", "https"):
             wrong = f"{given!r} is no URL; write one such as https://call.example.org:8443"

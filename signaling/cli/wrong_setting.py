@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -17,7 +16,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 class WrongSettingError(click.ClickException, SettingsError):
     """A wrong setting, which ends a command with one line and EX_CONFIG."""
 
-    exit_code = os.EX_CONFIG
+    # EX_CONFIG, which Windows has no name for.
+    exit_code = 78
 
 
 @contextmanager
@@ -25,7 +25,7 @@ def _one_line() -> Iterator[None]:
     try:
         yield
     except SettingsError as error:
-        if click.get_current_context(silent=True) is None or isinstance(error, WrongSettingError):
+        if click.get_current_context(silent=True) is None or isinstance(error, click.ClickException):
             raise
         raise WrongSettingError(str(error)) from error
 

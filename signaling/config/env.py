@@ -44,10 +44,15 @@ def misspelled(environ: Mapping[str, Any], fields: Iterable[str]) -> list[tuple[
     """Return each variable with our prefix that is no setting, with the setting of the nearest name."""
     known = [variable_name(field) for field in fields]
     return [
-        (name, difflib.get_close_matches(name, known, n=1, cutoff=0)[0])
+        (name, nearest(name, known))
         for name, value in environ.items()
         if name.startswith(PREFIX) and name not in known and not _is_from_kubernetes(name, str(value))
     ]
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return the known name that ``name`` is most like."""
+    return difflib.get_close_matches(name, list(known), n=1, cutoff=0)[0]
 
 
 def _is_from_kubernetes(name: str, value: str) -> bool:

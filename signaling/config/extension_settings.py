@@ -28,14 +28,14 @@ class ExtensionSettings(msgspec.Struct, frozen=True, kw_only=True):
         Seconds,
         Meta(description="Seconds that a user loader or an authorizer may take; after that, the client is refused."),
     ] = 5.0
-    event_queue: Annotated[
-        Count,
-        Meta(description="Events of calls that wait for the receivers of signals; further ones are dropped."),
-    ] = 10_000
     page: Annotated[
         bool,
         Meta(description="Whether `/` below the prefix is the call page; without it, the WebSocket stays."),
     ] = True
+    event_queue: Annotated[
+        Count,
+        Meta(description="Events of calls that wait for the receivers of signals; further ones are dropped."),
+    ] = 10_000
     service_url: Annotated[
         ServiceUrl,
         Meta(

@@ -16,16 +16,12 @@ from flask import Response, request
 
 from ..config.env import SettingsError
 from ..config.settings import Settings
-from ..process.occasional_log import OccasionalLog
 from ..process.threads import TurnLock
 from ..rooms.admission import UNKNOWN, AppRules, Identity
 from ..rooms.context import SessionContext
 from ..rooms.events import Event
 from ..rooms.memory import MemoryRegistry, take_rooms
 from ..rooms.registry import Registry
-from ..security.client_ip import TrustedProxies
-from ..security.connection_limit import ConnectionLimiter
-from ..security.origins import Origins
 from ..transport import dev_server
 from ..transport.connections import Connections
 from ..transport.route import refuse
@@ -33,6 +29,7 @@ from ..version import __version__
 from .cluster import Cluster
 from .control import Control
 from .event_queue import EventQueue, Receivers
+from .gate import Gate
 from .handler import Handler, YieldingAdmission
 from .history import History
 from .info import NodeInfo
@@ -42,11 +39,6 @@ if TYPE_CHECKING:
     from ..rooms.redis.registry import RedisRegistry
 
 log = logging.getLogger(__name__)
-
-SPLIT = (
-    "%d WebSockets were refused: several workers would each have rooms of their own. Run one worker (-w 1), or let the "
-    "workers share a Redis (SIGNALING_REDIS_URL)"
-)
 
 NO_REDIS = "Redis needs gevent, which flask run does not have: leave out SIGNALING_REDIS_URL, or use gunicorn."
 
@@ -74,6 +66,7 @@ class Node:
         context: the objects that all sessions share.
         stats: the counts and records.
         connections: the open WebSockets.
+        gate: the rules and limits of handshakes.
         events: the events of calls that wait for the app.
         history: samples of the last minutes.
         cluster: the other nodes that share the rooms, or None without Redis.
@@ -119,9 +112,7 @@ class Node:
         self.context = SessionContext.of(settings, registry, rules)
         self.stats = self.context.stats
         self.connections = Connections(settings, self.stats.on_heartbeat, self.stats.latency.observe, self.lock)
-        self._origins = Origins(settings.allowed_origins, allow_missing=settings.allow_missing_origin)
-        self._proxies = TrustedProxies(settings.trusted_proxies)
-        self.limiter = ConnectionLimiter(settings)
+        self.gate = Gate(settings, self.connections, registry, admission)
         self.events = EventQueue(receivers, max_events, self._expire_calls)
         registry.directory.on_event = self._on_event
         self.history = History(self.connections, registry, self.stats)
@@ -129,7 +120,6 @@ class Node:
         self.control = Control(registry, self.context.sessions, self.cluster, self.lock)
         self.background: list[Background] = []
         self.serves_metrics = False
-        self._log = OccasionalLog(log)
         NODES.add(self)
 
     def _make_shared(self) -> RedisRegistry | None:
@@ -209,7 +199,7 @@ class Node:
 
     def client_address(self) -> str:
         """Return the address of the client of this request. It is empty if no proxy names it on a Unix socket."""
-        return self._proxies.client(request.remote_addr or "", request.headers.get("X-Forwarded-For", ""))
+        return self.gate.client_address()
 
     def admit(self) -> Handler | Response:
         """Return the handler of the connection of this handshake, or the response that refuses it."""
@@ -219,14 +209,19 @@ class Node:
         with self.lock:
             rejection = self.rejection(address)
         # The app's login sees the address that it sees in other requests.
-        identity = self.identify() if rejection is None else UNKNOWN
+        identity = UNKNOWN
+        if rejection is None:
+            identity = self.identify()
+            # The app may have taken seconds.
+            with self.lock:
+                rejection = self.gate.rejection_after_wait(address)
         # Log lines about the request name the client, and not the proxy.
         request.remote_addr = address
         if rejection is not None:
             with self.lock:
                 self.stats.refuse(rejection.reason, rejection.words)
             return refuse(rejection.status, rejection.words, **rejection.headers)
-        return Handler(self.context, self.connections, self.limiter, self.events, self.lock, address, identity)
+        return Handler(self.context, self.connections, self.gate.limiter, self.events, self.lock, address, identity)
 
     @property
     def rules(self) -> object:
@@ -244,18 +239,4 @@ class Node:
             address: the address of the client.
             count: whether this is an attempt, which counts against the limits of the address.
         """
-        if self.connections.draining:
-            return Rejection("draining", 503, "The server is restarting.", 1)
-        if isinstance(self.registry, MemoryRegistry) and request.environ.get("wsgi.multiprocess"):
-            # Each worker would have rooms of its own, so two users could wait for each other for ever.
-            self._log.warning(SPLIT)
-            return Rejection("workers", 503, "The server has several workers and no Redis.", 30)
-        # A browser sends cookies along from any page, so with the app's users the origin always counts.
-        has_loader = self._admission is not None and self._admission.has_loader
-        if not self._origins.allow(request.headers.get("Origin"), request.host, always_check=has_loader):
-            return Rejection("origin", 403, "This origin is not allowed.")
-        if len(self.connections) >= self.settings.max_connections:
-            return Rejection("full", 503, "The server is full.", 10)
-        if reason := self.limiter.check(address, time.monotonic(), count=count):
-            return Rejection("address", 429, reason, 10)
-        return None
+        return self.gate.rejection(address, count=count)

@@ -10,7 +10,13 @@ from .node import NODES
 
 
 def start_all() -> None:
-    """Start the background tasks of all nodes of this process. Does not wait."""
+    """Start the background tasks of all nodes of this process. Does not wait.
+
+    Raises:
+        signaling.config.env.SettingsError: a protection of an app was set too late, so it protects nothing.
+    """
+    for node in list(NODES):
+        node.gate.check_settings()
     for node in list(NODES):
         node.start()
 

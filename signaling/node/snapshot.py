@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from ..telemetry.stats import MAX_REFUSALS, Refusal
+from ..telemetry.stats import MAX_REFUSALS, RefusalRecord
 from . import figures, history
 from .history import Sample
 from .info import NodeInfo
@@ -31,7 +31,7 @@ class NodeSnapshot(msgspec.Struct, kw_only=True):
     """The values of the figures, by their names."""
     history: list[Sample] = []
     """The oldest first; the last sample is of this moment."""
-    refusals: list[Refusal] = []
+    refusals: list[RefusalRecord] = []
     """The newest first."""
 
     @classmethod

@@ -43,5 +43,8 @@ class AppRules(Admission, Protocol):
     def rules(self) -> object:
         """Return what is equal for two apps with the same rules, such as one app in two workers."""
 
+    def problem(self) -> str:
+        """Return why nobody may connect, in a line for the log; empty if there is no reason."""
+
     def identify(self) -> Identity:
         """Return the user of the present request. It may wait, and does not raise."""

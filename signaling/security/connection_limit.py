@@ -35,16 +35,20 @@ class ConnectionLimiter:
             now: seconds of a monotonic clock.
             count: whether this is an attempt, which uses up a part of the rate.
         """
-        if not address:
+        if reason := self.check_open(address):
+            return reason
+        rate = self._attempts.rate
+        if not address or not rate.interval:
             return None
         key = rate_limit_key(address)
-        if self._max_open and self._open[key] >= self._max_open:
-            return f"Too many connections from one address: at most {self._max_open}."
-        rate = self._attempts.rate
-        if not rate.interval:
-            return None
         refused = not self._attempts.try_acquire(key, now) if count else self._attempts.exhausted(key, now)
         return f"Too many new connections from one address: {rate.words}." if refused else None
+
+    def check_open(self, address: str) -> str | None:
+        """Return that ``address`` has as many open connections as it may have, or None if it has not."""
+        if address and self._max_open and self._open[rate_limit_key(address)] >= self._max_open:
+            return f"Too many connections from one address: at most {self._max_open}."
+        return None
 
     def add(self, address: str) -> None:
         """Count one more connection of ``address``."""

@@ -114,7 +114,7 @@ def _check_key(settings: Settings) -> int:
 
         JwtVerifier(settings)
     except SettingsError as error:
-        _print_reason(str(error))
+        print_reason(str(error))
         return os.EX_CONFIG
     except Exception:
         log.exception("SIGNALING_JWT_KEY cannot be checked")
@@ -124,9 +124,10 @@ def _check_key(settings: Settings) -> int:
 
 def stop(reason: str) -> NoReturn:
     """End the process with one line and EX_CONFIG."""
-    _print_reason(reason)
+    print_reason(reason)
     raise SystemExit(os.EX_CONFIG)
 
 
-def _print_reason(reason: str) -> None:
+def print_reason(reason: str) -> None:
+    """Say in one line why the server does not start."""
     print(f"The signaling server does not start: {escaped(reason)}", file=sys.stderr, flush=True)

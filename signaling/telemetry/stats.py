@@ -18,7 +18,7 @@ from .call import Call
 from .call_log import CallLog
 from .histogram import Histogram
 
-REASONS = ("draining", "workers", "origin", "full", "address")
+REASONS = ("settings", "draining", "workers", "origin", "full", "address")
 """The reasons to refuse a WebSocket."""
 
 MAX_REFUSALS = 200
@@ -28,7 +28,7 @@ LATENCY_BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0, 2.0, 5.0)
 LAG_BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 
 
-class Refusal(NamedTuple):
+class RefusalRecord(NamedTuple):
     """A refused WebSocket, or an error that ended a connection before its user was in a room."""
 
     at: float
@@ -59,7 +59,7 @@ class Stats:
         self.errors: Counter[str] = Counter()
         self.closes: Counter[int] = Counter()
         self.refused: Counter[str] = Counter()
-        self.refusals: deque[Refusal] = deque(maxlen=MAX_REFUSALS)
+        self.refusals: deque[RefusalRecord] = deque(maxlen=MAX_REFUSALS)
         self.latency = Histogram(LATENCY_BOUNDS)
         self.lag = Histogram(LAG_BOUNDS)
         self._hashes = settings.hash_ids
@@ -95,7 +95,7 @@ class Stats:
             words: the reason in a sentence, for the operator.
         """
         self.refused[reason] += 1
-        self.refusals.append(Refusal(time.time(), reason, words))
+        self.refusals.append(RefusalRecord(time.time(), reason, words))
 
     def on_heartbeat(self, lag: float) -> None:
         """Note that the event loop was late by ``lag`` seconds, and end negotiations; about once a second."""
@@ -110,7 +110,7 @@ class Stats:
             if error.code != ErrorCode.REPLACED:
                 self.calls.note(call, user, "error", error.code)
         elif error.close is not None:
-            self.refusals.append(Refusal(time.time(), error.code, str(error)))
+            self.refusals.append(RefusalRecord(time.time(), error.code, str(error)))
 
     def enter(self, pair: Pair, user: str, *, first: bool, replaces: bool = False) -> Call:
         """Note that ``user`` joined the room of ``pair``, and return its call.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable
 from contextlib import nullcontext
-from typing import Any, Protocol
+from typing import Any
 
 import gevent
 from flask import Flask, got_request_exception
@@ -15,7 +15,8 @@ from ..process.threads import in_plain_thread
 from ..protocol import errors
 from ..protocol.messages import User
 from ..rooms.admission import UNKNOWN, Identity
-from .callbacks import Authorizer, UserLoader, as_user
+from .callbacks import AppCallbacks, as_user
+from .settings_watch import SettingsWatch
 
 log = logging.getLogger(__name__)
 
@@ -25,13 +26,6 @@ CLOSED = (
 )
 
 
-class Hooks(Protocol):
-    """The functions that an app has given, as far as it has."""
-
-    load_user: UserLoader | None
-    authorize: Authorizer | None
-
-
 class HookTimeoutError(Exception):
     """A user loader or an authorizer took too long."""
 
@@ -39,10 +33,13 @@ class HookTimeoutError(Exception):
 class AppAdmission:
     """The rules of one app."""
 
-    def __init__(self, app: Flask, hooks: Hooks, settings: ExtensionSettings, *, has_key: bool) -> None:
+    def __init__(
+        self, app: Flask, callbacks: AppCallbacks, settings: ExtensionSettings, watch: SettingsWatch, *, has_key: bool
+    ) -> None:
         """Keep the rules of ``app``; ``has_key`` says whether the tokens of joins are verified."""
         self._app = app
-        self._hooks = hooks
+        self._callbacks = callbacks
+        self._watch = watch
         self._timeout = settings.hook_timeout
         self._needs_no_loader = settings.open or has_key
         self._warned = False
@@ -50,17 +47,21 @@ class AppAdmission:
     @property
     def has_loader(self) -> bool:
         """Return whether users are those of the app, so that a browser's cookies decide who joins."""
-        return self._hooks.load_user is not None
+        return self._callbacks.load_user is not None
 
     @property
     def rules(self) -> object:
         """Return what is equal for two apps with the same rules."""
         # A key or openness is the same for two apps with equal settings; the users of a login are not.
-        return self._needs_no_loader or self._hooks
+        return self._needs_no_loader or self._callbacks
+
+    def problem(self) -> str:
+        """Return why nobody may connect, and nothing be served; empty if there is no reason."""
+        return self._watch.problem()
 
     def identify(self) -> Identity:
         """Return the user of the present request. It may wait, and does not raise."""
-        load_user = self._hooks.load_user
+        load_user = self._callbacks.load_user
         if load_user is None:
             if self._needs_no_loader:
                 return UNKNOWN
@@ -81,7 +82,7 @@ class AppAdmission:
         Raises:
             MessageError: ``unauthorized``; or ``unavailable``, which closes with 1013, if the authorizer failed.
         """
-        authorize = self._hooks.authorize
+        authorize = self._callbacks.authorize
         if authorize is None:
             return
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -19,6 +20,14 @@ Authorizer = Callable[[str, str], Any]
 # A decorated function keeps its own type.
 UserLoaderT = TypeVar("UserLoaderT", bound=UserLoader)
 AuthorizerT = TypeVar("AuthorizerT", bound=Authorizer)
+
+
+@dataclass(eq=False)
+class AppCallbacks:
+    """The functions that an app has given, as far as it has."""
+
+    load_user: UserLoader | None = None
+    authorize: Authorizer | None = None
 
 
 def as_user(value: object) -> User | None:

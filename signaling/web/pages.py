@@ -17,7 +17,7 @@ from ..protocol.errors import MessageError
 from ..rooms.ice import ice_servers
 from ..security.credentials import bearer_token
 from ..transport.route import refuse
-from .written_path import written_path
+from .blueprint import is_call_page
 
 TEMPLATE = "signaling/call.html"
 """The template of an app that replaces the call page."""
@@ -27,6 +27,7 @@ BANNER = "WebRTC Signaling Server Running"
 REJECTION_CODES = {
     "draining": "restarting",
     "workers": "server-misconfigured",
+    "settings": "server-misconfigured",
     "origin": "origin-refused",
     "full": "server-full",
     "address": "address-limited",
@@ -34,21 +35,6 @@ REJECTION_CODES = {
 """The code for browsers, by the reasons of :data:`signaling.telemetry.stats.REASONS`."""
 
 _NO_UPGRADE = "Bad WebSocket handshake: missing 'Connection: Upgrade'."
-
-
-def refuse_disguised_path() -> None:
-    """Refuse a path that is written unlike its route, such as ``//healthz`` or ``/%68ealthz``.
-
-    The rules of a proxy compare the written path, so no other path may lead to the same page.
-
-    Raises:
-        werkzeug.exceptions.NotFound: the path is written unlike its route.
-    """
-    written = written_path()
-    # An id in a path of the API may have any character. The API compares the rest of the path itself.
-    is_api = (request.endpoint or "").rpartition(".")[2] == "api"
-    if written and written != request.root_path + request.path and not is_api:
-        abort(404)
 
 
 def _wants_websocket() -> bool:
@@ -81,22 +67,13 @@ def add_pages(blueprint: Blueprint, node: Node, *, show_page: bool = True) -> No
             return refuse(400, _NO_UPGRADE)
         if not show_page:
             abort(404)
-        # The parser of werkzeug needs a time that grows with the square of the length.
-        if "text/html" in request.headers.get("Accept", "").lower():
-            response = call_page.respond()
-        else:
-            response = Response(BANNER + "\n", mimetype="text/plain")
+        response = call_page.respond() if is_call_page() else Response(BANNER + "\n", mimetype="text/plain")
         response.vary.add("Accept")
         return response
 
     if has_root:
         blueprint.post("/")(explain_rejection)
         blueprint.get("/")(index)
-
-    @blueprint.get("/static/<name>.js")
-    def client_module(name: str) -> Response:
-        # The public address of the browser client is /static/client.js. Its modules import each other from there.
-        return blueprint.send_static_file(f"client/{name}.js")
 
     @blueprint.get("/ws")
     def websocket_only() -> Response:

@@ -26,7 +26,12 @@ Talisman(
     app,
     force_https=False,
     session_cookie_secure=False,
-    content_security_policy={"default-src": "'self'", "script-src": "", "img-src": "data:", "connect-src": f"'self' {service}"},
+    content_security_policy={
+        "default-src": "'self'",
+        "script-src": "",
+        "img-src": "data:",
+        "connect-src": f"'self' {service}",
+    },
     content_security_policy_nonce_in=["script-src"],
 )
 
@@ -62,7 +67,7 @@ control_socket_disable = True
 
 
 @pytest.fixture(scope="module")
-def app(tmp_path_factory):
+def server(tmp_path_factory):
     folder = tmp_path_factory.mktemp("beside")
     (folder / "shop.py").write_text(APP)
     (folder / "own.py").write_text(CONFIGURATION)
@@ -81,11 +86,11 @@ def app(tmp_path_factory):
         yield running
 
 
-def test_two_pages_of_the_app_connect_over_the_service(alice, bob, names, app):
+def test_two_pages_of_the_app_connect_over_the_service(alice, bob, names, server):
     me, peer = names
-    alice.page.goto(f"{app.url}/page?me={me}&peer={peer}")
+    alice.page.goto(f"{server.url}/page?me={me}&peer={peer}")
     alice.until("() => document.title === 'waiting'")
-    bob.page.goto(f"{app.url}/page?me={peer}&peer={me}")
+    bob.page.goto(f"{server.url}/page?me={peer}&peer={me}")
     for caller in (alice, bob):
         caller.until("() => document.title === 'connected'")
     bob.page.evaluate("window.call.hangUp()")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -94,7 +95,7 @@ def test_an_app_with_a_secret_checks_with_tokens_of_its_own():
         assert (done.returncode, done.stderr) == (1, f"Error: {server.ws_url}/ws: Unauthorized: a token is needed\n")
 
 
-LOGIN = """
+WITH_LOGIN = """
 from flask import Flask
 from signaling import Signaling
 
@@ -105,8 +106,43 @@ signaling.user_loader(lambda: None)
 
 
 def test_an_app_with_a_login_is_checked_as_far_as_a_stranger_gets(tmp_path: Path):
-    (tmp_path / "login.py").write_text(LOGIN)
+    (tmp_path / "login.py").write_text(WITH_LOGIN)
     with Server(app="login:app", PYTHONPATH=f"{tmp_path}:{ROOT}") as server:
         done = check_as_an_app(app="login", PORT=server.port, PYTHONPATH=f"{tmp_path}:{ROOT}")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == f"{server.ws_url}/ws: the service answers, and lets in only users who are logged in\n"
+
+
+LOGIN = """
+from flask import Flask, redirect
+from signaling import Signaling
+
+app = Flask(__name__)
+app.config["SIGNALING_OPEN"] = True
+app.before_request(lambda: redirect("/login?next=1"))
+Signaling(app)
+"""
+
+
+def test_a_login_that_catches_the_requests_of_the_service_is_one_line(tmp_path: Path):
+    (tmp_path / "walled.py").write_text(LOGIN)
+    server = Server(None, app="walled:app", PYTHONPATH=f"{tmp_path}:{ROOT}")
+    try:
+        # It never counts as healthy.
+        [port] = re.findall(r":(\d+) \(", server.wait_for_log("Listening at"))
+        done = check(f"ws://localhost:{port}/")
+        assert done.returncode == 1
+        assert "the server redirects the WebSocket to '/login?next=1', which no browser follows" in done.stderr
+        assert done.stderr.count("\n") == 1
+        health = subprocess.run(
+            [sys.executable, "-m", "signaling.health"],
+            env={"PORT": port},
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT,
+        )
+        assert health.returncode == 1
+        assert health.stdout.startswith("No answer: /healthz redirects to '/login?next=1'; ")
+    finally:
+        server.stop()

@@ -111,7 +111,7 @@ def test_an_open_app_beside_a_locked_one_opens_nothing(tmp_path: Path, certifica
 
 LOGIN = """
 from flask import Flask, redirect, request, session
-from signaling import Signaling
+from signaling import Signaling, owns_request
 
 app = Flask(__name__)
 app.secret_key = "the app's own"
@@ -120,7 +120,7 @@ signaling = Signaling(url_prefix="/call")
 
 @app.before_request
 def login_everywhere():
-    if request.blueprint != "signaling" and request.endpoint != "login" and "user" not in session:
+    if not owns_request() and request.endpoint != "login" and "user" not in session:
         return redirect("/login/nobody")
 
 

@@ -27,15 +27,28 @@ SOURCES = ("pyproject.toml", "README.md", "LICENSE", "gunicorn.conf.py", "wsgi.p
 APP = '''
 """An app that names everything that is public, for mypy --strict."""
 
-from typing import assert_type
+from typing import Any, assert_type
 
 from flask import Flask, render_template_string, session
-from signaling import Signaling, __version__, create_app
+from signaling import (
+    Call,
+    Listing,
+    Signaling,
+    Unavailable,
+    Waiting,
+    __version__,
+    call_ended,
+    call_started,
+    call_waiting,
+    create_app,
+    owns_request,
+    waiting_ended,
+)
 from signaling.gunicorn import install
 from signaling.testing import SignalingClient
 
 signaling = Signaling(url_prefix="/call")
-calls: list[tuple[str, str]] = []
+asked: list[tuple[str, str]] = []
 
 
 @signaling.user_loader
@@ -45,8 +58,20 @@ def who() -> str | None:
 
 @signaling.authorizer
 def may_call(user: str, peer: str) -> bool:
-    calls.append((user, peer))
+    asked.append((user, peer))
     return peer == "bob"
+
+
+@call_waiting.connect
+@waiting_ended.connect
+def ring(app: Flask, user: str, peer: str, **_: Any) -> None:
+    print(user, peer)
+
+
+@call_started.connect
+@call_ended.connect
+def bill(app: Flask, call: Call, **_: Any) -> None:
+    assert_type(call.id, str)
 
 
 app = Flask(__name__)
@@ -63,10 +88,24 @@ def types() -> None:
     assert_type(who(), str | None)
     assert_type(may_call("alice", peer="bob"), bool)
     assert_type(create_app(), Flask)
+    assert_type(owns_request(page=False), bool)
     assert_type(__version__, str)
     with SignalingClient(app, app.test_client()) as alice:
         assert_type(alice, SignalingClient)
+    assert_type(signaling.calls("alice"), Listing[Call])
+    assert_type(signaling.waiting(peer="bob"), Listing[Waiting])
+    try:
+        assert_type(signaling.end("id", "over"), bool)
+        assert_type(signaling.disconnect("alice", 60), int)
+    except Unavailable:
+        pass
     install({})
+
+
+def test_every_public_name_is_used_here() -> None:
+    import signaling as package
+
+    assert set(package.__all__) <= globals().keys()
 '''
 
 JOIN = """
@@ -79,7 +118,8 @@ with browser.session_transaction() as session:
 with SignalingClient(shop.app, browser) as alice:
     assert alice.join("bob")["type"] == "created"
     assert alice.join("eve")["code"] == "unauthorized"
-assert shop.calls == [("alice", "bob"), ("alice", "eve")]
+shop.test_every_public_name_is_used_here()
+assert shop.asked == [("alice", "bob"), ("alice", "eve")]
 """
 
 

@@ -137,6 +137,13 @@ def test_a_node_that_does_not_answer_is_named(app: Flask, service: Service):
     assert (done.stdout, done.stderr) == ("No calls.\n", "Not complete, no answer from: host:7, host:8\n")
 
 
+def test_what_a_service_without_its_redis_knows_is_marked(app: Flask, service: Service):
+    service.answers["/call/api/calls"] = (200, "application/json", {"calls": [CALL], "partial": True})
+    done = run(app, "calls", "--url", service.url)
+    assert done.stderr == "Not complete: the service cannot reach its Redis\n"
+    assert len(done.stdout.splitlines()) == 2
+
+
 def test_a_name_cannot_write_lines_of_its_own(app: Flask, service: Service):
     evil = CALL | {"users": ["alice\nforged", "\x1b[2J"]}
     service.answers["/call/api/calls"] = (200, "application/json", {"calls": [evil]})
@@ -199,15 +206,16 @@ def test_the_address_of_the_service_is_a_setting(app: Flask, service: Service, m
     assert run(app, "calls", "--url", "call.example.org").exit_code == 2
 
 
-def own(**environ: str) -> str:
+def own(*arguments: str, **environ: str) -> str:
     """Return the address that is tried without a URL."""
     with pytest.MonkeyPatch.context() as patch:
         for name, value in environ.items():
             patch.setenv(name, value)
         app = Flask("shop")
         Signaling(app, url_prefix="/call")
+        Signaling(app, name="support")
     app.config["SIGNALING_API_TOKEN"] = TOKEN
-    return str(run(app, "calls").stderr)
+    return str(run(app, "calls", *arguments).stderr)
 
 
 def test_without_a_url_the_apps_own_address_is_asked(tmp_path):
@@ -215,6 +223,7 @@ def test_without_a_url_the_apps_own_address_is_asked(tmp_path):
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
         assert f"http://localhost:{port}/call/api/calls: " in own(PORT=port)
+        assert f"http://localhost:{port}/support/api/calls: " in own("--name", "support", PORT=port)
         assert "if the service listens elsewhere, name it with --url" in own(PORT=port)
         assert f"http://127.0.0.1:{port}/call" in own(PORT=port, SIGNALING_BIND="127.0.0.1")
         assert f"https://localhost:{port}/call" in own(

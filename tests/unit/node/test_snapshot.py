@@ -15,7 +15,7 @@ from signaling.node.node import Node
 from signaling.node.snapshot import NodeSnapshot, aggregate, decode, encode
 from signaling.rooms.memory import MemoryRegistry
 from signaling.telemetry.histogram import Histogram
-from signaling.telemetry.stats import MAX_REFUSALS, Refusal
+from signaling.telemetry.stats import MAX_REFUSALS, RefusalRecord
 from signaling.transport import tls
 
 NODE = NodeInfo(host="a", pid=1, version="1", started=500.0, draining=False, connections=3, rooms=2)
@@ -95,8 +95,8 @@ def test_the_certificate_that_ends_first_counts_and_one_that_is_refused():
 
 
 def test_refusals_are_the_newest_first_and_bounded():
-    one = [Refusal(at, "full", "") for at in range(400, 200, -2)]
-    another = [Refusal(at, "full", "") for at in range(401, 101, -2)]
+    one = [RefusalRecord(at, "full", "") for at in range(400, 200, -2)]
+    another = [RefusalRecord(at, "full", "") for at in range(401, 101, -2)]
     reports = [msgspec.structs.replace(report(), refusals=refusals) for refusals in (one, another)]
     times = [refusal.at for refusal in aggregate(reports).refusals]
     assert times == sorted((refusal.at for refusal in one + another), reverse=True)[:MAX_REFUSALS]

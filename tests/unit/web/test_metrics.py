@@ -16,7 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from signaling.config.env import SettingsError
 from signaling.config.settings import Settings
-from signaling.node import node as runtime
+from signaling.node import gate
 from signaling.node.node import Node
 from signaling.protocol.codes import CloseCode, ErrorCode
 from signaling.rooms.memory import MemoryRegistry
@@ -76,7 +76,7 @@ def test_what_may_happen_is_there_from_the_start_as_zero(node: Node):
 
 
 def test_every_reason_of_a_refusal_is_known():
-    assert set(re.findall(r'Rejection\("(\w+)"', inspect.getsource(runtime))) == set(REASONS)
+    assert set(re.findall(r'Rejection\("(\w+)"', inspect.getsource(gate))) == set(REASONS)
 
 
 def test_a_client_cannot_make_labels(node: Node):

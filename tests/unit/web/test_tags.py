@@ -109,8 +109,13 @@ def test_the_nonce_is_that_of_the_app(app: Flask, call: str, values: dict[str, s
 
 
 def test_a_page_with_a_second_instance_needs_no_second_import_map(app: Flask):
-    [(attributes, _)] = rendered(app, "signaling_tags(import_map=False)").found
-    assert attributes["id"] == "signaling-config"
+    Signaling(app, name="support")
+    found = rendered(app, "signaling_tags() + signaling_tags('support', import_map=False)").found
+    assert [content["url"] for _, content in found[1:]] == ["/call/ws", "/support/ws"]
+    assert [attributes.get("id") for attributes, _ in found] == [None, "signaling-config", "signaling-config-support"]
+    assert rendered(app, "signaling_tags('support')").found[0][1] == {
+        "imports": {"signaling": "/support/static/client.js"}
+    }
 
 
 def test_an_unknown_instance_is_an_error(app: Flask):
