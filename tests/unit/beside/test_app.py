@@ -16,7 +16,7 @@ import pytest
 from flask import Flask, redirect, session
 from flask_wtf import CSRFProtect
 
-from signaling import Call, CallNotAllowedError, Signaling, Unavailable, call_ended, call_waiting
+from signaling import Call, CallNotAllowedError, Signaling, Unavailable, call_ended, call_waiting, owns_request
 from signaling.beside.service import BesideService
 from signaling.config.env import SettingsError
 from signaling.config.service_secret import derive
@@ -386,3 +386,31 @@ def test_the_tags_name_the_service_and_where_tokens_are(app: Flask, service: Ser
 def test_the_client_for_tests_says_that_there_are_no_rooms(app: Flask):
     with pytest.raises(RuntimeError, match="leave SIGNALING_SERVICE_URL empty"):
         SignalingClient(app)
+
+
+def test_two_instances_may_have_a_service_each(service: Service):
+    app = Flask(__name__)
+    app.config.update(SIGNALING_OPEN=True, SIGNALING_SERVICE_SECRET=SECRET, SUPPORT_SIGNALING_SERVICE_URL=service.url)
+    embedded, support = Signaling(app, url_prefix="/call"), Signaling(app, name="support")
+    service.answers = [(200, {"calls": [CALL], "partial": False})]
+    with app.app_context():
+        assert embedded.calls() == []
+        assert [call.id for call in support.calls()] == ["c1"]
+    assert app.test_client().post("/support/events").status_code == 401
+    with app.test_request_context():
+        assert '"tokenUrl": "/support/token"' in str(signaling_tags("support"))
+
+
+def test_a_secret_that_is_set_too_late_stops_the_app(signaling: Signaling, caplog: pytest.LogCaptureFixture):
+    app = make_app(signaling)
+    app.config["SIGNALING_SERVICE_SECRET"] = "another secret of thirty-two bytes"
+    assert deliver(app) == 503
+    assert app.test_client().post("/signaling/token", json={"peer": "bob"}).status_code == 503
+    assert "SIGNALING_SERVICE_SECRET came after init_app" in caplog.text
+
+
+def test_a_login_may_leave_the_routes_to_the_extension(signaling: Signaling):
+    app = make_app(signaling)
+    app.before_request(lambda: None if owns_request(page=False) else redirect("/login"))
+    assert app.test_client().post("/signaling/token", json={"peer": "bob"}).status_code == 401
+    assert app.test_client().get("/other").status_code == 302
