@@ -18,9 +18,10 @@ from .config.settings import Settings
 from .node.control import Control
 from .node.node import Node
 from .rooms.registry import Registry
+from .testing import SignalingClient
 from .transport.route import Sock
-from .web import app_events
 from .web.app_admission import AppAdmission, Authorizer, AuthorizerT, UserLoader, UserLoaderT
+from .web.app_events import AppEvents
 from .web.app_methods import AppMethods
 from .web.headers import add_headers
 from .web.metrics import add_metrics
@@ -112,7 +113,7 @@ class Signaling(AppMethods):
         settings, own = _settings(app)
         url_prefix = self.url_prefix or own.url_prefix or None
         admission = AppAdmission(app, self, own, has_key=bool(settings.jwt_key))
-        node = Node(settings, self._registry, admission, partial(app_events.send, app), own.event_queue)
+        node = Node(settings, self._registry, admission, AppEvents(app), own.event_queue)
         blueprint = Blueprint(
             "signaling", __name__, url_prefix=url_prefix, static_folder="web/static", template_folder=TEMPLATES
         )
@@ -131,6 +132,7 @@ class Signaling(AppMethods):
         add_commands(app)
         app.register_blueprint(blueprint)
         app.extensions["signaling"] = node
+        node.test_client = partial(SignalingClient, app)
         self._given_to = app
 
 

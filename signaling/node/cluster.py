@@ -93,6 +93,14 @@ class Cluster:
                 nodes[worker] = _decode_info(state)
         return nodes
 
+    def refresh(self) -> None:
+        """Learn now which other nodes are alive, since the last heartbeat may miss one that is new. Waits.
+
+        Raises:
+            Unavailable: Redis does not reply.
+        """
+        self._bus.refresh()
+
     def survey(self, topic: str, decode: Callable[[bytes], T], argument: str = "") -> list[tuple[NodeInfo, T | None]]:
         """Ask all other nodes, and wait at most :data:`SURVEY_TIMEOUT` for their answers.
 

@@ -13,11 +13,11 @@ import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from typing import NoReturn
+from typing import NoReturn, Protocol
 
 from ..process.occasional_log import OccasionalLog
 from ..protocol.messages import Pair
-from ..rooms.events import Event, EventSink
+from ..rooms.events import Event
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +30,16 @@ TICK = 1.0
 FULL = "Events of calls that were dropped: %d, since the receivers are slow (SIGNALING_EVENT_QUEUE): %s"
 
 
+class Receivers(Protocol):
+    """The receivers of an app."""
+
+    def is_wanted(self, event: Event) -> bool:
+        """Return whether any receiver wants ``event``. Neither waits nor raises."""
+
+    def send(self, event: Event) -> None:
+        """Tell the receivers of ``event``. It may wait."""
+
+
 class EventQueue:
     """The events of one node that wait for the receivers of the app.
 
@@ -38,16 +48,16 @@ class EventQueue:
         dropped: the number of events that had no place in the queue.
     """
 
-    def __init__(self, deliver: EventSink, max_waiting: int, on_tick: Callable[[], object]) -> None:
+    def __init__(self, receivers: Receivers | None, max_waiting: int, on_tick: Callable[[], object]) -> None:
         """Make an empty queue.
 
         Args:
-            deliver: tells the app of an event; it may wait.
+            receivers: the receivers of the app; without them, all events are dropped.
             max_waiting: events that may wait.
             on_tick: is called every :data:`TICK` seconds once the queue delivers; it must not wait.
         """
         self.delivered = self.dropped = 0
-        self._deliver = deliver
+        self._receivers = receivers
         self._on_tick = on_tick
         self._max = max_waiting
         self._lock = threading.Lock()
@@ -63,7 +73,9 @@ class EventQueue:
         return self._count
 
     def put(self, event: Event) -> None:
-        """Add ``event``. If the queue is full, count and log it instead. Neither waits nor raises."""
+        """Add ``event`` if a receiver wants it. If the queue is full, log and count it. Neither waits nor raises."""
+        if self._receivers is None or not self._receivers.is_wanted(event):
+            return
         with self._lock:
             if self._count >= self._max:
                 self.dropped += 1
@@ -112,7 +124,8 @@ class EventQueue:
     def _deliver_next(self, pair: Pair) -> None:
         event = self._lanes[pair][0]
         try:
-            self._deliver(event)
+            assert self._receivers is not None
+            self._receivers.send(event)
         except Exception:
             log.exception("An error in the delivery of %s of call %s, which goes on", event.type, event.call_id)
         finally:

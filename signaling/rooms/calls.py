@@ -9,6 +9,7 @@ second user leaves as well and one of the two left on purpose.
 
 from __future__ import annotations
 
+import itertools
 import secrets
 import time
 from collections.abc import Iterable, Iterator
@@ -45,6 +46,8 @@ class Calls:
         """Start without entries; a call continues if a user returns within ``grace`` seconds."""
         self.grace = grace
         self._entries: dict[Pair, CallEntry] = {}
+        # An id is unique, and need not be secret. A counter costs less than randomness for each.
+        self._ids = map((secrets.token_hex(8) + "{:016x}").format, itertools.count(1))
         # Pairs whose call ends soon. All have the same grace, so the order is that of the ends.
         self._parted: dict[Pair, None] = {}
 
@@ -142,7 +145,7 @@ class Calls:
 
     def _add(self, pair: Pair, user: User, peer: User, now: float) -> CallEntry:
         json = _in_order(pair, (user, peer))
-        entry = self._entries[pair] = CallEntry(secrets.token_hex(16), json, time.time(), now)
+        entry = self._entries[pair] = CallEntry(next(self._ids), json, time.time(), now)
         return entry
 
     def _met(self, pair: Pair, entry: CallEntry, now: float) -> Event:

@@ -20,25 +20,36 @@ _SIGNALS = {
 }
 
 
-def send(app: Flask, event: Event) -> None:
-    """Send the signal of ``event`` to each receiver of ``app``, in an app context of its own. It may wait.
+class AppEvents:
+    """The receivers of one app."""
 
-    An exception of one receiver is logged, and the others get the signal all the same.
-    """
-    signal = _SIGNALS[event.type]
-    values: dict[str, Any] = {}
-    if event.call is not None:
-        values["call"] = event.call
-    else:
-        values |= {"user": event.user, "peer": event.peer}
-        if event.outcome:
-            values["outcome"] = event.outcome
-    for receiver in list(signal.receivers_for(app)):
-        # A context for each receiver, so that the session of a database ends after it.
-        with app.app_context():
-            try:
-                app.ensure_sync(receiver)(app, **values)
-            except Exception as error:
-                log.exception("A receiver of %s failed: %r", signal.name, receiver)
-                # As Flask does for a view that fails, so that Sentry and others hear of it.
-                got_request_exception.send(app, _async_wrapper=app.ensure_sync, exception=error)
+    def __init__(self, app: Flask) -> None:
+        self._app = app
+
+    def is_wanted(self, event: Event) -> bool:
+        """Return whether the signal of ``event`` has receivers, of any app. Does not wait."""
+        return bool(_SIGNALS[event.type].receivers)
+
+    def send(self, event: Event) -> None:
+        """Send the signal of ``event`` to each receiver, in an app context of its own. It may wait.
+
+        An exception of one receiver is logged, and the others get the signal all the same.
+        """
+        app = self._app
+        signal = _SIGNALS[event.type]
+        values: dict[str, Any] = {}
+        if event.call is not None:
+            values["call"] = event.call
+        else:
+            values |= {"user": event.user, "peer": event.peer}
+            if event.outcome:
+                values["outcome"] = event.outcome
+        for receiver in list(signal.receivers_for(app)):
+            # A context for each receiver, so that the session of a database ends after it.
+            with app.app_context():
+                try:
+                    app.ensure_sync(receiver)(app, **values)
+                except Exception as error:
+                    log.exception("A receiver of %s failed: %r", signal.name, receiver)
+                    # As Flask does for a view that fails, so that Sentry and others hear of it.
+                    got_request_exception.send(app, _async_wrapper=app.ensure_sync, exception=error)

@@ -85,7 +85,7 @@ class Caller:
         return [told for told in self.complaints if not any(word in told for word in self.forgiven)]
 
     def sees_live_video(self) -> None:
-        self.until(DECODES_MORE_THAN, self.until(DECODES_MORE_THAN, 5))
+        self.until(DECODES_MORE_THAN, self.until(DECODES_MORE_THAN, 1))
 
     def is_in_a_call_with(self, peer: str) -> None:
         self.reads(f"In a call with {peer}")

@@ -2,6 +2,7 @@
 
 import os
 import re
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -19,15 +20,15 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
     # The second of them takes pictures of depth, which no call carries; the third is an ordinary camera again.
-    # Half of the usual pictures a second, since encoding them is most of what these tests cost.
-    "--use-fake-device-for-media-stream=device-count=3,fps=10",
+    # A quarter of the usual pictures a second, since painting them is much of what a call costs.
+    "--use-fake-device-for-media-stream=device-count=3,fps=5",
     "--allow-loopback-in-peer-connection",
 ]
 
 
-@pytest.fixture(scope="module")
-def chromium():
-    """Launch Chromium; it ends with the module, since a running Playwright forbids asyncio to every other test."""
+@contextmanager
+def launching():
+    """Launch Chromium, once for each set of flags. Meanwhile Playwright forbids asyncio to every other test."""
     with sync_playwright() as playwright:
         launched = {}
 
@@ -43,24 +44,30 @@ def chromium():
             browser.close()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
+def chromium():
+    with launching() as launch:
+        yield launch
+
+
+@pytest.fixture(scope="package")
 def profiles(chromium, certificate):
     return Profiles(chromium, certificate)
 
 
 @pytest.fixture
 def new_profile(profiles):
-    """Hand out profiles: used ones, good as new, but to who will leave traces or wants one of a certain kind.
+    """Hand out profiles: used ones, good as new, but to who will leave traces.
 
-    A clock that is wound is such a trace (`own`), since clocks are the profile's.
+    A clock that is wound is such a trace (`own`), since clocks are the profile's. So is what the user allows.
     """
     shared, owned = [], []
 
     def new(own=False, **kind):
-        if own or kind:
+        if own or "allowed" in kind:
             owned.append(profiles.make(**kind))
             return owned[-1]
-        shared.append(profiles.take())
+        shared.append(profiles.take(**kind))
         return shared[-1]
 
     yield new

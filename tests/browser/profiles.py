@@ -37,17 +37,20 @@ class Profiles:
     def __init__(self, launch: Callable[..., Browser], certificate: Path) -> None:
         self._launch = launch
         self._trust = f"--ignore-certificate-errors-spki-list={_spki_hash(certificate)}"
-        self._spare: list[BrowserContext] = []
+        self._spare: dict[str, list[BrowserContext]] = {}
         self._pages: dict[BrowserContext, list[Page]] = {}
+        self._kinds: dict[BrowserContext, str] = {}
 
-    def take(self) -> BrowserContext:
+    def take(self, **options: Any) -> BrowserContext:
         """Return one in which whatever a page asks for is allowed."""
-        if self._spare:
-            return self._spare.pop()
-        context = self._new(self._launch(self._trust, ALLOW), viewport=WINDOW)
+        kind = str(sorted(options.items()))
+        if spare := self._spare.get(kind):
+            return spare.pop()
+        context = self.make(**options)
         context.new_page()
         pages = self._pages[context] = []
         context.on("page", lambda page: pages.append(page))
+        self._kinds[context] = kind
         return context
 
     def trim(self, context: BrowserContext) -> None:
@@ -58,19 +61,16 @@ class Profiles:
             forget("Storage.clearDataForOrigin", {"origin": page.url, "storageTypes": "all"})
             page.close()
         self._pages[context].clear()
-        self._spare.append(context)
+        self._spare.setdefault(self._kinds[context], []).append(context)
 
     def make(self, allowed: list[str] | None = None, **options: Any) -> BrowserContext:
         """Return a new one; with `allowed`, the user grants these permissions and refuses all others."""
-        context = self._new(self._launch(self._trust, *([ALLOW] if allowed is None else [])), **options)
-        if allowed:
-            context.grant_permissions(allowed)
-        return context
-
-    def _new(self, browser: Browser, **options: Any) -> BrowserContext:
-        context = browser.new_context(**options)
+        browser = self._launch(self._trust, *([ALLOW] if allowed is None else []))
+        context = browser.new_context(**{"viewport": WINDOW} | options)
         context.set_default_timeout(1_000 * TIMEOUT)
         context.add_init_script(NOTE_CONNECTIONS)
+        if allowed:
+            context.grant_permissions(allowed)
         return context
 
 

@@ -67,7 +67,7 @@ def talk(page):
 
 
 @pytest.mark.parametrize("first", rest_long(["the page", "the machine"]))
-@pytest.mark.parametrize("path", ["direct", "relay"])
+@pytest.mark.parametrize("path", rest_long(["direct", "relay"]))
 def test_a_page_sees_a_machine_and_hears_its_echo(new_machine, page, relayed, names, first, path):
     me, peer = names
     policy, flags = ({"iceTransportPolicy": "relay"}, ["--relay"]) if path == "relay" else ({}, [])

@@ -4,6 +4,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.driver import Client, Server, meet
+from tests.long import rest_long
 
 TOKEN = "operator"
 SIGNED_IN = {"http_credentials": {"username": "ops", "password": TOKEN}}
@@ -126,7 +127,7 @@ def test_who_was_refused_is_said(server, operator):
     expect(page.page.get_by_role("row", name="Refused: origin 1")).to_be_visible()
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("theme", rest_long(["light", "dark"]))
 def test_axe_finds_nothing(server, operator, people, faultless, theme):
     people += [*meet(server, "gina", "hugo"), *meet(server, "ida", "jan"), Client(server)]
     negotiate(*people[:2])

@@ -10,6 +10,7 @@ from playwright.sync_api import expect
 
 from tests.browser.test_ops import PHONE, SIGNED_IN, TOKEN, listed, negotiate, rows
 from tests.driver import Client, Server
+from tests.long import rest_long
 from tests.redis_server import redis_server
 
 
@@ -102,7 +103,7 @@ def test_a_node_that_does_not_answer_is_said(server, other, operator, people):
     expect(node(page, other)).to_contain_text("Up")
 
 
-@pytest.mark.parametrize("profile", [{"color_scheme": "light"}, {"color_scheme": "dark"}, PHONE], ids=str)
+@pytest.mark.parametrize("profile", rest_long([{"color_scheme": "light"}, {"color_scheme": "dark"}, PHONE]), ids=str)
 def test_the_table_is_faultless_and_nothing_sticks_out(server, other, operator, people, faultless, profile):
     page = operator(**profile)
     expect(node(page, other)).to_contain_text("Up")

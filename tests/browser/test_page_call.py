@@ -7,127 +7,201 @@ import signal
 import pytest
 from playwright.sync_api import expect
 
-
-def test_muting_and_unmuting(call, names):
-    """A muted microphone sends silence, the peer reads that it is meant, and it is back at once."""
-    alice, bob = call
-    alice.press("Mute")
-    assert alice.own_tracks()["audio"][1] is False
-    bob.shows(f"{names[0]}'s microphone is off")
-    alice.press("Unmute")
-    assert alice.own_tracks()["audio"][1] is True
-    expect(bob.page.get_by_text("microphone is off")).to_be_hidden()
+from tests.browser.caller import Caller
 
 
-def test_stopping_and_starting_the_camera(call, names):
-    """A stopped camera is let go of, so that its light goes out; the peer sees the name, and the picture later."""
-    alice, bob = call
-    camera = alice.page.evaluate_handle("document.querySelector('#local').srcObject.getVideoTracks()[0]")
-    alice.press("Stop camera")
-    assert camera.evaluate("track => track.readyState") == "ended"
-    expect(alice.page.locator("#local")).to_be_hidden()
-    bob.shows(f"{names[0]}'s camera is off")
-    expect(bob.page.get_by_label(f"Picture of {names[0]}")).to_be_hidden()
+class Pair:
+    """Two in a call that several tests share; each leaves it as it found it."""
 
-    alice.press("Start camera")
-    expect(bob.page.get_by_label(f"Picture of {names[0]}")).to_be_visible()
-    bob.sees_live_video()
+    names = "alice-in-one-call", "bob-in-one-call"
 
+    def __init__(self, alice, bob):
+        self.callers = alice, bob
+        self.found = None
 
-def test_another_camera_in_mid_call(call):
-    """The devices are the same list as before the call; the picture goes on from the other camera."""
-    alice, bob = call
-    alice.press("Devices")
-    alice.page.get_by_label("Camera", exact=True).select_option("fake_device_2")
-    alice.until("() => document.querySelector('#local').srcObject?.getVideoTracks()[0]?.label === 'fake_device_2'")
-    bob.sees_live_video()
-    assert len(alice.page.evaluate("window.connections")) == 1
+    def enter(self):
+        """Begin the call, unless it goes on from the test before."""
+        if self.found is None:
+            alice, bob = self.callers
+            alice.open(*self.names).reads(f"Waiting for {self.names[1]}")
+            bob.open(*reversed(self.names))
+            for caller, peer in zip(self.callers, reversed(self.names), strict=True):
+                caller.is_in_a_call_with(peer)
+                caller.reads("connected directly")
+        found, self.found = self.found or self.look(), None
+        return found
 
+    def leave(self, found):
+        """Nobody may notice that there was a test; one that changed the call, or failed, leaves none to the next."""
+        alice = self.callers[0]
+        alice.wait_until(lambda: self.look() == found, f"{found}, but {self.look()}")
+        assert [told for caller in self.callers for told in caller.complaints] == []
+        assert [url for caller in self.callers for url in caller.strangers] == []
+        self.found = found
 
-def test_sharing_the_screen(call, names):
-    """The screen takes the stage beside the camera, and the page says so on both sides until it is over."""
-    alice, bob = call
-    shared = bob.page.get_by_label("Shared screen")
-    expect(shared).to_be_hidden()
-    alice.press("Share screen")
-    alice.shows("You share your screen")
-    expect(shared).to_be_visible()
-    bob.until("() => document.querySelector('#screen').videoWidth > 0")
-    bob.sees_live_video()
-    expect(bob.page.get_by_label(f"Picture of {names[0]}")).to_be_visible()
-
-    alice.press("Stop sharing")
-    expect(shared).to_be_hidden()
-    expect(alice.page.get_by_text("You share your screen")).to_be_hidden()
-    bob.sees_live_video()
+    def look(self):
+        return [(caller.page.evaluate(VIEW), caller.own_tracks()) for caller in self.callers]
 
 
-def test_a_share_that_the_browser_ends(call):
-    """The browser has a button of its own that stops a share; the page follows."""
-    alice, bob = call
-    alice.page.evaluate(NOTE_SCREEN)
-    alice.press("Share screen")
-    expect(bob.page.get_by_label("Shared screen")).to_be_visible()
-    alice.page.evaluate(
-        """() => {
-            for (const track of window.shared.getTracks()) {
-                track.stop();
-                track.dispatchEvent(new Event('ended'));
-            }
-        }"""
-    )
-    expect(alice.button("Share screen")).to_be_visible()
-    expect(bob.page.get_by_label("Shared screen")).to_be_hidden()
+# The buttons that are there, pressed or not, the words beside them, and what is captured.
+VIEW = """() => [
+    document.querySelector('#status').innerText,
+    ...[...document.querySelectorAll('button')].filter((button) => button.checkVisibility()).map((button) =>
+        `${button.innerText} ${button.getAttribute('aria-label')} ${button.getAttribute('aria-expanded')}`),
+    ...['#remote', '#local', '#screen', '#preview-video'].map((selector) => {
+        const element = document.querySelector(selector);
+        const tracks = element.srcObject?.getTracks().filter(({ readyState }) => readyState === 'live') ?? [];
+        return `${selector} ${element.checkVisibility()} ${tracks.map(({ label, enabled }) => label + enabled).sort()}`;
+    }),
+]"""
+CAPTURES = "(label) => document.querySelector('#local').srcObject?.getVideoTracks()[0]?.label === label"
+
+
+@pytest.fixture(scope="module")
+def pair(profiles, server):
+    contexts = profiles.take(), profiles.take()
+    yield Pair(*(Caller(context.new_page(), server.url) for context in contexts))
+    for context in contexts:
+        profiles.trim(context)
+
+
+class TestInOneCall:
+    @pytest.fixture
+    def names(self):
+        return Pair.names
+
+    @pytest.fixture
+    def call(self, pair):
+        found = pair.enter()
+        yield pair.callers
+        pair.leave(found)
+
+    def test_muting_and_unmuting(self, call, names):
+        """A muted microphone sends silence, the peer reads that it is meant, and it is back at once."""
+        alice, bob = call
+        alice.press("Mute")
+        assert alice.own_tracks()["audio"][1] is False
+        bob.shows(f"{names[0]}'s microphone is off")
+        alice.press("Unmute")
+        assert alice.own_tracks()["audio"][1] is True
+        expect(bob.page.get_by_text("microphone is off")).to_be_hidden()
+
+    def test_stopping_and_starting_the_camera(self, call, names):
+        """A stopped camera is let go of, so that its light goes out; the peer sees the name, and the picture later."""
+        alice, bob = call
+        camera = alice.page.evaluate_handle("document.querySelector('#local').srcObject.getVideoTracks()[0]")
+        alice.press("Stop camera")
+        assert camera.evaluate("track => track.readyState") == "ended"
+        expect(alice.page.locator("#local")).to_be_hidden()
+        bob.shows(f"{names[0]}'s camera is off")
+        expect(bob.page.get_by_label(f"Picture of {names[0]}")).to_be_hidden()
+
+        alice.press("Start camera")
+        expect(bob.page.get_by_label(f"Picture of {names[0]}")).to_be_visible()
+        bob.sees_live_video()
+
+    def test_another_camera_in_mid_call(self, call):
+        """The devices are the same list as before the call; the picture goes on from each camera that is chosen."""
+        alice, bob = call
+        alice.press("Devices")
+        for camera in ("fake_device_2", "fake_device_0"):
+            alice.page.get_by_label("Camera", exact=True).select_option(camera)
+            alice.until(CAPTURES, camera)
+            bob.sees_live_video()
+        assert len(alice.page.evaluate("window.connections")) == 1
+        alice.press("Close")
+
+    def test_sharing_the_screen(self, call, names):
+        """The screen takes the stage beside the camera, and the page says so on both sides until it is over."""
+        alice, bob = call
+        shared = bob.page.get_by_label("Shared screen")
+        expect(shared).to_be_hidden()
+        alice.press("Share screen")
+        alice.shows("You share your screen")
+        expect(shared).to_be_visible()
+        bob.until("() => document.querySelector('#screen').videoWidth > 0")
+        bob.sees_live_video()
+        expect(bob.page.get_by_label(f"Picture of {names[0]}")).to_be_visible()
+
+        alice.press("Stop sharing")
+        expect(shared).to_be_hidden()
+        expect(alice.page.get_by_text("You share your screen")).to_be_hidden()
+        bob.sees_live_video()
+
+    def test_a_share_that_the_browser_ends(self, call):
+        """The browser has a button of its own that stops a share; the page follows."""
+        alice, bob = call
+        alice.page.evaluate(NOTE_SCREEN)
+        alice.press("Share screen")
+        expect(bob.page.get_by_label("Shared screen")).to_be_visible()
+        alice.page.evaluate(
+            """() => {
+                for (const track of window.shared.getTracks()) {
+                    track.stop();
+                    track.dispatchEvent(new Event('ended'));
+                }
+            }"""
+        )
+        expect(alice.button("Share screen")).to_be_visible()
+        expect(bob.page.get_by_label("Shared screen")).to_be_hidden()
+
+    def test_chatting(self, call, names):
+        """What is written arrives. It is counted while the chat is closed, and read when it opens. Markup is text."""
+        alice, bob = call
+        alice.press("Chat")
+        alice.page.get_by_label("Message", exact=True).fill("Do you <b>see</b> my screen?")
+        alice.page.keyboard.press("Enter")
+        expect(alice.page.get_by_role("log")).to_contain_text("Do you <b>see</b> my screen?")
+
+        bob.shows(f"{names[0]}: Do you <b>see</b> my screen?")
+        bob.press("Chat 1 new")
+        expect(bob.page.get_by_role("log")).to_contain_text("Do you <b>see</b> my screen?")
+        expect(bob.button("Chat")).to_be_visible()
+        expect(bob.page.get_by_label("Message", exact=True)).to_be_focused()
+        bob.page.keyboard.type("Very well")
+        bob.press("Send")
+        expect(alice.page.get_by_role("log")).to_contain_text("Very well")
+        for caller in call:
+            caller.press("Chat")
+
+    def test_the_quality_panel_shows_live_figures(self, call):
+        """What is received in all grows, the chart has its lines, and the path is named."""
+        alice, _ = call
+        alice.press("Quality")
+        panel = alice.page.get_by_role("complementary", name="Quality")
+        expect(panel.get_by_role("row", name="Bit rate")).to_contain_text(re.compile(r"[1-9]\d* kbit/s|Mbit/s"))
+        expect(panel.get_by_role("row", name="Picture")).to_contain_text(re.compile(r"\d+ \u00d7 \d+, \d+/s"))
+        received = alice.until(RECEIVED_MORE_THAN, 0)
+        alice.until(RECEIVED_MORE_THAN, received)
+        alice.until("() => document.querySelector('#chart .received').points.length > 3")
+        expect(panel).to_contain_text("The connection is")
+        expect(panel.get_by_role("img")).to_have_accessible_name(re.compile(r"^The last minute: now .*bit/s received"))
+        expect(panel.locator("dl")).to_contain_text("Pathdirect")
+        alice.press("Close")
+
+    def test_the_whole_screen(self, call):
+        """The page fills the screen with its buttons still on it, and goes back."""
+        alice, _ = call
+        alice.press("Full screen")
+        alice.until("() => document.fullscreenElement !== null")
+        expect(alice.button("Hang up")).to_be_visible()
+        alice.press("Leave full screen")
+        alice.until("() => document.fullscreenElement === null")
+        expect(alice.button("Full screen")).to_be_visible()
+
+    def test_a_direct_connection_is_said(self, call, names):
+        alice, bob = call
+        alice.reads(f"In a call with {names[1]}, connected directly")
+        bob.reads(f"In a call with {names[0]}, connected directly")
 
 
 NOTE_SCREEN = """() => {
     const ask = navigator.mediaDevices.getDisplayMedia.bind(navigator.mediaDevices);
-    navigator.mediaDevices.getDisplayMedia = async (wanted) => window.shared = await ask(wanted);
+    navigator.mediaDevices.getDisplayMedia = async (wanted) => {
+        delete navigator.mediaDevices.getDisplayMedia;
+        return window.shared = await ask(wanted);
+    };
 }"""
-
-
-def test_chatting(call, names):
-    """What is written arrives; it is counted while the chat is closed, and read when it is opened. Markup is text."""
-    alice, bob = call
-    alice.press("Chat")
-    alice.page.get_by_label("Message", exact=True).fill("Do you <b>see</b> my screen?")
-    alice.page.keyboard.press("Enter")
-    expect(alice.page.get_by_role("log")).to_contain_text("Do you <b>see</b> my screen?")
-
-    bob.shows(f"{names[0]}: Do you <b>see</b> my screen?")
-    bob.press("Chat 1 new")
-    expect(bob.page.get_by_role("log")).to_contain_text("Do you <b>see</b> my screen?")
-    expect(bob.button("Chat")).to_be_visible()
-    expect(bob.page.get_by_label("Message", exact=True)).to_be_focused()
-    bob.page.keyboard.type("Very well")
-    bob.press("Send")
-    expect(alice.page.get_by_role("log")).to_contain_text("Very well")
-
-
-def test_a_message_to_nobody_is_kept(alice, names):
-    """What could not be sent stays in its field, and the page says why."""
-    alice.open(*names).reads(f"Waiting for {names[1]}")
-    alice.press("Chat")
-    field = alice.page.get_by_label("Message", exact=True)
-    field.fill("Are you there?")
-    alice.press("Send")
-    alice.shows(f"Not sent: {names[1]} is not connected.")
-    expect(field).to_have_value("Are you there?")
-
-
-def test_the_quality_panel_shows_live_figures(call):
-    """What is received in all grows, the chart has its lines, and the path is named."""
-    alice, _ = call
-    alice.press("Quality")
-    panel = alice.page.get_by_role("complementary", name="Quality")
-    expect(panel.get_by_role("row", name="Bit rate")).to_contain_text(re.compile(r"[1-9]\d* kbit/s|Mbit/s"))
-    expect(panel.get_by_role("row", name="Picture")).to_contain_text(re.compile(r"\d+ \u00d7 \d+, \d+/s"))
-    received = alice.until(RECEIVED_MORE_THAN, 0)
-    alice.until(RECEIVED_MORE_THAN, received)
-    alice.until("() => document.querySelector('#chart .received').points.length > 3")
-    expect(panel).to_contain_text("The connection is")
-    expect(panel.get_by_role("img")).to_have_accessible_name(re.compile(r"^The last minute: now .*bit/s received"))
-    expect(panel.locator("dl")).to_contain_text("Pathdirect")
 
 
 # In kB or MB, as a person reads it.
@@ -139,21 +213,15 @@ RECEIVED_MORE_THAN = """(seen) => {
 }"""
 
 
-def test_the_whole_screen(call):
-    """The page fills the screen with its buttons still on it, and goes back."""
-    alice, _ = call
-    alice.press("Full screen")
-    alice.until("() => document.fullscreenElement !== null")
-    expect(alice.button("Hang up")).to_be_visible()
-    alice.press("Leave full screen")
-    alice.until("() => document.fullscreenElement === null")
-    expect(alice.button("Full screen")).to_be_visible()
-
-
-def test_a_direct_connection_is_said(call, names):
-    alice, bob = call
-    alice.reads(f"In a call with {names[1]}, connected directly")
-    bob.reads(f"In a call with {names[0]}, connected directly")
+def test_a_message_to_nobody_is_kept(alice, names):
+    """What could not be sent stays in its field, and the page says why."""
+    alice.open(*names).reads(f"Waiting for {names[1]}")
+    alice.press("Chat")
+    field = alice.page.get_by_label("Message", exact=True)
+    field.fill("Are you there?")
+    alice.press("Send")
+    alice.shows(f"Not sent: {names[1]} is not connected.")
+    expect(field).to_have_value("Are you there?")
 
 
 class TestByRelay:

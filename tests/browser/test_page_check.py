@@ -118,6 +118,7 @@ class TestWithForgedCredentials:
         check.found("Relay", "problem", "Tell the operator of this server.")
 
 
+@pytest.mark.long
 class TestWithARelayThatIsAway:
     @pytest.fixture
     def server(self, certificate, coturn):

@@ -5,6 +5,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.driver import Server
+from tests.long import rest_long
 
 STRANGER = "https://stranger.example"
 # What a stranger's page would set going: devices and sockets, from the first script on.
@@ -20,7 +21,7 @@ IN_CALL_VIEW = "() => document.body.dataset.view === 'call'"
 @pytest.fixture
 def visitor(new_caller):
     """A person whose browser allows this site everything, at a stranger's page."""
-    alice = new_caller(own=True)
+    alice = new_caller()
     alice.sockets = []
     watch(alice, alice.page)
     page = "<title>Stranger</title><body style='margin: 0'>"
@@ -28,6 +29,7 @@ def visitor(new_caller):
     alice.page.goto(STRANGER)
     yield alice
     alice.strangers.clear()
+    alice.page.context.unroute(f"{STRANGER}/**")
 
 
 def watch(caller, page):
@@ -48,7 +50,7 @@ def link(caller, names, extra=""):
     return f"{caller.url}/?me={names[0]}&peer={names[1]}{extra}"
 
 
-@pytest.mark.parametrize("extra", ["", "&preview", "#token=of-the-stranger"])
+@pytest.mark.parametrize("extra", rest_long(["", "&preview", "#token=of-the-stranger"]))
 def test_a_strangers_link_waits_for_a_press(visitor, names, extra):
     visitor.page.evaluate("(url) => { location.href = url; }", link(visitor, names, extra))
     visitor.page.wait_for_url("**/?me=*")
@@ -96,6 +98,7 @@ def test_a_reload_goes_back_into_the_call_once(visitor, names, bob):
     is_untouched(visitor)
 
 
+@pytest.mark.long
 def test_a_reload_after_the_way_back_is_no_call(visitor, names, bob):
     """The person went on to another page and back. What comes out of the browser's memory, or is loaded, waits."""
     in_a_call(visitor, names, bob)
@@ -150,7 +153,7 @@ def settle(caller):
     caller.until("() => 'settled' in document.querySelector('#setup').dataset")
 
 
-@pytest.mark.parametrize("name", ["Join the call", "Turn on camera and microphone", "Check now"])
+@pytest.mark.parametrize("name", rest_long(["Join the call", "Turn on camera and microphone", "Check now"]))
 def test_a_click_that_began_elsewhere_is_not_a_press(visitor, names, name):
     """The second half of a double click falls on a page that has just appeared; so do the clicks of who goes on."""
     visitor.page.goto(link(visitor, names))

@@ -11,6 +11,7 @@ from playwright.sync_api import expect
 
 from tests.clock import Clock
 from tests.driver import Server
+from tests.long import rest_long
 
 SECRET = "the secret that the app and this server share"
 
@@ -166,7 +167,9 @@ def test_a_link_may_say_where_a_fresh_token_is_to_be_had(alice, bob, names, cert
             assert caller.page.evaluate("() => window.connections.length") == 1
 
 
-@pytest.mark.parametrize("elsewhere", ["https://example.org/token", "//example.org/token", "https://[", "data:,{}"])
+@pytest.mark.parametrize(
+    "elsewhere", rest_long(["https://example.org/token", "//example.org/token", "https://[", "data:,{}"])
+)
 def test_no_other_site_is_asked_for_tokens(alice, names, elsewhere):
     requests = []
     alice.page.on("request", lambda request: requests.append(request.url))

@@ -3,6 +3,8 @@
 import pytest
 from playwright.sync_api import expect
 
+from tests.long import rest_long
+
 DEVICE_ID = "async label => (await navigator.mediaDevices.enumerateDevices()).find(one => one.label === label).deviceId"
 LABELS = "() => document.querySelector('#local').srcObject?.getTracks().map(({ label }) => label).sort()"
 
@@ -10,11 +12,6 @@ LABELS = "() => document.querySelector('#local').srcObject?.getTracks().map(({ l
 def remember(caller, **devices):
     """As if these had been chosen at an earlier visit."""
     caller.page.evaluate("(devices) => localStorage.setItem('devices', JSON.stringify(devices))", devices)
-
-
-@pytest.fixture
-def alice(new_caller):
-    return new_caller(own=True)
 
 
 @pytest.fixture
@@ -27,11 +24,13 @@ def ids(alice):
 
 @pytest.mark.parametrize(
     ("camera", "microphone", "used"),
-    [
-        ("gone", "Fake Audio Input 2", ["Fake Audio Input 2", "fake_device_0"]),
-        ("fake_device_2", "gone", ["Fake Default Audio Input", "fake_device_2"]),
-        ("gone", "gone", ["Fake Default Audio Input", "fake_device_0"]),
-    ],
+    rest_long(
+        [
+            ("gone", "Fake Audio Input 2", ["Fake Audio Input 2", "fake_device_0"]),
+            ("fake_device_2", "gone", ["Fake Default Audio Input", "fake_device_2"]),
+            ("gone", "gone", ["Fake Default Audio Input", "fake_device_0"]),
+        ]
+    ),
 )
 def test_a_remembered_device_that_is_gone_takes_no_other_along(alice, bob, ids, names, camera, microphone, used):
     """The other one is used as it was chosen, and the call is heard although its speaker is gone as well."""
@@ -78,7 +77,7 @@ def test_two_who_cannot_reach_each_other_are_told_what_is_likely(new_caller, nam
 
 def test_a_peer_whose_page_sleeps_is_named(new_caller, names):
     """It is in the room and says nothing: what it is sent is not looked at."""
-    alice, bob = new_caller(own=True), new_caller(own=True)
+    alice, bob = new_caller(), new_caller(own=True)
     alice.open(*names).reads(f"Waiting for {names[1]}")
     alice.page.evaluate("() => { WebSocket.prototype.send = () => {}; }")
     bob.page.clock.install()

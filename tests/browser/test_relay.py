@@ -104,6 +104,7 @@ def test_expired_credentials_get_no_relay(new_page, certificate, coturn):
     assert set(page.evaluate("refusals")) == {401}
 
 
+@pytest.mark.long
 def test_the_client_calls_by_the_relay_with_what_its_join_is_told(new_profile, relayed, names):
     """`SignalingClient` asks with its `join`; `Call` says that the way is a relay."""
     alice, bob = (User(new_profile(), relayed) for _ in range(2))

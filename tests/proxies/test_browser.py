@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.address import Address
-from tests.browser.conftest import alice, bob, chromium, names, new_caller, new_profile  # noqa: F401 - fixtures
+from tests.browser.conftest import alice, bob, launching, names, new_caller, new_profile  # noqa: F401 - fixtures
 from tests.browser.profiles import Profiles
 from tests.driver import Server
 from tests.proxies.proxy import HAProxy, Nginx, Proxy
@@ -40,8 +40,9 @@ def server(proxy: Proxy) -> Address:
 
 
 @pytest.fixture
-def profiles(chromium, certificate: Path) -> Profiles:  # noqa: F811 - fixtures
-    return Profiles(chromium, certificate)
+def profiles(certificate: Path) -> Iterator[Profiles]:
+    with launching() as launch:
+        yield Profiles(launch, certificate)
 
 
 def test_a_call_in_a_browser(alice, bob, names):  # noqa: F811 - fixtures

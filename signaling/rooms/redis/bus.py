@@ -5,7 +5,9 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 
+from ..registry import Unavailable
 from .client import RedisClient
+from .connection import RedisConnectionError
 
 RECORD_HEAD = struct.Struct(">c32sI")
 """The kind of a record, its route, and the bytes that follow. One publication has several records in a row."""
@@ -18,7 +20,7 @@ ROOM_STATE = b"s"
 
 
 class Bus:
-    """The records from and to one node. No method waits.
+    """The records from and to one node. Methods do not wait, unless they say so.
 
     Attributes:
         routes: the receiver of each route. Surveys share the table with messages, so that a message costs no more.
@@ -43,6 +45,17 @@ class Bus:
         if self._redis.up[0] is None:
             return {}
         return {name: description for name, description in self._redis.workers.items() if name != self.worker}
+
+    def refresh(self) -> None:
+        """Learn now which other nodes are alive. Waits.
+
+        Raises:
+            Unavailable: Redis does not reply.
+        """
+        try:
+            self._redis.refresh_workers()
+        except RedisConnectionError as error:
+            raise Unavailable(f"Redis cannot be reached: {error}") from None
 
     def publish(self, worker: str, route: bytes, payload: bytes) -> bool:
         """Send ``payload`` to a route of the node ``worker``.

@@ -6,12 +6,13 @@ hash slot, so that one script can change them in one step. A node has one connec
 
 from __future__ import annotations
 
+import itertools
 import logging
 import secrets
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, Protocol
+from typing import Any
 
 import gevent
 import gevent.socket
@@ -24,6 +25,7 @@ from ...protocol.messages import Pair
 from .connection import OnReply, RedisConnection, RedisConnectionError
 from .connector import Connector
 from .evictions import Evictions
+from .partition_rooms import PartitionRooms
 from .scripts import Scripts
 
 log = logging.getLogger(__name__)
@@ -36,26 +38,6 @@ LEASE = 0.7
 
 RECONNECT_INTERVAL = 0.5
 """The least number of seconds between two connects, so that a connection that always breaks costs little CPU."""
-
-
-class PartitionRooms(Protocol):
-    """The rooms as this node knows them."""
-
-    def published(self, data: bytes) -> None:
-        """Handle a publication to this node. Does not wait."""
-
-    def resync(self, connection: RedisConnection, partition: int) -> None:
-        """Make a partition in Redis agree with the rooms of this node. Waits.
-
-        Raises:
-            RedisConnectionError: Redis does not reply.
-        """
-
-    def evict(self, pair: Pair, id_: str, key: str, worker: str) -> None:
-        """Evict a lost connection of the node ``worker`` from its room. Does not wait."""
-
-    def expire(self, ending: list[bytes]) -> None:
-        """End the calls of these pairs, which are packed, if their grace is over. Does not wait."""
 
 
 class RedisClient:
@@ -73,6 +55,8 @@ class RedisClient:
         self.worker = secrets.token_hex(8)
         self.lease = str(int(settings.node_timeout * LEASE * 1000))
         self._interval = settings.node_timeout / HEARTBEATS
+        # An id is unique, and need not be secret. A counter costs less than randomness for each.
+        self._call_ids = map((self.worker + "{:016x}").format, itertools.count(1))
         self._call_grace = str(int(settings.call_grace * 1_000_000))
         self._describe = describe
         self._rooms = rooms
@@ -156,7 +140,7 @@ class RedisClient:
         keys = self.key(partition, f"room:{room}"), self.key(partition, "workers")
         head = self.key(partition, ""), self.worker, self._epochs[partition], *pair, self._call_grace
         connection.send_checked(
-            on_reply, "EVALSHA", self._scripts.digests[script], "2", *keys, *head, secrets.token_hex(16), *more
+            on_reply, "EVALSHA", self._scripts.digests[script], "2", *keys, *head, next(self._call_ids), *more
         )
 
     # Connections.
@@ -251,7 +235,7 @@ class RedisClient:
             if self._opening[partition] is connection:
                 self._opening[partition] = None
         # The next connection begins again with the dead nodes.
-        self._evictions.forget([partition for partition, connection in enumerate(self.up) if connection is None])
+        self._evictions.forget(partition for partition, connection in enumerate(self.up) if connection is None)
         self._disconnected.set()
 
     def _on_push(self, push: list[Any]) -> None:
@@ -275,6 +259,16 @@ class RedisClient:
             with suppress(RedisConnectionError):
                 self.execute(connection, "PING")
         gevent.sleep(self._interval)
+
+    def refresh_workers(self) -> None:
+        """Learn now which nodes are alive, without a wait for the next heartbeat. Waits for Redis.
+
+        Raises:
+            RedisConnectionError: Redis does not reply.
+        """
+        connection = self.wait_for(0)
+        self._extend_lease(connection, 0, self._description())
+        self.execute(connection, "PING")
 
     def _description(self) -> bytes:
         try:

@@ -110,7 +110,7 @@ class RedisRegistry:
         room.seats = tuple(seat for seat in room.seats if seat.id != member.id)
         if not room.members:
             del self._rooms[pair]
-        self._store.leave(pair, member.id, member.user.key, reason)
+        self._store.leave(pair, member.id, member.user.key, reason, room.call)
         for other in room.members.values():
             self._clear_peer(other)
             other.peer_left(member, reason)
@@ -270,6 +270,7 @@ class RedisRegistry:
         Raises:
             RedisConnectionError: Redis does not reply.
         """
+        self._store.send_unsent(partition, self._apply)
         indexed = self.redis.execute(
             connection, "HGETALL", self.redis.key(partition, f"connections:{self.redis.worker}")
         )

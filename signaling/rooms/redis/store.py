@@ -6,7 +6,7 @@ import time
 from binascii import crc_hqx
 from collections.abc import Callable, Iterator
 from operator import attrgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 from gevent.event import AsyncResult
 
@@ -22,6 +22,18 @@ MAX_UNSENT = 10_000
 """Departures that are kept while Redis is down. Later ones count as lost when it is back."""
 
 OnState = Callable[[RoomState], object]
+
+
+class Departure(NamedTuple):
+    """A connection that left a room while Redis was down."""
+
+    pair: Pair
+    key: str
+    reason: str
+    left: float
+    """The time, in seconds of the monotonic clock."""
+    call: CallEntry | None
+    """The call of the room, as this node knows it."""
 
 
 class RoomStore:
@@ -42,8 +54,9 @@ class RoomStore:
         self.on_event: EventSink = ignore
         self._redis = redis
         self._node_timeout = node_timeout
-        # Departures that Redis was not told: the reason, and the time in seconds of the monotonic clock.
-        self._unsent: dict[str, tuple[str, float]] = {}
+        # Departures that Redis was not told, by the ids of the connections.
+        self._unsent: dict[str, Departure] = {}
+        self._reasons: dict[str, str] = {}
         self._known = known
 
     def partition(self, pair: Pair) -> int:
@@ -66,7 +79,7 @@ class RoomStore:
             self.on_event(event.to_event(state.pair))
         return state
 
-    def leave(self, pair: Pair, id_: str, key: str, reason: str) -> None:
+    def leave(self, pair: Pair, id_: str, key: str, reason: str, call: CallEntry | None) -> None:
         """Take a connection of this node out of its room.
 
         Args:
@@ -74,11 +87,12 @@ class RoomStore:
             id_: the id of the connection.
             key: its user.
             reason: why it left, ``left`` or ``lost``.
+            call: the entry of the call of the room, as this node knows it.
         """
-        sent = self._leave(pair, id_, key, reason, self._redis.worker, None, 0.0)
+        sent = self._leave(pair, id_, key, reason, self._redis.worker, None)
         if not sent and len(self._unsent) < MAX_UNSENT:
-            # The resync of the next connection to Redis evicts it.
-            self._unsent[id_] = reason, time.monotonic()
+            # The resync of the next connection to Redis sends it.
+            self._unsent[id_] = Departure(pair, key, reason, time.monotonic(), call)
 
     def evict(self, pair: Pair, id_: str, key: str, worker: str, on_state: OnState) -> None:
         """Take a former connection of this node, or one of a dead node, out of its room.
@@ -90,22 +104,42 @@ class RoomStore:
             worker: its node.
             on_state: gets the new state of the room.
         """
-        reason, age = "lost", 0.0
-        if worker != self._redis.worker:
-            age = self._node_timeout
-        elif id_ in self._unsent:
-            reason, left = self._unsent.pop(id_)
-            age = time.monotonic() - left
-        self._leave(pair, id_, key, reason, worker, on_state, age)
+        age = self._node_timeout if worker != self._redis.worker else 0.0
+        # Another node may have restored the seat of a connection that left while Redis was down.
+        self._leave(pair, id_, key, self._reasons.pop(id_, "lost"), worker, on_state, age)
+
+    def send_unsent(self, partition: int, on_state: OnState) -> None:
+        """Tell Redis of the departures from a partition that it was not told while it was down."""
+        for id_, departure in list(self._unsent.items()):
+            if self.partition(departure.pair) == partition:
+                del self._unsent[id_]
+                pair, key, reason, left, call = departure
+                age = time.monotonic() - left
+                while len(self._reasons) >= MAX_UNSENT:
+                    del self._reasons[next(iter(self._reasons))]
+                self._reasons[id_] = reason
+                self._leave(pair, id_, key, reason, self._redis.worker, on_state, age, call)
 
     def _leave(
-        self, pair: Pair, id_: str, key: str, reason: str, worker: str, on_state: OnState | None, age: float
+        self,
+        pair: Pair,
+        id_: str,
+        key: str,
+        reason: str,
+        worker: str,
+        on_state: OnState | None,
+        age: float = 0.0,
+        call: CallEntry | None = None,
     ) -> bool:
-        """Take out a connection that left ``age`` seconds ago; return False without a connection to Redis."""
+        """Take out a connection that left ``age`` seconds ago; return False without a connection to Redis.
+
+        The ``call`` counts if Redis has lost it.
+        """
         connection = self.connection_of(pair)
         if connection is not None:
-            microseconds = str(int(age * MICROSECONDS))
-            self.run(connection, self._on_reply(on_state), "leave", pair, id_, key, reason, worker, microseconds)
+            head = id_, key, reason, worker, str(int(age * MICROSECONDS))
+            known = b"" if call is None else encode(call)
+            self.run(connection, self._on_reply(on_state), "leave", pair, *head, known)
         return connection is not None
 
     def restore(self, pair: Pair, room: Room, on_state: OnState) -> None:

@@ -110,7 +110,7 @@ class User:
     def sees_live_video(self) -> None:
         """More frames than now are decoded, and shown."""
         decoded = self.tells(f"(() => {{ {FRAMES} return frames(); }})()")
-        self.waits(f"await frames() > {decoded + 5} && document.querySelector('#remote').videoWidth > 0")
+        self.waits(f"await frames() > {decoded + 1} && document.querySelector('#remote').videoWidth > 0")
 
     def told(self, type: str) -> Any:  # noqa: A002
         """The details of all events of a type."""

@@ -262,7 +262,10 @@ class Deliveries:
         self.got: list[str] = []
         self._blocked = blocked
 
-    def __call__(self, event: Event) -> None:
+    def is_wanted(self, _: Event) -> bool:
+        return True
+
+    def send(self, event: Event) -> None:
         if event.pair.first in self._blocked:
             assert self.go_on.wait(TIMEOUT)
         self.got.append(event.call_id)

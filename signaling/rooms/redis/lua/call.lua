@@ -94,6 +94,16 @@ local function call_parted(call, at, grace)
     end
 end
 
+-- Puts back an entry that Redis has lost. Returns whether the call of the entry goes on.
+local function restore_call(known)
+    local call = get_call()
+    if not call and redis.call('EXISTS', prefix .. 'ended:' .. known[ID]) == 0 then
+        put_call(known)
+        call = known
+    end
+    return call and call[ID] == known[ID]
+end
+
 -- A user joined, and is alone or met the peer. Returns the entry of the room.
 local function call_joined(user, alone, now, grace, id, first_json, second_json)
     local call = get_call()
@@ -148,11 +158,10 @@ end
 
 -- The seats of the room were restored; "known" is the entry that the calling node knows. Returns the entry of the room.
 local function call_restored(known, present, now, grace, id)
-    local call = get_call()
-    if not call and known and redis.call('EXISTS', prefix .. 'ended:' .. known[ID]) == 0 then
-        -- Redis lost it.
-        call = known
+    if known then
+        restore_call(known)
     end
+    local call = get_call()
     if #present == 2 then
         if not call then
             local first, second = present[1], present[2]
