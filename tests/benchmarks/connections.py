@@ -121,8 +121,9 @@ class Load:
         return list(itertools.chain(*await lanes))
 
     async def _pair(self, number: int) -> tuple[Client, Client]:
-        pair = await self._connect(self.urls[0]), await self._connect(self.urls[-1])
         names = f"{self._prefix}a{number}", f"{self._prefix}b{number}"
+        urls = (url.replace("{user}", name) for url, name in zip((self.urls[0], self.urls[-1]), names, strict=True))
+        pair = await self._connect(next(urls)), await self._connect(next(urls))
         for client, peer, name, other in zip(pair, pair[::-1], names, names[::-1], strict=True):
             client.peer = peer
             if self.joins:

@@ -24,6 +24,7 @@ OTHERS = {
     "node": "Node.js",
     "c": "C relay",
     "bare": "all off",
+    "app": "no rules",
     "inside": "inside a worker",
     "ours": "no Redis",
 }

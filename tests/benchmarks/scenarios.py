@@ -108,6 +108,18 @@ def scenarios(sizes: Sizes) -> dict[str, Scenario]:
         servers=("ours", "bare"),
     )
 
+    # What an app costs that names its users, decides each join and hears of each call.
+    made["rules"] = Scenario(
+        {"kind": "relay"} | time,
+        (Figure("relay of a candidate in an app with rules and receivers", "µs CPU", "cost_us"),),
+        servers=("rules", "app"),
+    )
+    made["connect-rules"] = Scenario(
+        {"kind": "connect", "pairs": sizes.connect_pairs},
+        (Figure("connect and join in an app with rules and receivers", "µs CPU", "cost_us"),),
+        servers=("rules", "app"),
+    )
+
     # What Redis costs: between two workers, inside one, and at a join.
     between = "between two workers"
     made["across"] = Scenario(

@@ -98,7 +98,9 @@ class Servers:
                 processes = [parts.enter_context(self._process("ours", tls, environment)) for _ in range(hosts)]
             else:
                 processes = [parts.enter_context(self._process(name, tls))]
-            urls = tuple(f"{'wss' if tls else 'ws'}://{HOST}:{port}/" for _, port in processes)
+            # An app with rules learns the user from the address.
+            query = "?user={user}" if name == "rules" else ""
+            urls = tuple(f"{'wss' if tls else 'ws'}://{HOST}:{port}/{query}" for _, port in processes)
             yield Server(tuple(pid for pid, _ in processes), urls, (redis,) if hosts else ())
 
     @contextmanager
@@ -118,7 +120,7 @@ class Servers:
                 preexec_fn=leave_client_core,
             )
             try:
-                path = "/healthz" if name == "ours" else "/"
+                path = "/healthz" if name in ("ours", "app", "rules") else "/"
                 if not _answers(process, port, tls, path, plain_tcp=name in ("c", "redis")):
                     log.seek(0)
                     raise UnavailableError(f"{name} did not start: {' '.join(command)}\n{log.read().decode()[-2000:]}")
@@ -131,6 +133,17 @@ class Servers:
 
     def _bare(self, port: int, tls: bool) -> tuple[list[str], Path, dict[str, str]]:
         return self._with(NO_GUARDS | self.environment, port, tls)
+
+    def _app(self, port: int, tls: bool) -> tuple[list[str], Path, dict[str, str]]:
+        return self._in_app("0", port, tls)
+
+    def _rules(self, port: int, tls: bool) -> tuple[list[str], Path, dict[str, str]]:
+        return self._in_app("1", port, tls)
+
+    def _in_app(self, rules: str, port: int, tls: bool) -> tuple[list[str], Path, dict[str, str]]:
+        command, folder, environment = self._with(NO_GUARDS | self.environment, port, tls)
+        more = {"RULES": rules, "PYTHONPATH": f"{folder}:{HERE}"}
+        return [*command[:-1], "app:app"], folder, environment | more
 
     def _with(self, settings: Mapping[str, str], port: int, tls: bool) -> tuple[list[str], Path, dict[str, str]]:
         command = [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", "wsgi:app"]
