@@ -527,6 +527,14 @@ test('a connection that was replaced ends the call and says why', async () => {
   assert.ok(connection().closed);
 });
 
+test('a call that the app ended is over, and its media with it', async () => {
+  await connected('ready');
+  socket.says({ type: 'error', code: 'ended', message: 'Your time is over' });
+  socket.drops(4004);
+  assert.deepEqual(status(), { state: 'ended', code: 4004, error: { code: 'ended', message: 'Your time is over' } });
+  assert.ok(connection().closed);
+});
+
 test('a call is joined once; the next one is a new Call', async () => {
   await connected('ready');
   call.join('alice', 'carol');

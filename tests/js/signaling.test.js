@@ -102,7 +102,7 @@ for (const code of [1001, 1005, 1006, 1009, 1011, 1012, 1013, 4008]) {
   });
 }
 
-for (const code of [1008, 4001, 4003]) {
+for (const code of [1008, 4001, 4003, 4004]) {
   test(`after ${code} it stays away`, () => {
     joined().drops(code);
     assert.deepEqual(events.at(-1), { type: 'closed', code });

@@ -49,6 +49,12 @@ test('a replaced connection is told about the other tab, whatever error came bef
   assert.equal(said({ state: 'ended', code: 4001, error }), 'Disconnected: you joined from another tab or device');
 });
 
+test('a call that the app ended is told in the sentence of the app', () => {
+  const error = { code: 'ended', message: 'Your time is over' };
+  assert.equal(said({ state: 'ended', code: 4004, error }), 'Your time is over');
+  assert.equal(said({ state: 'ended', code: 4004 }), 'The call was ended');
+});
+
 test('an error without words of its own is said in the words of the server', () => {
   assert.equal(describeError({ code: 'brand-new', message: 'Something else' }), 'The server says: Something else');
 });

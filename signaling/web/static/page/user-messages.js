@@ -87,6 +87,8 @@ export function describeStatus({ state, peer, signaling, reason, path, problem, 
     case 'ended':
       // The text for this close code is better than the one for its error.
       if (code === CLOSE_CODES.REPLACED) return REPLACED;
+      // The app wrote this sentence for the user.
+      if (code === CLOSE_CODES.ENDED && error) return error.message;
       if (error) return describeError(error);
       return code ? (CLOSED[code] ?? 'Disconnected from the server') : 'You hung up';
   }
