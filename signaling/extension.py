@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from difflib import SequenceMatcher
+from functools import partial
 from typing import Any
 
 from flask import Blueprint, Flask, current_app
@@ -15,6 +16,7 @@ from .config.settings import Settings
 from .node.control import Control
 from .node.node import Node
 from .rooms.registry import Registry
+from .testing import SignalingClient
 from .transport.route import Sock
 from .web.app_admission import AppAdmission, Authorizer, UserLoader
 from .web.app_events import AppEvents
@@ -122,6 +124,7 @@ class Signaling(AppMethods):
         add_ops(blueprint, node)
         app.register_blueprint(blueprint)
         app.extensions["signaling"] = node
+        node.test_client = partial(SignalingClient, app)
         self._given_to = app
 
 

@@ -2,50 +2,63 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from flask import Flask, session
-from flask.testing import FlaskClient
-
-from .node.node import Node
+from .node.handler import Handler
 from .rooms.session import Session
+from .transport.route import ACCEPTED
+
+if TYPE_CHECKING:
+    from flask import Flask
+    from flask.testing import FlaskClient
+    from werkzeug.test import TestResponse
+
+    from .node.node import Node
+
+_HANDSHAKE = {
+    "Connection": "Upgrade",
+    "Upgrade": "websocket",
+    "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+    "Sec-WebSocket-Version": "13",
+}
+
+_numbers = itertools.count(1)
 
 
 class SignalingClient(AbstractContextManager["SignalingClient"]):
     """A client of an app's signaling. Use it as a context manager, so that it leaves its room at the end.
 
-    The user loader and the authorizer of the app run as they do for a browser. With Redis, a reply from another
-    node arrives when the test lets gevent run.
+    Its handshake is a request to the app like any other: ``before_request``, the session and the teardown run, and
+    so do the user loader and the authorizer. With Redis, a reply from another node arrives when the test lets gevent
+    run.
 
     Attributes:
         replies: the messages from the server that the test has not taken, oldest first.
         close_code: the code with which the server closed the connection, or None.
     """
 
-    def __init__(self, app: Flask, client: FlaskClient | None = None) -> None:
-        """Connect to ``app``, with the session of a Flask test client if one is given.
+    def __init__(self, app: Flask, browser: FlaskClient | None = None, **options: Any) -> None:
+        """Connect to ``app``.
+
+        Args:
+            app: the app.
+            browser: the Flask test client whose cookies the handshake sends and gets.
+            options: those of the test client's ``get``, such as ``base_url``, or ``headers`` with an origin.
 
         Raises:
-            ConnectionRefusedError: the server refuses the WebSocket. The error has the HTTP status and the reason.
+            ConnectionRefusedError: the app refuses the WebSocket. The error has the HTTP status and the reason.
         """
         node: Node = app.extensions["signaling"]
         self._node = node
         self.replies: list[dict[str, Any]] = []
         self.close_code: int | None = None
         self._sending = False
-        values: dict[str, Any] = {}
-        if client is not None:
-            with client.session_transaction() as stored:
-                values = dict(stored)
-        with app.test_request_context():
-            if values:
-                session.update(values)
-            rejection = node.rejection("")
-            if rejection is not None:
-                raise ConnectionRefusedError(rejection.status, rejection.words)
-            self._session = Session(node.context, self, node.identify())
+        handler = _handshake(app, browser or app.test_client(), options)
+        with node.lock:
+            self._session = Session(node.context, self, handler.identity)
 
     def __exit__(self, *_: object) -> None:
         self.disconnect()
@@ -61,12 +74,13 @@ class SignalingClient(AbstractContextManager["SignalingClient"]):
         text = json.dumps(message)
         self._sending = True
         try:
-            if not self._session.forward(text):
-                self._session.receive(text)
+            with self._node.lock:
+                if not self._session.forward(text):
+                    self._session.receive(text)
         finally:
             self._sending = False
         if self.close_code is not None:
-            self._session.on_disconnect(self.close_code)
+            self._disconnect(self.close_code)
         self._node.events.deliver_all()
 
     def join(self, peer: str | int, user: str | int | None = None, **fields: Any) -> dict[str, Any]:
@@ -95,8 +109,12 @@ class SignalingClient(AbstractContextManager["SignalingClient"]):
         """End the connection, as a browser does with the close code ``code``; 1006 is a lost connection."""
         if self.close_code is None:
             self.close_code = code
-            self._session.on_disconnect(code)
+            self._disconnect(code)
             self._node.events.deliver_all()
+
+    def _disconnect(self, code: int) -> None:
+        with self._node.lock:
+            self._session.on_disconnect(code)
 
     # The transport of the session.
 
@@ -115,5 +133,30 @@ class SignalingClient(AbstractContextManager["SignalingClient"]):
             self.close_code = int(code)
             if not self._sending:
                 # Another client or the app ended it.
-                self._session.on_disconnect(self.close_code)
+                self._disconnect(self.close_code)
                 self._node.events.deliver_all()
+
+
+def _handshake(app: Flask, browser: FlaskClient, options: dict[str, Any]) -> Handler:
+    """Return the handler that the app gives to a handshake of ``browser``.
+
+    Raises:
+        ConnectionRefusedError: the app refuses the WebSocket.
+    """
+    path = next(rule.rule for rule in app.url_map.iter_rules("signaling.websocket_alias"))
+    accepted: list[Handler] = []
+    # Each client has an address of its own, so that many of them stay below the limits of one address.
+    number = next(_numbers) % 0xFFFFFE
+    address = ".".join(map(str, (127, *number.to_bytes(3, "big"))))
+    overrides = {"REMOTE_ADDR": address, **options.pop("environ_overrides", {}), ACCEPTED: accepted.append}
+    headers = {**_HANDSHAKE, **dict(options.pop("headers", {}))}
+    response = browser.get(path, headers=headers, environ_overrides=overrides, **options)
+    if response.status_code != 101:
+        raise ConnectionRefusedError(response.status_code, _reason(response))
+    return accepted[0]
+
+
+def _reason(response: TestResponse) -> str:
+    if response.location:
+        return f"{response.status}: {response.location}"
+    return response.text.strip() if response.mimetype == "text/plain" else response.status

@@ -26,8 +26,8 @@ class NodeCollector(Collector):
             "The version of the service and of Python.",
             {"version": __version__, "python": platform.python_version()},
         )
-        reading = figures.Reading(self._node)
-        for figure in figures.FIGURES:
-            value = figure.read(reading)
-            if value is not None:
-                yield figure.metric(value)
+        with self._node.lock:
+            reading = figures.Reading(self._node)
+            read = [(figure, figure.read(reading)) for figure in figures.FIGURES]
+            metrics = [figure.metric(value) for figure, value in read if value is not None]
+        yield from metrics

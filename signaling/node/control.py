@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from ..process.threads import TurnLock
 from ..protocol import errors
 from ..protocol.messages import Pair
 from ..rooms.events import Call, Listing, Waiting
@@ -31,8 +32,11 @@ class Reach(msgspec.Struct, frozen=True):
 class Control:
     """The calls and the users of one app, at all nodes that share its rooms."""
 
-    def __init__(self, registry: Registry, sessions: UserSessions, cluster: Cluster | None) -> None:
+    def __init__(
+        self, registry: Registry, sessions: UserSessions, cluster: Cluster | None, lock: TurnLock | None = None
+    ) -> None:
         """Control the rooms and the sessions of one node, and those of the other nodes of its ``cluster``."""
+        self._lock = lock or TurnLock()
         self._registry = registry
         self._directory = registry.directory
         self._sessions = sessions
@@ -112,15 +116,17 @@ class Control:
         return Reach(count, missing)
 
     def _end_here(self, pair: Pair, reason: str) -> int:
-        members = self._registry.members_of(pair)
-        for member in members:
-            member.refuse(errors.ended(reason))
+        with self._lock:
+            members = self._registry.members_of(pair)
+            for member in members:
+                member.refuse(errors.ended(reason))
         return len(members)
 
     def _disconnect_here(self, user: str) -> int:
-        sessions = self._sessions.of(user)
-        for session in sessions:
-            session.refuse(errors.ended("The app ended your connection"))
+        with self._lock:
+            sessions = self._sessions.of(user)
+            for session in sessions:
+                session.refuse(errors.ended("The app ended your connection"))
         return len(sessions)
 
     def _on_end(self, request: SurveyRequest) -> bytes:

@@ -8,42 +8,37 @@ import os
 import socket
 import time
 import weakref
-from functools import partial
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Protocol
 
-import gevent
 import msgspec
 from flask import Response, request
-from simple_websocket import ConnectionClosed
 
 from ..config.env import SettingsError
 from ..config.settings import Settings
 from ..process.occasional_log import OccasionalLog
-from ..protocol.codes import CloseCode
+from ..process.threads import TurnLock
 from ..rooms.admission import UNKNOWN, AppRules, Identity
 from ..rooms.context import SessionContext
 from ..rooms.events import Event
 from ..rooms.memory import MemoryRegistry, take_rooms
 from ..rooms.registry import Registry
-from ..rooms.session import Session
 from ..security.client_ip import TrustedProxies
 from ..security.connection_limit import ConnectionLimiter
 from ..security.origins import Origins
-from ..transport.connection import Connection
+from ..transport import dev_server
 from ..transport.connections import Connections
-from ..transport.pending import ConnectionHandler
 from ..transport.route import refuse
 from ..version import __version__
 from .cluster import Cluster
 from .control import Control
 from .event_queue import EventQueue, Receivers
+from .handler import Handler, YieldingAdmission
 from .history import History
 from .info import NodeInfo
 from .rejection import Rejection
 
 if TYPE_CHECKING:
-    import gevent.socket
-
     from ..rooms.redis.registry import RedisRegistry
 
 log = logging.getLogger(__name__)
@@ -52,6 +47,8 @@ SPLIT = (
     "%d WebSockets were refused: several workers would each have rooms of their own. Run one worker (-w 1), or let the "
     "workers share a Redis (SIGNALING_REDIS_URL)"
 )
+
+NO_REDIS = "Redis needs gevent, which flask run does not have: leave out SIGNALING_REDIS_URL, or use gunicorn."
 
 NODES: weakref.WeakSet[Node] = weakref.WeakSet()
 """The nodes of this process."""
@@ -83,8 +80,12 @@ class Node:
         control: what an app does with its calls and users.
         background: the tasks that start and stop with the node.
         serves_metrics: whether this node has the metrics port.
+        lock: held by each thread that changes the state, where requests have threads.
+        test_client: returns a client for tests of the app.
         started: the time of its start, in seconds of the monotonic clock.
     """
+
+    test_client: Callable[..., Any]
 
     def __init__(
         self,
@@ -109,21 +110,23 @@ class Node:
         self.started = time.monotonic()
         self.settings = settings
         self._admission = admission
+        self.lock = TurnLock()
         self.shared = self._make_shared() if registry is None else None
         if registry is None:
             registry = take_rooms(settings.call_grace) if self.shared is None else self.shared
         self.registry: Registry = registry
-        self.context = SessionContext.of(settings, registry, admission)
+        rules = YieldingAdmission(admission, self.lock) if admission is not None and self.lock.needed else admission
+        self.context = SessionContext.of(settings, registry, rules)
         self.stats = self.context.stats
-        self.connections = Connections(settings, self.stats.on_heartbeat, self.stats.latency.observe)
+        self.connections = Connections(settings, self.stats.on_heartbeat, self.stats.latency.observe, self.lock)
         self._origins = Origins(settings.allowed_origins, allow_missing=settings.allow_missing_origin)
         self._proxies = TrustedProxies(settings.trusted_proxies)
-        self._limiter = ConnectionLimiter(settings)
+        self.limiter = ConnectionLimiter(settings)
         self.events = EventQueue(receivers, max_events, self._expire_calls)
         registry.directory.on_event = self._on_event
         self.history = History(self.connections, registry, self.stats)
         self.cluster = None if self.shared is None else Cluster(self.shared.bus)
-        self.control = Control(registry, self.context.sessions, self.cluster)
+        self.control = Control(registry, self.context.sessions, self.cluster, self.lock)
         self.background: list[Background] = []
         self.serves_metrics = False
         self._log = OccasionalLog(log)
@@ -208,18 +211,22 @@ class Node:
         """Return the address of the client of this request. It is empty if no proxy names it on a Unix socket."""
         return self._proxies.client(request.remote_addr or "", request.headers.get("X-Forwarded-For", ""))
 
-    def admit(self) -> ConnectionHandler | Response:
+    def admit(self) -> Handler | Response:
         """Return the handler of the connection of this handshake, or the response that refuses it."""
+        if self.shared is not None and dev_server.SOCKET in request.environ:
+            return refuse(501, NO_REDIS)
         address = self.client_address()
-        rejection = self.rejection(address)
+        with self.lock:
+            rejection = self.rejection(address)
         # The app's login sees the address that it sees in other requests.
         identity = self.identify() if rejection is None else UNKNOWN
         # Log lines about the request name the client, and not the proxy.
         request.remote_addr = address
         if rejection is not None:
-            self.stats.refuse(rejection.reason, rejection.words)
+            with self.lock:
+                self.stats.refuse(rejection.reason, rejection.words)
             return refuse(rejection.status, rejection.words, **rejection.headers)
-        return partial(self._serve, address, identity)
+        return Handler(self.context, self.connections, self.limiter, self.events, self.lock, address, identity)
 
     @property
     def rules(self) -> object:
@@ -249,53 +256,6 @@ class Node:
             return Rejection("origin", 403, "This origin is not allowed.")
         if len(self.connections) >= self.settings.max_connections:
             return Rejection("full", 503, "The server is full.", 10)
-        if reason := self._limiter.check(address, time.monotonic(), count=count):
+        if reason := self.limiter.check(address, time.monotonic(), count=count):
             return Rejection("address", 429, reason, 10)
         return None
-
-    def _serve(self, address: str, identity: Identity, sock: gevent.socket.socket, read_ahead: bytes) -> None:
-        settings = self.settings
-        connection = Connection(
-            sock,
-            max_message_bytes=settings.max_message_bytes,
-            send_buffer_bytes=settings.send_buffer_bytes,
-            close_timeout=settings.close_timeout,
-            received=read_ahead,
-        )
-        # A gunicorn configuration without our hooks has not started it.
-        self.events.start()
-        session = Session(self.context, connection, identity)
-        connection.on_message = session.forward
-        connection.on_slow_frames = session.charge_frames
-        self.connections.add(connection)
-        self._limiter.add(address)
-        log.info("Client connected", extra={"connection": session.id})
-        try:
-            while True:
-                session.receive(connection.receive())
-        except ConnectionClosed:
-            pass
-        except Exception:
-            log.exception("An error of this server closes a connection", extra={"connection": session.id})
-            connection.close(CloseCode.INTERNAL_ERROR, "Internal error")
-        finally:
-            try:
-                self._disconnected(session, connection, address)
-            finally:
-                connection.wait_closed()
-
-    def _disconnected(self, session: Session, connection: Connection, address: str) -> None:
-        self.connections.discard(connection)
-        self._limiter.discard(address)
-        code = connection.close_code or CloseCode.ABNORMAL
-        session.on_disconnect(code)
-        self.stats.closes[code] += 1
-        log.info(
-            "Client disconnected",
-            extra={
-                "connection": session.id,
-                "code": int(code),
-                "reason": connection.close_reason,
-                "seconds": round(time.monotonic() - connection.opened, 3),
-            },
-        )

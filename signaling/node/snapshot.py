@@ -37,8 +37,9 @@ class NodeSnapshot(msgspec.Struct, kw_only=True):
     @classmethod
     def of(cls, node: Node) -> NodeSnapshot:
         """Return the present snapshot of ``node``."""
-        reading = figures.Reading(node)
-        values = {figure.name: figure.read(reading) for figure in figures.FIGURES}
+        with node.lock:
+            reading = figures.Reading(node)
+            values = {figure.name: figure.read(reading) for figure in figures.FIGURES}
         return cls(
             node=node.info(),
             now=time.time(),

@@ -20,6 +20,9 @@ MAX_ATTEMPTS = 10
 RETRY_SECONDS = 0.1
 """Seconds between two of these attempts."""
 
+# Windows has only the third of these flags, and needs it.
+_READ_FLAGS = os.O_RDONLY | sum(getattr(os, name, 0) for name in ("O_NONBLOCK", "O_CLOEXEC", "O_BINARY"))
+
 
 class _Stamp(NamedTuple):
     """Metadata of a file that differs after every change."""
@@ -110,7 +113,7 @@ def read_file(path: str) -> bytes:
         OSError: the file cannot be read, is not a regular file, or is longer than :data:`MAX_FILE_BYTES`.
     """
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        descriptor = os.open(path, _READ_FLAGS)
     except ValueError:
         raise OSError(0, "Its name has a NUL character") from None
     with os.fdopen(descriptor, "rb") as file:

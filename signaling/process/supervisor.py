@@ -10,6 +10,7 @@ from typing import NoReturn
 import gevent
 
 from . import backoff
+from .threads import sleep, spawn
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +50,7 @@ def run_forever(
         except (Exception, gevent.Timeout) as error:
             report(error)
         failures += 1
-        gevent.sleep(backoff.delay(failures, FIRST_PAUSE, max_pause))
+        sleep(backoff.delay(failures, FIRST_PAUSE, max_pause))
 
 
 def spawn_forever(
@@ -58,8 +59,9 @@ def spawn_forever(
     max_pause: float = MAX_PAUSE,
     report: Callable[[BaseException], object] | None = None,
 ) -> gevent.Greenlet[..., None]:
-    """Return a new greenlet that runs :func:`run_forever` with the same arguments."""
-    return gevent.spawn(run_forever, name, step, max_pause, report)
+    """Return a new greenlet that runs :func:`run_forever` with the same arguments; in a plain thread, a new thread."""
+    greenlet: gevent.Greenlet[..., None] = spawn(run_forever, name, step, max_pause, report)
+    return greenlet
 
 
 class ErrorLog:

@@ -1,4 +1,4 @@
-"""WebSockets on gevent sockets.
+"""WebSockets on gevent sockets, and on threads under Flask's development server.
 
 - Before a WebSocket is open: ``listener``, ``pending``, ``client_socket``, ``loop_share``, ``tls``, ``handshake`` and
   ``route``.
@@ -6,4 +6,5 @@
   ``send_buffer`` write. ``socket_io`` has the system calls of both. ``closing_handshake`` ends it.
 - All connections of a worker: ``connections`` counts, pings and drains them. ``tick`` orders their reads and writes in
   each tick of the event loop. ``malloc`` returns the memory they leave.
+- Under Flask's development server: ``dev_server`` and ``threaded``.
 """

@@ -64,6 +64,8 @@ class Connection(MessageWriter):
         "opened",
     )
 
+    _send_buffer: SendBuffer
+
     def __init__(
         self,
         sock: gevent.socket.socket,

@@ -5,13 +5,16 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from typing import Any
 
 import gevent
 
 from ..config.settings import Settings
+from ..process import threads
 from ..protocol.codes import CloseCode
 from . import malloc, tick
 from .connection import Connection
+from .threaded import ThreadedConnection
 
 log = logging.getLogger(__name__)
 
@@ -20,6 +23,8 @@ DRAIN_RATE = 100
 
 _TRIM_CONNECTIONS = 1_000
 """Closed connections after which memory is returned. The pause is not worth it for fewer."""
+
+AnyConnection = Connection | ThreadedConnection
 
 
 class Connections:
@@ -34,6 +39,7 @@ class Connections:
         settings: Settings,
         on_beat: Callable[[float], object] = lambda _: None,
         on_latency: Callable[[float], object] = lambda _: None,
+        lock: threads.TurnLock | None = None,
     ) -> None:
         """Create an empty set of connections.
 
@@ -41,27 +47,29 @@ class Connections:
             settings: the settings of the node.
             on_beat: called at each heartbeat with the lag of the event loop in seconds.
             on_latency: called with the seconds from a ping to its pong.
+            lock: the lock of the node, which the heartbeat takes. The caller of the methods holds it.
         """
         self.draining = False
         self._drain_seconds = settings.drain_seconds
         self._on_beat = on_beat
         self._on_latency = on_latency
+        self._lock = lock or threads.TurnLock()
         self._interval = settings.ping_interval
         self._timeout = settings.ping_timeout
         self._beat_interval = min(1.0, settings.ping_interval / 4, settings.ping_timeout / 4)
         # When each connection is due, in seconds of the monotonic clock. All entries of a dict have the same delay, so
         # its order is that of the due times, and a heartbeat looks only at entries that are due.
-        self._open: dict[Connection, float] = {}
-        self._pinged: dict[Connection, float] = {}
+        self._open: dict[AnyConnection, float] = {}
+        self._pinged: dict[AnyConnection, float] = {}
         # The most open connections since memory was last returned, and the number at the last heartbeat.
         self._peak = 0
         self._last_count = 0
-        self._heartbeat: gevent.Greenlet[[], None] | None = None
+        self._heartbeat: Any = None
 
     def __len__(self) -> int:
         return len(self._open)
 
-    def add(self, connection: Connection) -> None:
+    def add(self, connection: AnyConnection) -> None:
         """Add ``connection``, and ping it from now on. If the worker drains, close it."""
         self._open[connection] = time.monotonic() + self._interval
         self._peak = max(self._peak, len(self._open))
@@ -70,14 +78,14 @@ class Connections:
             self._close_for_restart(connection)
         if self._heartbeat is None:
             # Not earlier: the process that makes the node may fork, or never serve.
-            self._heartbeat = gevent.spawn(self._beat)
+            self._heartbeat = threads.spawn(self._beat)
 
     def waiting(self) -> tuple[int, int]:
         """Return the bytes that are buffered for slow clients, and the number of these clients."""
         buffered = [count for connection in self._open if (count := connection.waiting_bytes)]
         return sum(buffered), len(buffered)
 
-    def discard(self, connection: Connection) -> None:
+    def discard(self, connection: AnyConnection) -> None:
         """Remove ``connection``. Do nothing if it is not there."""
         self._open.pop(connection, None)
         self._pinged.pop(connection, None)
@@ -102,10 +110,10 @@ class Connections:
         for connection in list(self._open):
             self._close_for_restart(connection)
 
-    def _close_for_restart(self, connection: Connection) -> None:
+    def _close_for_restart(self, connection: AnyConnection) -> None:
         self._close(connection, CloseCode.SERVICE_RESTART, "The server is restarting")
 
-    def _close(self, connection: Connection, code: CloseCode, reason: str) -> None:
+    def _close(self, connection: AnyConnection, code: CloseCode, reason: str) -> None:
         try:
             connection.close(code, reason)
         except Exception as error:
@@ -114,10 +122,11 @@ class Connections:
     def _beat(self) -> None:
         while True:
             due = time.monotonic() + self._beat_interval
-            gevent.sleep(self._beat_interval)
+            threads.sleep(self._beat_interval)
             for step in (self._report_lag, self._trim_memory, self._ping):
                 try:
-                    step(due)
+                    with self._lock:
+                        step(due)
                 except Exception:
                     log.exception("An internal error in the heartbeat, which goes on")
 
@@ -139,7 +148,7 @@ class Connections:
             except Exception as error:
                 tick.abort(connection, error)
 
-    def _ping_one(self, connection: Connection, now: float) -> None:
+    def _ping_one(self, connection: AnyConnection, now: float) -> None:
         if connection.latency is not None:
             self._on_latency(connection.latency)
             connection.latency = None
@@ -158,7 +167,7 @@ class Connections:
         self._last_count = count
 
 
-def _due(queue: dict[Connection, float], now: float) -> list[Connection]:
+def _due(queue: dict[AnyConnection, float], now: float) -> list[AnyConnection]:
     due = []
     for connection, time_due in queue.items():
         if time_due > now:

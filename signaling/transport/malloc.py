@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ctypes
+import sys
 
-_malloc_trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+# Windows cannot load the program itself.
+_malloc_trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
 
 
 def trim() -> None:

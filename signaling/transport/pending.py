@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from enum import Enum
+from typing import Any
 
 import gevent
 import gevent.socket
@@ -17,7 +18,7 @@ from greenlet import greenlet
 
 from .loop_share import LoopShare
 
-ConnectionHandler = Callable[["gevent.socket.socket", bytes], None]
+ConnectionHandler = Callable[[Any, bytes], None]
 """Handles a WebSocket. It gets the socket, and the bytes that the client sent right behind its handshake."""
 
 STALL_SECONDS = 1.0

@@ -14,7 +14,7 @@ import gevent.socket
 from flask import Blueprint, Response, request
 
 from ..config.logging import quoted
-from . import handshake
+from . import dev_server, handshake
 from .client_socket import decrypted
 from .handshake import HandshakeError
 from .pending import ConnectionHandler
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 View = Callable[..., ConnectionHandler | Response]
+
+ACCEPTED = "signaling.accepted"
+"""The key of a function in a WSGI environment. A test gets the handler with it, and there is no WebSocket."""
 
 _SWITCHING = "101 Switching Protocols"
 
@@ -49,9 +52,8 @@ class Sock(flask_sock.Sock):  # type: ignore[misc]
             @wraps(view)
             def answer(*args: Any, **values: Any) -> Response:
                 environ = request.environ
-                sock = environ.get("gunicorn.socket")
-                if not isinstance(sock, gevent.socket.socket):
-                    return refuse(501, "WebSockets need gunicorn with gevent workers.")
+                if problem := _problem(environ):
+                    return refuse(501, problem)
                 handler = view(*args, **values)
                 if isinstance(handler, Response):
                     return handler
@@ -60,12 +62,15 @@ class Sock(flask_sock.Sock):  # type: ignore[misc]
                 except HandshakeError as error:
                     return refuse(error.status, str(error), **error.headers)
                 response = _Switching(status=_SWITCHING, headers=headers)
+                sock = environ.get("gunicorn.socket")
                 pending = getattr(sock, "bounds", None)
-                if pending is not None:
+                if (accepted := environ.get(ACCEPTED)) is not None:
+                    accepted(handler)
+                elif pending is not None:
                     # Our worker calls it after it has released the request.
                     pending.handler = handler
                 else:
-                    response.run_in_body(handler, sock)
+                    response.handler = handler
                 return response
 
             (bp or self.app).route(path, websocket=True, **options)(answer)
@@ -73,46 +78,61 @@ class Sock(flask_sock.Sock):  # type: ignore[misc]
         return decorator
 
 
+def _problem(environ: WSGIEnvironment) -> str | None:
+    """Return why the server of this request cannot hold a WebSocket, or None if it can."""
+    if dev_server.SOCKET in environ:
+        return dev_server.problem(environ)
+    if ACCEPTED in environ or isinstance(environ.get("gunicorn.socket"), gevent.socket.socket):
+        return None
+    if "gunicorn.socket" in environ:
+        return "WebSockets need gevent workers: start gunicorn with -k signaling.worker.Worker or -k gevent."
+    return "This server cannot hold WebSockets: use gunicorn with gevent workers, or flask run in development."
+
+
 class _Switching(Response):
-    """The response that accepts a handshake: an ordinary response without the headers of a body."""
+    """The response that accepts a handshake: an ordinary response without the headers of a body.
+
+    Attributes:
+        handler: is called while the server iterates over the body, as gunicorn's own gevent worker and Flask's
+            development server need it.
+    """
 
     default_mimetype = None
-    _connection: tuple[ConnectionHandler, gevent.socket.socket] | None = None
-
-    def run_in_body(self, handler: ConnectionHandler, sock: gevent.socket.socket) -> None:
-        """Call ``handler`` while the server iterates over the body, as gunicorn's own gevent worker needs it."""
-        self._connection = handler, sock
+    handler: ConnectionHandler | None = None
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        start_response(self.status, self.headers.to_wsgi_list())
-        return _Body(self._connection, environ, self.close)
+        headers = self.headers.to_wsgi_list()
+        start_response(self.status, headers)
+        if self.handler is None:
+            return _Body(iter(()), self.close)
+        if dev_server.SOCKET not in environ:
+            return _Body(_run(self.handler, environ), self.close)
+        head = "".join(f"{line}\r\n" for line in (f"HTTP/1.1 {self.status}", *map(": ".join, headers), ""))
+        return _Body(dev_server.run(self.handler, environ, head.encode("latin-1")), self.close)
 
 
 class _Body:
     """The body of an accepted handshake. It is empty, and lasts as long as the connection."""
 
-    def __init__(
-        self,
-        connection: tuple[ConnectionHandler, gevent.socket.socket] | None,
-        environ: WSGIEnvironment,
-        close: Callable[[], None],
-    ) -> None:
-        self._connection = connection
-        self._environ = environ
+    def __init__(self, pieces: Iterator[bytes], close: Callable[[], None]) -> None:
+        self._pieces = pieces
         self.close = close
 
     def __iter__(self) -> Iterator[bytes]:
-        if self._connection is None:
-            return
-        handler, sock = self._connection
-        # The server sends the headers with the first piece of the body, even an empty one.
-        yield b""
-        try:
-            handler(sock, _read_ahead(self._environ) + decrypted(sock))
-        finally:
-            # Else gunicorn would wait for another request.
-            with suppress(OSError):
-                sock.shutdown(socket.SHUT_RDWR)
+        return self._pieces
+
+
+def _run(handler: ConnectionHandler, environ: WSGIEnvironment) -> Iterator[bytes]:
+    """Call ``handler`` with gunicorn's socket until the WebSocket has ended."""
+    sock: gevent.socket.socket = environ["gunicorn.socket"]
+    # The server sends the headers with the first piece of the body, even an empty one.
+    yield b""
+    try:
+        handler(sock, _read_ahead(environ) + decrypted(sock))
+    finally:
+        # Else gunicorn would wait for another request.
+        with suppress(OSError):
+            sock.shutdown(socket.SHUT_RDWR)
 
 
 def _read_ahead(environ: WSGIEnvironment) -> bytes:

@@ -46,7 +46,7 @@ def reset(sock: gevent.socket.socket) -> None:
         gevent.socket.socket.shutdown(sock, socket.SHUT_RDWR)
 
 
-def is_connected(sock: gevent.socket.socket) -> bool:
+def is_connected(sock: gevent.socket.socket | socket.socket) -> bool:
     """Return whether the peer has not ended its TCP connection, as far as the kernel knows."""
     try:
         # The first byte of struct tcp_info is the state (linux/tcp.h).

@@ -3,9 +3,19 @@
 from __future__ import annotations
 
 import time
+from typing import Protocol
 
 from . import frames
-from .send_buffer import SendBuffer
+
+
+class Buffer(Protocol):
+    """The output of one client."""
+
+    def __len__(self) -> int:
+        """The number of unsent bytes."""
+
+    def write(self, data: bytes) -> None:
+        """Send ``data`` later. Neither waits nor raises."""
 
 
 class MessageWriter:
@@ -18,7 +28,7 @@ class MessageWriter:
 
     __slots__ = ("_pinged", "_send_buffer", "_transmit", "close_code", "close_reason")
 
-    def __init__(self, send_buffer: SendBuffer) -> None:
+    def __init__(self, send_buffer: Buffer) -> None:
         self.close_code: int | None = None
         self.close_reason = ""
         self._send_buffer = send_buffer

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -12,6 +13,7 @@ import msgspec
 from flask import Flask, got_request_exception
 
 from ..config.extension_settings import ExtensionSettings
+from ..process.threads import in_plain_thread
 from ..protocol import errors
 from ..protocol.messages import ID_MAX_CHARACTERS, User
 from ..rooms.admission import UNKNOWN, Identity
@@ -102,8 +104,9 @@ class AppAdmission:
 
     def _run(self, hook: Callable[..., Any], *arguments: str) -> Any:
         """Call a hook, an async one included, and convert all that stops it into an :class:`Exception`."""
-        # Not an Exception, which the hook itself could catch and go on.
-        timeout = gevent.Timeout(self._timeout)
+        # Not an Exception, which the hook itself could catch and go on. In development nothing stops a hook, so that a
+        # debugger can.
+        timeout = nullcontext() if in_plain_thread() else gevent.Timeout(self._timeout)
         try:
             with timeout:
                 return self._app.ensure_sync(hook)(*arguments)

@@ -111,11 +111,12 @@ def _select_calls(node: Node, user: str) -> list[CallRecord]:
     """Return the newest open calls of ``node`` and the newest that ended, as many as a page shows."""
     stats = node.stats
     name = "" if node.cluster is None else node.info().name
-    return [
-        CallRecord.of(call, stats.name, name)
-        for calls in (reversed(stats.calls.open.values()), stats.calls.recent)
-        for call in islice(_filter_by_user(stats, user, calls), MAX_CALLS)
-    ]
+    with node.lock:
+        return [
+            CallRecord.of(call, stats.name, name)
+            for calls in (reversed(stats.calls.open.values()), stats.calls.recent)
+            for call in islice(_filter_by_user(stats, user, calls), MAX_CALLS)
+        ]
 
 
 def _filter_by_user(stats: Stats, user: str, calls: Iterable[Call]) -> Iterable[Call]:

@@ -10,6 +10,7 @@ from typing import Any
 from flask import Blueprint, Response, abort, request
 
 from ..node.node import Node
+from ..process.threads import in_plain_thread
 from ..protocol.codes import ErrorCode
 from ..protocol.errors import MessageError
 from ..rooms.ice import ice_servers
@@ -116,7 +117,7 @@ def add_pages(blueprint: Blueprint, node: Node) -> None:
 
     @blueprint.get("/healthz")
     def healthz() -> tuple[dict[str, Any], int]:
-        if node.shared is not None:
+        if node.shared is not None and not in_plain_thread():
             # A gunicorn configuration without our hooks has not started it. Load balancers wait for it to be up.
             node.shared.redis.start()
         return health(node)

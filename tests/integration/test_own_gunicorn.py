@@ -10,7 +10,7 @@ import pytest
 from websockets.exceptions import InvalidStatus
 
 from tests.driver import ROOT, Client, Server
-from tests.waiting import TIMEOUT
+from tests.waiting import TIMEOUT, wait_until
 
 APP = """
 import socket
@@ -105,3 +105,16 @@ def test_several_workers_without_our_hooks_never_split_the_rooms(folder: Path):
                 Client(server, "/call/ws")
             assert refusal.value.response.status_code == 503
         server.wait_for_log("several workers would each have rooms of their own")
+
+
+@pytest.mark.parametrize("worker_class", ["", 'worker_class = "gevent"'], ids=["ours", "gevent"])
+def test_gunicorn_reloads_the_code_with_open_websockets(folder: Path, worker_class: str):
+    where = {"app": "mine:app", "health": "/call/healthz", "PYTHONPATH": f"{folder}:{ROOT}"}
+    with Server(None, configured(folder, f"reload = True\n{worker_class}"), **where) as server:
+        with Client(server, "/call/ws") as alice:
+            assert alice.quiet()
+            (folder / "mine.py").write_text(APP + '\n\n@app.get("/new")\ndef new():\n    return {"new": True}\n')
+            assert alice.closed()[0] == 1012
+        assert wait_until(lambda: server.get("/new")) == {"new": True}
+        with Client(server, "/call/ws") as alice:
+            assert alice.quiet()

@@ -18,7 +18,6 @@ from signaling import Signaling
 
 app = Flask(__name__)
 app.config["SIGNALING_OPEN"] = True
-app.config["SIGNALING_OPEN"] = True
 Signaling(app)
 
 
@@ -50,7 +49,7 @@ def generator(app):
     """As many people write middleware. A StopIteration would become a RuntimeError in it (PEP 479)."""
 
     def middleware(environ, start_response):
-        seen = []
+        seen, before = [], dict(environ)
 
         def start(status, headers, exc_info=None):
             seen.append(status)
@@ -58,6 +57,8 @@ def generator(app):
 
         yield from app(environ, start)
         say("done", environ["PATH_INFO"], environ["REQUEST_METHOD"], *seen)
+        lost = [name for name, value in before.items() if environ.get(name) is not value]
+        say("environ", lost or "whole", environ["wsgi.input"] is not None and environ["HTTP_HOST"])
 
     return middleware
 
@@ -114,7 +115,22 @@ def test_a_websocket_goes_through_middleware_and_hooks_as_a_101(watched: Server)
     watched.wait_for_log(r"SAID done / GET 101 Switching Protocols", since)
     watched.wait_for_log(r"SAID post / None 101 Switching Protocols", since)
     watched.wait_for_log(r"ACCESS GET / 101", since)
+    watched.wait_for_log(r"SAID environ whole localhost", since)
     assert not [line for line in watched.log if "SAID raised" in line]
+
+
+def test_a_websocket_is_one_request(watched: Server):
+    since = len(watched.log)
+    with Client(watched, "/ws") as alice:
+        assert alice.quiet()
+    # The connection of a later request, whose lines come last.
+    watched.get("/healthz")
+    watched.wait_for_log(r"ACCESS GET /healthz 200", since)
+    watched.wait_for_log(r"ACCESS GET /ws ", since)
+    lines = [line for line in watched.log[since:] if "/ws" in line]
+    for told in ("ACCESS GET /ws 101", "SAID after /ws 101", "SAID done /ws GET 101"):
+        assert sum(told in line for line in lines) == 1, lines
+    assert not [line for line in lines if "Error" in line]
 
 
 def test_it_ends_without_a_word_of_http(watched: Server):

@@ -1,0 +1,259 @@
+"""One WebSocket in a thread, for Flask's development server. It has the interface of :mod:`.connection`.
+
+The thread of the request reads and writes the socket, and no other thread does: two threads must not share a TLS
+connection. Other threads leave their frames in a bounded buffer and wake it, so a send never waits.
+"""
+
+from __future__ import annotations
+
+import selectors
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+from simple_websocket import ConnectionClosed
+
+from ..process.threads import TurnLock
+from ..protocol.codes import CloseCode
+from . import frames
+from .receiver import FrameReceiver
+from .socket_io import WOULD_BLOCK, is_connected
+from .writer import MessageWriter
+
+# At least a TLS record, as in .connection.
+_READ_BYTES = 65_536
+_WRITE_BYTES = 65_536
+
+
+class Output:
+    """The frames that are not sent to one client yet. Any thread may add to them."""
+
+    __slots__ = ("_data", "_guard", "_max_bytes", "_on_overflow", "_wake")
+
+    def __init__(self, max_bytes: int, wake: Callable[[], None], on_overflow: Callable[[str], None]) -> None:
+        """Keep up to ``max_bytes``; beyond that, ``on_overflow`` is called with the reason."""
+        self._data = bytearray()
+        self._guard = threading.Lock()
+        self._max_bytes = max_bytes
+        self._wake = wake
+        self._on_overflow = on_overflow
+
+    def __len__(self) -> int:
+        """The number of unsent bytes."""
+        return len(self._data)
+
+    def write(self, data: bytes) -> None:
+        """Leave ``data`` to the thread of the connection. Neither waits nor raises."""
+        with self._guard:
+            self._data += data
+            size = len(self._data)
+        if size > self._max_bytes:
+            self._on_overflow(f"it reads too slowly: {size} bytes were waiting for it")
+        self._wake()
+
+    def flush(self, send: Callable[[bytes], int]) -> None:
+        """Send what the socket takes.
+
+        Raises:
+            OSError: no more can be sent.
+        """
+        with suppress(*WOULD_BLOCK):
+            while self._data:
+                with self._guard:
+                    data = bytes(self._data[:_WRITE_BYTES])
+                sent = send(data)
+                with self._guard:
+                    del self._data[:sent]
+
+
+class ThreadedConnection(MessageWriter):
+    """A WebSocket whose opening handshake is done.
+
+    Attributes:
+        alive, latency, opened, close_code, close_reason: see :class:`~signaling.transport.connection.Connection`.
+        on_slow_frames: the same; it is called while this thread holds the lock.
+    """
+
+    def __init__(
+        self,
+        sock: socket.socket,
+        lock: TurnLock,
+        *,
+        max_message_bytes: int = 65_536,
+        send_buffer_bytes: int = 1_048_576,
+        close_timeout: float = 1.0,
+        received: bytes = b"",
+    ) -> None:
+        """Take over a non-blocking socket whose handshake is done.
+
+        Args:
+            sock: the socket.
+            lock: the lock of the node.
+            max_message_bytes: bytes of the longest message.
+            send_buffer_bytes: bytes that are kept for a client that reads slowly.
+            close_timeout: seconds of the closing handshake.
+            received: what the client sent right behind its handshake.
+        """
+        self._output = Output(send_buffer_bytes, self._wake, self.abort)
+        super().__init__(self._output)
+        self.opened = time.monotonic()
+        self.alive = True
+        self.latency: float | None = None
+        self.on_slow_frames: Callable[[int], None] = _ignore_frames
+        self._sock = sock
+        self._lock = lock
+        self._close_timeout = close_timeout
+        self._eof = False
+        self._receiver = FrameReceiver(max_message_bytes)
+        if received:
+            self._receiver.postpone(received)
+        self._woken, self._waker = socket.socketpair()
+        self._woken.setblocking(False)
+        self._waker.setblocking(False)
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(self._woken, selectors.EVENT_READ)
+        self._selector.register(sock, selectors.EVENT_READ)
+
+    # Reading and writing: only the thread that made the connection.
+
+    def receive(self) -> str | bytes:
+        """Wait for the next message: ``str`` for a text message, ``bytes`` for a binary one.
+
+        Raises:
+            simple_websocket.ConnectionClosed: the connection has ended; it has the close code as ``reason`` and the
+                close reason as ``message``.
+        """
+        receiver = self._receiver
+        while True:
+            if self.close_code is not None:
+                raise ConnectionClosed(self.close_code, self.close_reason)
+            if receiver.messages:
+                return receiver.messages.pop(0)
+            if receiver.close_code is not None:
+                self._stop(receiver.close_code, receiver.close_reason)
+            elif receiver.pending:
+                self._process(b"")
+            else:
+                self._wait()
+
+    def _wait(self, seconds: float | None = None) -> None:
+        """Send what there is to send, and wait until the client sends or until another thread wakes this one."""
+        try:
+            self._output.flush(self._sock.send)
+            writes = selectors.EVENT_WRITE if len(self._output) else 0
+            self._selector.modify(self._sock, selectors.EVENT_READ | writes)
+            for key, mask in self._selector.select(seconds):
+                if key.fileobj is self._woken:
+                    self._woken.recv(_READ_BYTES)
+                elif mask & selectors.EVENT_READ:
+                    self._read()
+        except OSError as error:
+            self._connection_lost(str(error))
+
+    def _read(self) -> None:
+        try:
+            data = self._sock.recv(_READ_BYTES)
+        except WOULD_BLOCK:
+            return
+        except ssl.SSLEOFError:
+            data = b""
+        if not data:
+            self._connection_lost("the TCP connection ended")
+        elif self.close_code is None:
+            self._process(data)
+        else:
+            self._receiver.feed_after_close(data)
+
+    def _process(self, data: bytes) -> None:
+        self.alive = True
+        receiver = self._receiver
+        receiver.feed(data)
+        if receiver.slow_frames:
+            with self._lock:
+                self._handle_slow_frames()
+        replies, receiver.replies = receiver.replies, []
+        if replies and self.close_code is None:
+            self._output.write(b"".join(replies))
+
+    def _handle_slow_frames(self) -> None:
+        receiver = self._receiver
+        slow_frames, receiver.slow_frames = receiver.slow_frames, 0
+        if receiver.pong:
+            receiver.pong = False
+            if self._pinged:
+                self.latency = time.monotonic() - self._pinged
+                self._pinged = 0.0
+                slow_frames -= 1
+        if slow_frames:
+            self.on_slow_frames(slow_frames)
+
+    def _connection_lost(self, reason: str) -> None:
+        self._eof = True
+        self._stop(CloseCode.ABNORMAL, reason)
+
+    # Ending: any thread.
+
+    @property
+    def is_open(self) -> bool:
+        """Return whether neither side has ended the connection, also while nobody reads."""
+        return self.close_code is None and is_connected(self._sock)
+
+    def close(self, code: int = CloseCode.NORMAL, reason: str = "") -> None:
+        """Send a close frame and end :meth:`receive` at once; :meth:`wait_closed` waits for the client's answer."""
+        if self.close_code is None:
+            self._output.write(frames.close(code, reason))
+            self._stop(code, reason)
+
+    def _stop(self, code: int, reason: str) -> None:
+        if self.close_code is None:
+            # The code last, since it says that the connection has ended.
+            self.close_reason = reason
+            self.close_code = code
+            self._wake()
+
+    def abort(self, reason: str) -> None:
+        """End the connection without a close frame. Neither waits nor raises."""
+        self._stop(CloseCode.ABNORMAL, reason)
+
+    def _wake(self) -> None:
+        # A full pipe wakes as well. It is closed once the connection has ended.
+        with suppress(OSError):
+            self._waker.send(b"\0")
+
+    def wait_closed(self) -> None:
+        """Finish the closing handshake within the close timeout. The thread that reads calls this last.
+
+        The owner of the socket closes it afterwards.
+        """
+        try:
+            if self.close_code is None:
+                self.close(CloseCode.INTERNAL_ERROR)
+            if self.close_code != CloseCode.ABNORMAL:
+                self._finish(time.monotonic() + self._close_timeout)
+        finally:
+            self._selector.close()
+            self._woken.close()
+            self._waker.close()
+
+    def _finish(self, deadline: float) -> None:
+        receiver = self._receiver
+        while not self._eof and (len(self._output) or not receiver.answered):
+            seconds = deadline - time.monotonic()
+            if seconds <= 0:
+                return
+            if receiver.pending:
+                receiver.feed_after_close(b"")
+                continue
+            if not len(self._output) and receiver.close_code is not None:
+                # We failed the connection: the client must see its end even if it never answers, as in
+                # .closing_handshake.
+                with suppress(OSError):
+                    socket.socket.shutdown(self._sock, socket.SHUT_WR)
+            self._wait(seconds)
+
+
+def _ignore_frames(_: int) -> None:
+    pass
