@@ -30,7 +30,7 @@ def environment(**settings: str) -> dict[str, str]:
 def started(example: str, settings: Mapping[str, str]) -> Iterator[str]:
     """Start an example by the command of its README, on a free port, and yield its URL."""
     [command] = re.findall(r"```sh\n(.*)\n```", (EXAMPLES / example / "README.md").read_text())
-    command = command.removeprefix("pip install -r requirements.txt && ")
+    command = command.removeprefix("pip install -r requirements.txt && ").replace("--port 8000", "--port 0")
     process = subprocess.Popen(
         command,
         shell=True,
@@ -45,7 +45,7 @@ def started(example: str, settings: Mapping[str, str]) -> Iterator[str]:
         log = ""
         for line in process.stderr:
             log += line
-            if found := re.search(r"Listening at: http://\S+:(\d+)", line):
+            if found := re.search(r"(?:Listening at:|Running on) http://\S+:(\d+)", line):
                 yield f"http://localhost:{found[1]}"
                 break
         else:
