@@ -22,6 +22,8 @@ FILES = [
     "docs/flask.md",
     "docs/logs.md",
     "docs/tests.md",
+    *sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs/examples").rglob("*.md")),
+    *sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs/examples").rglob("*.py")),
     *sorted(str(path.relative_to(ROOT)) for path in (ROOT / "signaling").rglob("*.py")),
     *sorted(str(path.relative_to(ROOT)) for path in (ROOT / "signaling").rglob("*.lua")),
 ]
