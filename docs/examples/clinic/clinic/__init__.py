@@ -35,6 +35,7 @@ def create_app() -> Flask:
         SQLALCHEMY_DATABASE_URI="sqlite:///clinic.db",
         RATELIMIT_STORAGE_URI="memory://",
         WTF_CSRF_TIME_LIMIT=None,  # A page of a call is open for hours, and its button to log out shall work.
+        SIGNALING_PAGE=False,  # The call of an appointment has a page of our own.
         HTTPS=True,
         PROXIES=0,
     )
@@ -51,8 +52,6 @@ def create_app() -> Flask:
         content_security_policy=CONTENT_SECURITY_POLICY,
         content_security_policy_nonce_in=["script-src"],
     )
-    # Its one POST changes nothing.
-    csrf.exempt(app.blueprints["signaling"])
     app.register_blueprint(pages)
     with app.app_context():
         db.create_all()

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from flask import request
 from flask_limiter import Limiter
 from flask_limiter.util import get_remote_address
 from flask_login import LoginManager, current_user
 from flask_wtf import CSRFProtect
+from signaling import owns_request
 
 from .models import User, db
 
@@ -17,7 +17,7 @@ login.login_message = None
 limiter = Limiter(lambda: current_user.get_id() or get_remote_address(), default_limits=["120 per minute"])
 
 # The page of a call loads two dozen modules, and its client comes back when it must.
-limiter.request_filter(lambda: request.blueprint == "signaling")
+limiter.request_filter(owns_request)
 
 
 @login.user_loader  # type: ignore[untyped-decorator]

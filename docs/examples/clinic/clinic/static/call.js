@@ -1,5 +1,5 @@
 /** The call of an appointment: it joins at once, and waits until the other one is there. */
-import { Call, SignalingClient } from 'signaling';
+import { Call, SignalingClient, pageConfig } from 'signaling';
 
 const root = document.querySelector('#call');
 const { me, peer, name } = root.dataset;
@@ -55,9 +55,7 @@ async function start() {
     return;
   }
   local.srcObject = media;
-  const url = new URL(root.dataset.url, location.href);
-  url.protocol = url.protocol.replace('http', 'ws');
-  call = new Call(new SignalingClient(url.href), { media });
+  call = new Call(new SignalingClient(pageConfig().url), { media });
   call.on('media', (stream) => { remote.srcObject = stream; });
   call.on('status', (now) => {
     if (now.state === 'ended') end(describe(now));
