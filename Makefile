@@ -47,6 +47,8 @@ lint: types $(VENV)/.tests .venv-ansible/.done ## ruff, mypy, tsc, codespell and
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
+	cd docs/examples/clinic && MYPYPATH="$(CURDIR)" $(abspath $(VENV))/bin/mypy --follow-imports=silent
+	cd docs/examples/minimal && MYPYPATH="$(CURDIR)" $(abspath $(VENV))/bin/mypy --follow-imports=silent --strict app.py
 	$(VENV)/bin/codespell
 	cd ansible && PATH="$(CURDIR)/.venv-ansible/bin:$$PATH" ansible-lint --profile production --offline --strict -q
 

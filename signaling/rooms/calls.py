@@ -34,8 +34,10 @@ class CallEntry(msgspec.Struct, gc=False):
     """When a user left the call, or None while both are there."""
     hung_up: bool = False
     """Whether a user left on purpose since then."""
-    returned: str = ""
-    """The user who came back since then and is alone."""
+    alone: str = ""
+    """The user who is alone since then, or who waits."""
+    came: bool = True
+    """Whether that user joined while alone, and did not stay behind. An app is told of those only."""
     sequence: int = 0
 
 
@@ -61,18 +63,16 @@ class Calls:
             entry = None
         if alone:
             if entry is None:
-                entry = self._add(pair, user, peer, now)
-                entry.waiting = user.key
-                events.append(_event(EventType.WAITING, pair, entry, entry.began_at, user=user.key))
-            elif not entry.waiting:
-                entry.returned = user.key
+                events += self._wait(pair, user, peer, now)
+            elif not entry.waiting and entry.alone != user.key:
+                entry.alone, entry.came = user.key, True
             return events
         if entry is None:
             entry = self._add(pair, user, peer, now)
         elif entry.waiting:
-            events.append(self._met(pair, entry, now))
+            events += self._met(pair, entry, now)
         else:
-            entry.parted, entry.hung_up, entry.returned = None, False, ""
+            entry.parted, entry.hung_up, entry.alone = None, False, ""
             self._parted.pop(pair, None)
             return events
         events.append(_event(EventType.CALL_STARTED, pair, entry, entry.began_at, call=_call(pair, entry)))
@@ -87,32 +87,29 @@ class Calls:
         if entry.waiting:
             del self._entries[pair]
             at = entry.began_at + now - entry.began
+            if not entry.came:
+                return []
             return [_event(EventType.WAITING_ENDED, pair, entry, at, user=user, outcome=reason)]
         if entry.parted is None:
             entry.parted = now
             self._parted[pair] = None
+            entry.alone, entry.came = _peer(pair, user) if alone else "", False
+        elif entry.alone == user:
+            entry.alone = ""
         entry.hung_up |= reason == "left"
-        if entry.returned == user:
-            entry.returned = ""
         if self._is_over(entry, now) or (entry.hung_up and not alone):
-            return [self._end(pair, entry)]
+            return self._end_and_wait(pair, entry, now)
         return []
 
     def expire(self) -> list[Event]:
-        """End the calls whose grace is over. A user who came back meanwhile waits from now on."""
+        """End the calls whose grace is over. A user who is there waits from now on."""
         events: list[Event] = []
         now = time.monotonic()
         for pair in list(self._parted):
             entry = self._entries[pair]
             if not self._is_over(entry, now):
                 break
-            events.append(self._end(pair, entry))
-            if user := entry.returned:
-                peer = pair.second if user == pair.first else pair.first
-                one, other = (User(key, entry.json[pair.index(key)]) for key in (user, peer))
-                wait = self._add(pair, one, other, now)
-                wait.waiting = user
-                events.append(_event(EventType.WAITING, pair, wait, wait.began_at, user=user))
+            events += self._end_and_wait(pair, entry, now)
         return events
 
     def end(self, pair: Pair, reason: str) -> list[Event]:
@@ -140,22 +137,34 @@ class Calls:
         """Yield the users who wait."""
         for pair, entry in self._entries.items():
             if entry.waiting:
-                peer = pair.second if entry.waiting == pair.first else pair.first
-                yield Waiting(user=entry.waiting, peer=peer, since=entry.began_at)
+                yield Waiting(user=entry.waiting, peer=_peer(pair, entry.waiting), since=entry.began_at)
 
     def _add(self, pair: Pair, user: User, peer: User, now: float) -> CallEntry:
         json = _in_order(pair, (user, peer))
         entry = self._entries[pair] = CallEntry(next(self._ids), json, time.time(), now)
         return entry
 
-    def _met(self, pair: Pair, entry: CallEntry, now: float) -> Event:
-        at = time.time()
-        event = _event(EventType.WAITING_ENDED, pair, entry, at, user=entry.waiting, outcome="met")
-        entry.waiting, entry.began_at, entry.began = "", at, now
-        return event
+    def _wait(self, pair: Pair, user: User, peer: User, now: float, *, came: bool = True) -> list[Event]:
+        entry = self._add(pair, user, peer, now)
+        entry.waiting = entry.alone = user.key
+        entry.came = came
+        return [_event(EventType.WAITING, pair, entry, entry.began_at, user=user.key)] if came else []
+
+    def _met(self, pair: Pair, entry: CallEntry, now: float) -> list[Event]:
+        at, user = time.time(), entry.waiting
+        entry.waiting, entry.alone, entry.began_at, entry.began = "", "", at, now
+        return [_event(EventType.WAITING_ENDED, pair, entry, at, user=user, outcome="met")] if entry.came else []
 
     def _is_over(self, entry: CallEntry, now: float) -> bool:
         return entry.parted is not None and now - entry.parted >= self.grace
+
+    def _end_and_wait(self, pair: Pair, entry: CallEntry, now: float) -> list[Event]:
+        """End a call. A user who is there waits from now on."""
+        events = [self._end(pair, entry)]
+        if user := entry.alone:
+            one, other = (User(key, entry.json[pair.index(key)]) for key in (user, _peer(pair, user)))
+            events += self._wait(pair, one, other, now, came=entry.came)
+        return events
 
     def _end(self, pair: Pair, entry: CallEntry, reason: str = "") -> Event:
         del self._entries[pair]
@@ -164,6 +173,10 @@ class Calls:
         at = entry.began_at + parted - entry.began
         call = _call(pair, entry, ended_at=at, reason=reason or ("left" if entry.hung_up else "lost"))
         return _event(EventType.CALL_ENDED, pair, entry, at, call=call)
+
+
+def _peer(pair: Pair, user: str) -> str:
+    return pair.second if user == pair.first else pair.first
 
 
 def _call(pair: Pair, entry: CallEntry, ended_at: float | None = None, reason: str | None = None) -> Call:

@@ -24,6 +24,8 @@ FILES = [
     "docs/logs.md",
     "docs/tests.md",
     "docs/webhook.md",
+    *sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs/examples").rglob("*.md")),
+    *sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs/examples").rglob("*.py")),
     *sorted(str(path.relative_to(ROOT)) for path in (ROOT / "signaling").rglob("*.py")),
     *sorted(str(path.relative_to(ROOT)) for path in (ROOT / "signaling").rglob("*.lua")),
 ]

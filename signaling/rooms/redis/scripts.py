@@ -39,11 +39,12 @@ class CallEntry(msgspec.Struct, frozen=True, array_like=True, gc=False):
     started: float
     parted: float
     hung_up: bool
-    returned: str
+    alone: str
     first_json: str
     second_json: str
     first: str
     second: str
+    came: bool = True
 
     def to_call(self) -> Call:
         """Return the call that goes on."""

@@ -122,7 +122,26 @@ def test_without_a_grace_each_departure_ends_the_call(make):
         bob.drops(code)
         assert told.words() == [("ended", "", reason)]
     alice.drops()
-    assert told.words() == [], "a user who stayed alone after a call is not announced as waiting"
+    assert told.words() == [], "a user who stayed behind after a call is not announced as waiting"
+
+
+def test_a_user_who_stays_behind_waits_without_an_announcement(make):
+    told = make(0.0)
+    alice, bob = Person(told.workers).joins("alice", "bob"), Person(told.workers).joins("bob", "alice")
+    bob.drops(1000)
+    assert [words(event) for event in told.take()][-1:] == [("ended", "", "left")]
+    directory = told.registries[0].directory
+    assert [(wait.user, wait.peer) for wait in directory.waits()] == [("alice", "bob")]
+    # A reload of the page is a new wait, and so is bob's.
+    alice.drops(1001)
+    assert (told.words(), directory.waits()) == ([], [])
+    bob = Person(told.workers).joins("bob", "alice")
+    assert told.words() == [("waiting", "bob", "")]
+    alice = Person(told.workers).joins("alice", "bob")
+    bob.drops(1000)
+    told.take()
+    Person(told.workers).joins("bob", "alice")
+    assert told.words() == [("started", "", "")]
 
 
 def test_a_user_who_comes_back_alone_waits_once_the_grace_is_over(redis: Redis):
@@ -227,6 +246,7 @@ class CallWalk(RuleBasedStateMachine):
         self.clients: dict[tuple[str, str], Person] = {}
         self.waiting: dict[Pair, str] = {}
         self.calls: dict[Pair, bool] = {}
+        self.silent: set[Pair] = set()
         self.sequences: dict[str, list[Event]] = {}
 
     def made(self) -> App:
@@ -248,8 +268,10 @@ class CallWalk(RuleBasedStateMachine):
         pair = Pair(*sorted((user, peer)))
         expected: list[Told] = []
         if (peer, user) in self.clients:
-            if pair in self.waiting:
-                expected += [("waiting_ended", self.waiting.pop(pair), "met")] if self.waiting[pair] != user else []
+            if pair in self.waiting and self.waiting[pair] != user:
+                waited = self.waiting.pop(pair)
+                expected += [] if pair in self.silent else [("waiting_ended", waited, "met")]
+                self.silent.discard(pair)
             if pair not in self.calls:
                 expected.append(("started", "", ""))
             self.calls[pair] = False
@@ -273,12 +295,16 @@ class CallWalk(RuleBasedStateMachine):
         expected: list[Told] = []
         if self.waiting.get(pair) == user:
             del self.waiting[pair]
-            expected.append(("waiting_ended", user, reason))
+            expected += [] if pair in self.silent else [("waiting_ended", user, reason)]
+            self.silent.discard(pair)
         elif pair in self.calls:
             hung_up = self.calls[pair] = self.calls[pair] or reason == "left"
             if self.grace == 0 or (hung_up and (peer, user) not in self.clients):
                 del self.calls[pair]
                 expected.append(("ended", "", "left" if hung_up else "lost"))
+                if (peer, user) in self.clients:
+                    self.waiting[pair] = peer
+                    self.silent.add(pair)
         client.drops(code)
         self.check(expected)
 

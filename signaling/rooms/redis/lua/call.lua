@@ -8,13 +8,14 @@
 -- 4. the start of the wait or of the call, in microseconds since 1970, as all times here
 -- 5. the time when a user left the call; 0 while both are there
 -- 6. whether a user left on purpose since then
--- 7. the user who came back since then and is alone, or empty
+-- 7. the user who is alone since then, or empty
 -- 8. and 9. the ids of the two users as JSON
 -- 10. and 11. their keys
+-- 12. whether the user who waits or is alone joined while alone, and did not stay behind: an app is told of those only
 --
 -- The sorted set "ending" has the ends of the graces, in milliseconds since 1970.
 
-local ID, SEQUENCE, WAITING, STARTED, PARTED, HUNG_UP, RETURNED, FIRST_JSON = 1, 2, 3, 4, 5, 6, 7, 8
+local ID, SEQUENCE, WAITING, STARTED, PARTED, HUNG_UP, ALONE, FIRST_JSON, CAME = 1, 2, 3, 4, 5, 6, 7, 8, 12
 local ENDED_SECONDS = 300
 local calls_key, ending_key = prefix .. 'calls', prefix .. 'ending'
 local ending_member = cmsgpack.pack({ARGV[4], ARGV[5]})
@@ -59,24 +60,45 @@ local function is_over(call, now, grace)
     return call[PARTED] > 0 and now >= call[PARTED] + grace
 end
 
-local function new_call(id, now, waiting, first_json, second_json)
-    local call = {id, 0, waiting, now, 0, false, '', first_json, second_json, ARGV[4], ARGV[5]}
+local function new_call(id, now, waiting, came, first_json, second_json)
+    local call = {id, 0, waiting, now, 0, false, '', first_json, second_json, ARGV[4], ARGV[5], came}
     if waiting ~= '' then
-        tell(call, 'user.waiting', now, waiting, '')
+        if came then
+            tell(call, 'user.waiting', now, waiting, '')
+        end
     else
         tell(call, 'call.started', now, '', '')
     end
     return call
 end
 
+-- An app was told of the wait only if the user came for it.
+local function end_wait(call, at, outcome)
+    if call[CAME] then
+        tell(call, 'user.waiting_ended', at, call[WAITING], outcome)
+    end
+end
+
+-- Ends a call. A user who is there waits from now on. Returns the entry of the room, or false.
+local function end_and_wait(call, at, now, id)
+    end_call(call, at, end_reason(call))
+    local user = call[ALONE]
+    if user == '' or redis.call('HEXISTS', room, user) == 0 then
+        return false
+    end
+    local wait = new_call(id, now, user, call[CAME], call[FIRST_JSON], call[FIRST_JSON + 1])
+    put_call(wait)
+    return wait
+end
+
 -- Both users are there.
 local function call_met(call, now)
     if call[WAITING] ~= '' then
-        tell(call, 'user.waiting_ended', now, call[WAITING], 'met')
+        end_wait(call, now, 'met')
         call[WAITING], call[STARTED] = '', now
         tell(call, 'call.started', now, '', '')
     elseif call[PARTED] > 0 then
-        call[PARTED], call[HUNG_UP], call[RETURNED] = 0, false, ''
+        call[PARTED], call[HUNG_UP], call[ALONE] = 0, false, ''
         redis.call('ZREM', ending_key, ending_member)
     else
         return call
@@ -113,24 +135,26 @@ local function call_joined(user, alone, now, grace, id, first_json, second_json)
     end
     if call and alone and call[WAITING] ~= '' and call[WAITING] ~= user then
         -- A node of an older version took the other user out, and knows no waits.
-        tell(call, 'user.waiting_ended', now, call[WAITING], 'lost')
+        end_wait(call, now, 'lost')
         call = false
     end
     if not call then
-        call = new_call(id, now, alone and user or '', first_json, second_json)
+        call = new_call(id, now, alone and user or '', true, first_json, second_json)
         put_call(call)
     elseif not alone then
         call = call_met(call, now)
     elseif call[WAITING] == '' then
         call_parted(call, now, grace)
-        call[RETURNED] = user
+        if call[ALONE] ~= user then
+            call[ALONE], call[CAME] = user, true
+        end
         put_call(call)
     end
     return call
 end
 
--- A user left for the reason "left" or "lost", and a peer stays or not. Returns the entry of the room, or false.
-local function call_left(user, reason, stays, at, now, grace)
+-- A user left for the reason "left" or "lost". "stays" is the peer who stays, or false. Returns the entry of the room, or false.
+local function call_left(user, reason, stays, at, now, grace, id)
     local call = get_call()
     if not call then
         return false
@@ -139,18 +163,19 @@ local function call_left(user, reason, stays, at, now, grace)
         if call[WAITING] ~= user then
             return call
         end
-        tell(call, 'user.waiting_ended', math.max(at, call[STARTED]), user, reason)
+        end_wait(call, math.max(at, call[STARTED]), reason)
         remove_call(call)
         return false
     end
+    if call[PARTED] == 0 then
+        call[ALONE], call[CAME] = stays or '', false
+    elseif call[ALONE] == user then
+        call[ALONE] = ''
+    end
     call_parted(call, at, grace)
     call[HUNG_UP] = call[HUNG_UP] or reason == 'left'
-    if call[RETURNED] == user then
-        call[RETURNED] = ''
-    end
     if is_over(call, now, grace) or call[HUNG_UP] and not stays then
-        end_call(call, call[PARTED], end_reason(call))
-        return false
+        return end_and_wait(call, call[PARTED], now, id)
     end
     put_call(call)
     return call
@@ -168,11 +193,14 @@ local function call_restored(known, present, now, grace, id)
             if first[5] ~= ARGV[4] then
                 first, second = second, first
             end
-            call = new_call(id, now, '', first[4], second[4])
+            call = new_call(id, now, '', true, first[4], second[4])
         else
             call = call_met(call, now)
         end
     elseif call and call[WAITING] == '' then
+        if call[PARTED] == 0 and present[1] then
+            call[ALONE], call[CAME] = present[1][5], false
+        end
         call_parted(call, now, grace)
     end
     if call then

@@ -21,10 +21,10 @@ end
 local stays = false
 for _, other in ipairs(seats()) do
     nodes[other[2]] = true
-    stays = true
+    stays = other[5]
 end
 local now = clock()
-local call = call_left(user, reason, stays, now - tonumber(ARGV[12]), now, grace)
+local call = call_left(user, reason, stays, now - tonumber(ARGV[12]), now, grace, fresh_id)
 local content = state({connection, reason}, true, call)
 publish(nodes, content)
 return reply(content, events)

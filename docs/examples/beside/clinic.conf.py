@@ -1,0 +1,5 @@
+"""The clinic on four workers that hold no connections; the service holds them."""
+
+bind = "127.0.0.1:8002"
+workers = 4
+worker_class = "sync"
