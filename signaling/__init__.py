@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from .extension import Signaling
     from .rooms.events import Call, Listing, Waiting
     from .rooms.registry import Unavailable
+    from .web.app_methods import CallNotAllowedError
     from .web.blueprint import owns_request
     from .web.signals import call_ended, call_started, call_waiting, waiting_ended
 
@@ -35,6 +36,7 @@ log = logging.getLogger(__name__)
 
 __all__ = [
     "Call",
+    "CallNotAllowedError",
     "Listing",
     "Signaling",
     "Unavailable",
@@ -51,6 +53,7 @@ __all__ = [
 _MODULES = {
     "Signaling": "extension",
     "Call": "rooms.events",
+    "CallNotAllowedError": "web.app_methods",
     "Listing": "rooms.events",
     "Waiting": "rooms.events",
     "Unavailable": "rooms.registry",
@@ -81,6 +84,8 @@ def create_app() -> Flask:
     # The service alone is open unless it has a key, or the environment says otherwise.
     if "SIGNALING_OPEN" not in os.environ:
         app.config["SIGNALING_OPEN"] = True
+    # The app beside it may have the same environment. The service is never its own client.
+    app.config["SIGNALING_SERVICE_URL"] = ""
     Signaling(app)
     node = app.extensions["signaling"]
     add_headers(app, node.settings)

@@ -9,25 +9,17 @@ from functools import partial
 
 from flask import Flask, current_app
 
+from .beside.app import add_routes_beside
+from .beside.service import DEFAULT_PREFIX, BesideService
 from .cli.group import add_commands
 from .config.app_config import DEFAULT_NAME, AppConfig
 from .config.env import SettingsError
-from .node.control import Control
-from .node.node import Node
 from .rooms.registry import Registry
-from .testing import SignalingClient
-from .transport.route import Sock
-from .web.app_admission import AppAdmission, AppCallbacks, AuthorizerT, UserLoaderT
-from .web.app_events import AppEvents
-from .web.app_methods import AppMethods
-from .web.blueprint import SignalingBlueprint, add_guards
-from .web.headers import add_headers
-from .web.metrics import add_metrics
-from .web.ops import add_ops
-from .web.pages import add_pages
+from .web.app_methods import AppMethods, AppService
+from .web.blueprint import SignalingBlueprint
+from .web.callbacks import AppCallbacks, Authorizer, AuthorizerT, UserLoaderT
 from .web.settings_watch import AppSettingsError, SettingsWatch
-from .web.static_files import add_static_files
-from .web.tags import TEMPLATES, add_tags
+from .web.tags import add_tags
 
 _is_name = re.compile(r"[a-z][a-z0-9_-]{0,31}").fullmatch
 
@@ -99,11 +91,10 @@ class Signaling(AppMethods):
         self._callbacks.authorize = authorize
         return authorize
 
-    def _control(self) -> Control:
-        return self._node().control
-
     def init_app(self, app: Flask) -> None:
         """Add the routes to ``app``, and its node as ``app.extensions["signaling"]``.
+
+        With ``SIGNALING_SERVICE_URL``, the app gets no node: it is a client of the service that runs beside it.
 
         Raises:
             signaling.config.env.SettingsError: a setting has a wrong value.
@@ -113,20 +104,43 @@ class Signaling(AppMethods):
         self._check(app)
         try:
             config = AppConfig(self.name, app.config, os.environ)
-            watch = SettingsWatch(app, config)
-            has_key = bool(config.settings.jwt_key)
-            admission = AppAdmission(app, self._callbacks, config.own, watch, has_key=has_key)
             try:
-                node = Node(config.settings, self._registry, admission, AppEvents(app), config.own.event_queue)
+                service = (self._run_beside if config.own.service_url else self._embed)(app, config)
             except SettingsError as error:
                 raise config.named(error) from None
         except SettingsError as error:
             raise AppSettingsError(str(error)) from None
-        default_prefix = "" if self.name == DEFAULT_NAME else f"/{self.name}"
-        url_prefix = self.url_prefix or config.own.url_prefix or default_prefix
-        self._add_routes(app, node, url_prefix, show_page=config.own.page)
-        app.extensions[self._key] = node
+        add_tags(app)
+        add_commands(app)
+        app.extensions[self._key] = service
         self._apps.add(app)
+
+    def _embed(self, app: Flask, config: AppConfig) -> AppService:
+        # An app that runs beside the service has no use for gevent, and may not have it patched.
+        from .testing import SignalingClient
+        from .web.embedded import add_routes, make_node
+
+        node = make_node(app, config, SettingsWatch(app, config), self._callbacks, self._registry)
+        url_prefix = self._url_prefix(app, config, "" if self.name == DEFAULT_NAME else f"/{self.name}")
+        add_routes(app, self.name, node, url_prefix, show_page=config.own.page)
+        node.test_client = partial(SignalingClient, app, name=self.name)
+        return node
+
+    def _run_beside(self, app: Flask, config: AppConfig) -> AppService:
+        service = BesideService(config.settings, config.own.service_url, config.own.service_public_url)
+        url_prefix = self._url_prefix(app, config, DEFAULT_PREFIX if self.name == DEFAULT_NAME else f"/{self.name}")
+        watch = SettingsWatch(app, config)
+        add_routes_beside(app, self.name, service, url_prefix, self._callbacks, self.token, watch)
+        return service
+
+    def _url_prefix(self, app: Flask, config: AppConfig, default: str) -> str:
+        url_prefix = self.url_prefix or config.own.url_prefix or default
+        others = (each for each in app.blueprints.values() if isinstance(each, SignalingBlueprint))
+        if any((each.url_prefix or "").rstrip("/") == url_prefix.rstrip("/") for each in others):
+            raise RuntimeError(
+                f"This app has an instance of the service under {url_prefix or '/'} already: give each a url_prefix."
+            )
+        return url_prefix
 
     def _check(self, app: Flask) -> None:
         if self._key in app.extensions:
@@ -142,38 +156,11 @@ class Signaling(AppMethods):
         if self._registry is not None and self._apps:
             raise RuntimeError("Another app has this registry: make one Signaling and one registry for each app.")
 
-    def _add_routes(self, app: Flask, node: Node, url_prefix: str, *, show_page: bool) -> None:
-        others = (each for each in app.blueprints.values() if isinstance(each, SignalingBlueprint))
-        if any((each.url_prefix or "").rstrip("/") == url_prefix.rstrip("/") for each in others):
-            raise RuntimeError(
-                f"This app has an instance of the service under {url_prefix or '/'} already: give each a url_prefix."
-            )
-        blueprint = SignalingBlueprint(
-            self.name,
-            __name__,
-            url_prefix=url_prefix or None,
-            static_folder="web/static",
-            template_folder=TEMPLATES,
-        )
-        sock = Sock(app)
-        for path, endpoint in (("/", "websocket"), ("/ws", "websocket_alias")):
-            sock.route(path, bp=blueprint, endpoint=endpoint, strict_slashes=False)(node.admit)
-        add_guards(blueprint, app, node)
-        add_headers(blueprint, node.settings)
-        if url_prefix:
-            # The app answers unknown paths, not the blueprint.
-            add_headers(app, node.settings, under=url_prefix.rstrip("/"))
-        add_pages(blueprint, node, show_page=show_page)
-        add_static_files(blueprint, app)
-        add_metrics(blueprint, node)
-        add_ops(blueprint, node)
-        add_tags(app)
-        add_commands(app)
-        app.register_blueprint(blueprint)
-        node.test_client = partial(SignalingClient, app, name=self.name)
+    def _authorizer(self) -> Authorizer | None:
+        return self._callbacks.authorize
 
-    def _node(self) -> Node:
-        """Return the node of the current app.
+    def _service(self) -> AppService:
+        """Return the node of the current app, or the service that runs beside it.
 
         Raises:
             RuntimeError: there is no app context, or ``init_app`` was not called for this app.
@@ -184,5 +171,5 @@ class Signaling(AppMethods):
                 f"This Signaling object does not serve the app {app.name!r}: call init_app with it, "
                 "or use the object that was given to it."
             )
-        node: Node = app.extensions[self._key]
-        return node
+        service: AppService = app.extensions[self._key]
+        return service

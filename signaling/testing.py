@@ -7,6 +7,7 @@ import json
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
+from .beside.service import BesideService
 from .node.handler import Handler
 from .rooms.session import Session
 from .transport.route import ACCEPTED
@@ -55,6 +56,8 @@ class SignalingClient(AbstractContextManager["SignalingClient"]):
             ConnectionRefusedError: the app refuses the WebSocket. The error has the HTTP status and the reason.
         """
         node: Node = app.extensions["signaling" if name == "signaling" else f"signaling.{name}"]
+        if isinstance(node, BesideService):
+            raise RuntimeError("This app runs beside the service: leave SIGNALING_SERVICE_URL empty in its tests")
         self._node = node
         self.replies: list[dict[str, Any]] = []
         self.close_code: int | None = None

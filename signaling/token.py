@@ -9,6 +9,7 @@ import argparse
 import os
 import sys
 
+from .config.service_secret import derive
 from .security.keys import UnusableKeyError
 from .security.minting import find_signing_key, sign
 
@@ -27,6 +28,8 @@ def main() -> int:
     arguments = parser.parse_args()
     try:
         given = os.path.abspath(arguments.key) if arguments.key else environ("SIGNALING_JWT_KEY", "")
+        if not given and (shared := environ("SIGNALING_SERVICE_SECRET")):
+            given = derive(shared, "jwt")
         if not given:
             raise UnusableKeyError("it is not set")
         token = sign(

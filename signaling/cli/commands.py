@@ -215,7 +215,8 @@ def gunicorn_conf_command(name: str | None) -> None:
 
 def _ask(url: str | None, ca: str | None, name: str | None, method: str, *path: str, **options: Any) -> dict[str, Any]:
     where = target(url, ca, name)
-    token = address_setting(name, API_TOKEN)
+    # The settings of the app may derive it from another secret.
+    token = address_setting(name, API_TOKEN) or node_of(name).settings.api_token
     if not token:
         raise WrongSettingError(f"{API_TOKEN} is not set: the service answers this command only with its token")
     answer = ask(where, token, method, *path, **options)
@@ -233,4 +234,4 @@ def _items(answer: dict[str, Any], key: str) -> Iterable[dict[str, Any]]:
 
 
 def _times(call: dict[str, Any]) -> tuple[str, str]:
-    return moment(call.get("started_at")), moment(call.get("connected_at"))
+    return moment(call.get("startedAt")), moment(call.get("connectedAt"))

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 from flask import current_app
 
+from ..beside.service import DEFAULT_PREFIX
 from ..config.app_config import AppConfig
 from ..config.env import is_secret, variable_name
 from ..web.tags import blueprint_name
@@ -31,7 +32,8 @@ def explain(name: str | None) -> list[dict[str, Any]]:
     prefix = current_app.blueprints[blueprint_name(name)].url_prefix or ""
     for row in rows:
         if row["name"].endswith(variable_name("url_prefix")) and row["value"] != prefix:
-            source = "default" if row["source"] == "default" and prefix == f"/{name}" else "Signaling(url_prefix=…)"
+            is_default = row["source"] == "default" and prefix in (f"/{name}", DEFAULT_PREFIX)
+            source = "default" if is_default else "Signaling(url_prefix=…)"
             row |= {"value": prefix, "source": source}
     return rows
 
@@ -39,6 +41,9 @@ def explain(name: str | None) -> list[dict[str, Any]]:
 def _row(config: AppConfig, field: msgspec.structs.FieldInfo, value: Any) -> dict[str, Any]:
     written, source = config.source(variable_name(field.name), current_app.config)
     if is_secret(field):
+        if value and source == "default":
+            # Three secrets are derived from it.
+            source, _ = config.source(variable_name("service_secret"), current_app.config)
         value, default = ("set" if value else "not set"), "not set"
     else:
         default = field.default

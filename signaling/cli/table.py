@@ -29,10 +29,8 @@ def print_json(value: Any) -> None:
 
 
 def moment(value: object) -> str:
-    """Return a time for a person: ``value`` is Unix time in seconds, or a text, or None."""
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        try:
-            return datetime.fromtimestamp(value, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-        except (ValueError, OverflowError, OSError):
-            return str(value)
-    return "" if value is None else str(value)
+    """Return a time for a person: ``value`` is a time of the API as text (RFC 3339), or None."""
+    try:
+        return datetime.fromisoformat(str(value)).astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    except (ValueError, OverflowError):
+        return "" if value is None else str(value)

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import click
 from flask import current_app
 
+from ..beside.service import BesideService
 from ..config.app_config import DEFAULT_NAME, AppConfig
 from ..config.settings import Settings
 from ..node.node import Node
@@ -19,16 +20,16 @@ URL = "SIGNALING_SERVICE_URL"
 API_TOKEN = "SIGNALING_API_TOKEN"  # noqa: S105 - the name of the setting
 
 
-def node_of(name: str | None) -> Node:
-    """Return the node of the instance ``name`` of the present app.
+def node_of(name: str | None) -> Node | BesideService:
+    """Return the node of the instance ``name`` of the present app, or the service that runs beside it.
 
     Raises:
         click.UsageError: the app has no such instance.
     """
     node = current_app.extensions.get(extension_key(name))
-    if isinstance(node, Node):
+    if isinstance(node, Node | BesideService):
         return node
-    keys = [key for key, each in current_app.extensions.items() if isinstance(each, Node)]
+    keys = [key for key, each in current_app.extensions.items() if isinstance(each, Node | BesideService)]
     names = ", ".join(repr(key.partition(".")[2]) for key in keys if "." in key)
     known = f"; those with a name are {names}" if names else ""
     raise click.UsageError(f"This app has no Signaling {f'named {name!r}' if name else 'without a name'}{known}")

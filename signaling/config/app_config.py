@@ -28,8 +28,8 @@ _FIELDS = {
     variable_name(field.name): field for kind in (Settings, ExtensionSettings) for field in msgspec.structs.fields(kind)
 }
 
-_OWN_ONLY = {f"{PREFIX}URL_PREFIX", f"{PREFIX}METRICS_BIND"}
-"""The settings that a named instance does not take from the default one: a path or a port has one owner."""
+_OWN_ONLY = {f"{PREFIX}{name}" for name in ("URL_PREFIX", "METRICS_BIND", "SERVICE_URL", "SERVICE_PUBLIC_URL")}
+"""The settings that a named instance does not take from the default one: a path, a port or a service has one owner."""
 
 _PROTECTIONS = {
     f"{PREFIX}{name}"

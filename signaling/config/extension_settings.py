@@ -7,7 +7,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from .types import Count, Seconds
+from .types import Count, PublicUrl, Seconds, ServiceUrl
 
 
 class ExtensionSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,3 +36,17 @@ class ExtensionSettings(msgspec.Struct, frozen=True, kw_only=True):
         Count,
         Meta(description="Events of calls that wait for the receivers of signals; further ones are dropped."),
     ] = 10_000
+    service_url: Annotated[
+        ServiceUrl,
+        Meta(
+            description="The address of the service that runs beside the app, which is then its client and has no "
+            "WebSocket; empty for a service inside the app."
+        ),
+    ] = ""
+    service_public_url: Annotated[
+        PublicUrl,
+        Meta(
+            description="The address of that service for browsers, if it is another one: a URL, or a path on the host "
+            "of the app such as `/call`."
+        ),
+    ] = ""

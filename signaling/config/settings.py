@@ -7,11 +7,13 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
+from msgspec.structs import force_setattr
 
-from .env import SECRET, SettingsError, check_both, is_secret, load, shown
-from .redis_url import Servers
+from . import service_secret
+from .checks import check_length, check_needs_key, check_networks, check_redis, check_webhook, metrics_address
+from .env import SECRET, check_both, is_secret, load
+from .env import SettingsError as SettingsError
 from .types import Count, Network, Origin, Rate, RedisPrefix, Seconds, StunUrl, TurnUrl, WebhookUrl
-from .values import is_network, loopback, signing_key
 
 MIN_RESUME_SECRET_BYTES = 32
 
@@ -163,6 +165,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         str, SECRET, Meta(description="The password of the operator's page `/ops`; empty turns the page off.")
     ] = ""
     ops_calls: Annotated[Count, Meta(description="Ended calls that `/ops` still shows.")] = 500
+    api_token: Annotated[
+        str, SECRET, Meta(description="The bearer token of the HTTP API below `/api`; empty turns the API off.")
+    ] = ""
+    service_secret: Annotated[
+        str,
+        SECRET,
+        Meta(
+            description="The secret of 32 bytes or more that the service shares with a Flask app that it runs beside; "
+            "it stands for `SIGNALING_API_TOKEN`, `SIGNALING_JWT_KEY` and `SIGNALING_WEBHOOK_SECRET` where they are "
+            "empty; it is never shown."
+        ),
+    ] = ""
     hash_ids: Annotated[bool, Meta(description="Whether user ids are hashed in the log and on `/ops`.")] = False
     call_grace: Annotated[
         Annotated[float, Meta(ge=0, le=3_600)],
@@ -232,53 +246,37 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = "text"
 
     def __post_init__(self) -> None:
+        self._derive_secrets()
         check_both("TURN", SIGNALING_TURN_URLS=self.turn_urls, SIGNALING_TURN_SECRET=self.turn_secret)
-        check_both("the webhook", SIGNALING_WEBHOOK_URL=self.webhook_url, SIGNALING_WEBHOOK_SECRET=self.webhook_secret)
-        try:
-            signing_key(self.webhook_secret)
-        except ValueError:
-            raise SettingsError(
-                "SIGNALING_WEBHOOK_SECRET: the value is not usable; write base64 after whsec_"
-            ) from None
-        kind = ""
-        if self.redis_url:
-            try:
-                kind = Servers.of(self.redis_url).kind
-            except ValueError as error:
-                raise SettingsError(f"SIGNALING_REDIS_URL: the value is not usable; {error}") from None
-        if self.redis_sentinel_password and kind != "sentinel":
-            raise SettingsError("SIGNALING_REDIS_SENTINEL_PASSWORD is set, but SIGNALING_REDIS_URL names no Sentinels")
-        if not self.jwt_key and (self.jwt_audience or self.jwt_issuer):
-            variable = "SIGNALING_JWT_AUDIENCE" if self.jwt_audience else "SIGNALING_JWT_ISSUER"
-            raise SettingsError(f"SIGNALING_JWT_KEY is not set: {variable} needs a key that verifies tokens")
-        if self.resume_secret and not self.jwt_key:
-            raise SettingsError(
-                "SIGNALING_JWT_KEY is not set: SIGNALING_RESUME_SECRET needs a key that verifies tokens"
+        # An app that runs beside the service has no webhook, and may have its secret.
+        if self.webhook_url or not self.service_secret:
+            check_webhook(self.webhook_url, self.webhook_secret)
+        check_redis(self.redis_url, self.redis_sentinel_password)
+        if not self.jwt_key:
+            check_needs_key(
+                SIGNALING_JWT_AUDIENCE=self.jwt_audience,
+                SIGNALING_JWT_ISSUER=self.jwt_issuer,
+                SIGNALING_RESUME_SECRET=self.resume_secret,
             )
-        if 0 < len(self.resume_secret.encode()) < MIN_RESUME_SECRET_BYTES:
-            raise SettingsError(
-                f"SIGNALING_RESUME_SECRET: the value is not usable; write {MIN_RESUME_SECRET_BYTES} bytes or more, "
-                "such as openssl rand -hex 32 prints"
-            )
-        for name in self.trusted_proxies:
-            if not is_network(name):
-                raise SettingsError(
-                    f"SIGNALING_TRUSTED_PROXIES: {shown(name)} is not usable; write addresses or networks"
-                )
+        check_length("SIGNALING_RESUME_SECRET", self.resume_secret, MIN_RESUME_SECRET_BYTES)
+        check_networks(self.trusted_proxies)
         self.metrics_address  # noqa: B018 - it raises SettingsError
+
+    def _derive_secrets(self) -> None:
+        """Set the secrets that the shared one stands for, unless they are set themselves."""
+        if not self.service_secret:
+            return
+        check_length("SIGNALING_SERVICE_SECRET", self.service_secret, service_secret.MIN_BYTES)
+        purposes = {"api_token": "api", "jwt_key": "jwt"} | ({"webhook_secret": "webhook"} if self.webhook_url else {})
+        for field, purpose in purposes.items():
+            if not getattr(self, field):
+                # The only change of a frozen struct, before anybody can see it.
+                force_setattr(self, field, service_secret.derive(self.service_secret, purpose))
 
     @property
     def metrics_address(self) -> tuple[str, int] | None:
         """The address and port in ``metrics_bind``, None if it is empty."""
-        if not self.metrics_bind:
-            return None
-        try:
-            return loopback(self.metrics_bind)
-        except ValueError:
-            raise SettingsError(
-                f"SIGNALING_METRICS_BIND: {shown(self.metrics_bind)} is not usable; "
-                "write a loopback address and a port such as 127.0.0.1:9101 or [::1]:9101"
-            ) from None
+        return metrics_address(self.metrics_bind)
 
     def __repr__(self) -> str:
         shown = (

@@ -51,6 +51,22 @@ WebhookUrl = Annotated[
         pattern=rf"^(https?://{_HOST}{_PORT}([/?][\x21-\x22\x24-\x7e]*)?)?\Z",
     ),
 ]
+ServiceUrl = Annotated[
+    str,
+    Meta(
+        title="an https or http URL",
+        examples=["https://call.example.org"],
+        pattern=rf"^(https?://{_HOST}{_PORT}(/[A-Za-z0-9._~/-]*)?)?\Z",
+    ),
+]
+PublicUrl = Annotated[
+    str,
+    Meta(
+        title="an https or http URL, or a path",
+        examples=["https://call.example.org"],
+        pattern=rf"^((https?://{_HOST}{_PORT})?(/[A-Za-z0-9._~-]+)*/?)?\Z",
+    ),
+]
 RedisPrefix = Annotated[
     str,
     Meta(

@@ -8,9 +8,10 @@ from ..process.threads import TurnLock
 from ..protocol import errors
 from ..protocol.messages import Pair
 from ..rooms.events import Call, Listing, Waiting
-from ..rooms.registry import Registry
+from ..rooms.registry import Registry, Unavailable
 from ..rooms.user_sessions import UserSessions
 from .cluster import Cluster, SurveyRequest
+from .reach import Reach
 
 MAX_BAR_SECONDS = 31_536_000.0
 """The longest bar of a user: a year."""
@@ -20,17 +21,14 @@ _decode_end = msgspec.json.Decoder(tuple[str, str, str]).decode
 _decode_count = msgspec.json.Decoder(int).decode
 
 
-class Reach(msgspec.Struct, frozen=True):
-    """How far something that concerns all nodes went."""
-
-    count: int
-    """The connections that it reached."""
-    missing: list[str]
-    """The nodes that did not answer, by name. Their clients may not have heard of it."""
-
-
 class Control:
-    """The calls and the users of one app, at all nodes that share its rooms."""
+    """The calls and the users of one app, at all nodes that share its rooms.
+
+    Attributes:
+        authorizes_joins: whether the authorizer of the app is asked at each join.
+    """
+
+    authorizes_joins = True
 
     def __init__(
         self, registry: Registry, sessions: UserSessions, cluster: Cluster | None, lock: TurnLock | None = None
@@ -44,6 +42,7 @@ class Control:
         if cluster is not None:
             cluster.handlers["end"] = self._on_end
             cluster.handlers["disconnect"] = self._on_disconnect
+            cluster.handlers["connections"] = self._on_connections
 
     def calls(self, user: str | None = None) -> Listing[Call]:
         """Return the calls that go on, oldest first. It may wait.
@@ -102,6 +101,14 @@ class Control:
             self._directory.bar(user, bar_seconds)
         return self._everywhere("disconnect", user, self._disconnect_here(user))
 
+    def connections(self, user: str) -> Reach:
+        """Return how many connections ``user`` has at all nodes, whether in a room or not. It may wait."""
+        count = len(self._sessions.of(user))
+        try:
+            return self._everywhere("connections", user, count)
+        except Unavailable:
+            return Reach(count, [], partial=True)
+
     def _everywhere(self, topic: str, argument: object, count: int) -> Reach:
         cluster = self._cluster
         if cluster is None:
@@ -135,3 +142,6 @@ class Control:
 
     def _on_disconnect(self, request: SurveyRequest) -> bytes:
         return _encode(self._disconnect_here(msgspec.json.decode(request.argument, type=str)))
+
+    def _on_connections(self, request: SurveyRequest) -> bytes:
+        return _encode(len(self._sessions.of(msgspec.json.decode(request.argument, type=str))))

@@ -15,7 +15,7 @@ from .events import Call, EventSink, Listing, Waiting
 
 
 class Unavailable(Exception):  # noqa: N818 - apps know the name
-    """Redis cannot be reached, and without it other nodes cannot be told."""
+    """Redis or the service cannot be reached. Without Redis, other nodes cannot be told."""
 
 
 class Occupant(Protocol):

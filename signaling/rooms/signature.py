@@ -16,10 +16,28 @@ def signed(key: bytes, message: str, timestamp: int, body: bytes) -> dict[str, s
         timestamp: the time of the attempt, in seconds since 1970.
         body: the body of the POST.
     """
-    content = f"{message}.{timestamp}.".encode() + body
-    signature = base64.b64encode(hmac.digest(key, content, hashlib.sha256)).decode()
     return {
         "webhook-id": message,
         "webhook-timestamp": str(timestamp),
-        "webhook-signature": f"v1,{signature}",
+        "webhook-signature": _signature(key, message, str(timestamp), body),
     }
+
+
+def is_signed(key: bytes, message: str, timestamp: str, signatures: str, body: bytes) -> bool:
+    """Return whether one of the ``signatures``, separated by spaces, is that of a message.
+
+    Args:
+        key: the signing key.
+        message: its ``webhook-id``.
+        timestamp: its ``webhook-timestamp``, as it came.
+        signatures: its ``webhook-signature``.
+        body: its body.
+    """
+    wanted = _signature(key, message, timestamp, body).encode()
+    given = signatures.encode("utf-8", "replace").split(b" ")
+    return any(hmac.compare_digest(each, wanted) for each in given)
+
+
+def _signature(key: bytes, message: str, timestamp: str, body: bytes) -> str:
+    content = f"{message}.{timestamp}.".encode("utf-8", "replace") + body
+    return f"v1,{base64.b64encode(hmac.digest(key, content, hashlib.sha256)).decode()}"

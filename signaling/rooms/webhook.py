@@ -94,7 +94,7 @@ class Webhook:
             self._log_failure(f"{self._max_queued} wait already (SIGNALING_WEBHOOK_QUEUE)")
             return
         self._number += 1
-        self._put(Delivery(time.monotonic(), self._number, event, _body(event), f"msg_{secrets.token_hex(16)}"))
+        self._put(Delivery(time.monotonic(), self._number, event, body_of(event), f"msg_{secrets.token_hex(16)}"))
         if self._greenlet is None:
             self._greenlet = spawn_forever("the webhook", self._run)
 
@@ -169,7 +169,8 @@ class Webhook:
         self._failures.warning("Webhooks that failed: %d, the last one: %s", outcome)
 
 
-def _body(event: Event) -> bytes:
+def body_of(event: Event) -> bytes:
+    """Return the body of the POST about an event."""
     data: dict[str, object] = {"callId": event.call_id, "sequence": event.sequence, "room": event.pair.room}
     if event.call is None:
         data |= {"userId": Raw(event.json_of(event.user)), "remoteId": Raw(event.json_of(event.peer))}
@@ -180,4 +181,8 @@ def _body(event: Event) -> bytes:
         if event.call.ended_at is not None:
             data["endedAt"] = iso_8601(event.call.ended_at)
             data |= {"duration": round(event.call.duration, 3), "reason": event.call.reason}
+        if event.call.connected_at is not None:
+            data["connectedAt"] = iso_8601(event.call.connected_at)
+        known = {"path": event.call.path, "outcome": event.call.outcome}
+        data |= {name: value for name, value in known.items() if value is not None}
     return msgspec.json.encode({"type": event.type, "timestamp": iso_8601(event.at), "data": data})

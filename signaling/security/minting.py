@@ -18,6 +18,9 @@ DEFAULT_TTL = 300
 """Seconds that a token of an app is valid. A page takes it to the server at once."""
 
 
+_WAY = "; sign with the private key yourself (docs/authentication.md), or set a secret that both sides know"
+
+
 def mint(
     settings: Settings, user: str | int, peer: str | int | Sequence[str | int] | None = None, ttl: float = DEFAULT_TTL
 ) -> str:
@@ -44,7 +47,7 @@ def mint(
     try:
         key = find_signing_key(settings.jwt_key)
     except UnusableKeyError as error:
-        raise SettingsError(f"SIGNALING_JWT_KEY cannot sign tokens: {error}") from None
+        raise SettingsError(f"SIGNALING_JWT_KEY cannot sign tokens: {error}{_WAY}") from None
     return sign(
         key, sub=str(user), peer=[*map(str, peers)], aud=settings.jwt_audience, iss=settings.jwt_issuer, ttl=ttl
     )

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hmac
 import logging
 import time
+from typing import NamedTuple
 
-from flask import Response, request
+from flask import request
 
 from ..config.logging import quoted
 from .client_ip import rate_limit_key
@@ -19,6 +20,16 @@ _GUESSES = Rate.of(10, "wrong tokens", 10, 60.0)
 
 _MAX_ADDRESSES = 10_000
 """The number of addresses whose wrong tokens are remembered."""
+
+
+class Refusal(NamedTuple):
+    """The answer to a request without the right token."""
+
+    status: int
+    """The HTTP status."""
+    words: str
+    """The reason in a sentence."""
+    headers: dict[str, str]
 
 
 class OperatorAuth:
@@ -34,8 +45,8 @@ class OperatorAuth:
         self._challenge = 'Basic realm="operator", charset="UTF-8"' if passwords else "Bearer"
         self._guesses = TokenBuckets(_GUESSES, _MAX_ADDRESSES)
 
-    def check(self, address: str) -> Response | None:
-        """Return the response that refuses the request from ``address``, or None if its token is right."""
+    def check(self, address: str) -> Refusal | None:
+        """Return why the request from ``address`` is refused, or None if its token is right."""
         given = self._given()
         if given is None:
             # Browsers send a password only after this challenge.
@@ -47,7 +58,7 @@ class OperatorAuth:
         key = rate_limit_key(address)
         if self._guesses.exhausted(key, now):
             words = f"Too many wrong tokens: {_GUESSES.words}."
-            return _refuse(429, words, {"Retry-After": f"{_GUESSES.interval:g}"})
+            return Refusal(429, words, {"Retry-After": f"{_GUESSES.interval:g}"})
         log.warning("A wrong token for %s from %s", quoted(request.path), address or "a Unix socket")
         self._guesses.try_acquire(key, now)
         return self._unauthorized()
@@ -59,9 +70,5 @@ class OperatorAuth:
             return token.encode("latin-1", "replace")
         return basic_password(header) if self._passwords else None
 
-    def _unauthorized(self) -> Response:
-        return _refuse(401, "A token is needed.", {"WWW-Authenticate": self._challenge})
-
-
-def _refuse(status: int, words: str, headers: dict[str, str]) -> Response:
-    return Response(words + "\n", status, {"Cache-Control": "no-store", **headers}, mimetype="text/plain")
+    def _unauthorized(self) -> Refusal:
+        return Refusal(401, "A token is needed.", {"WWW-Authenticate": self._challenge})

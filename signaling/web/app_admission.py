@@ -5,45 +5,25 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable
 from contextlib import nullcontext
-from dataclasses import dataclass
-from typing import Any, TypeVar
-from uuid import UUID
+from typing import Any
 
 import gevent
-import msgspec
 from flask import Flask, got_request_exception
 
 from ..config.extension_settings import ExtensionSettings
 from ..process.threads import in_plain_thread
 from ..protocol import errors
-from ..protocol.messages import ID_MAX_CHARACTERS, User
+from ..protocol.messages import User
 from ..rooms.admission import UNKNOWN, Identity
+from .callbacks import AppCallbacks, as_user
 from .settings_watch import SettingsWatch
 
 log = logging.getLogger(__name__)
-
-UserLoader = Callable[[], Any]
-"""Returns the id of the user of this request, or None if nobody is logged in."""
-
-Authorizer = Callable[[str, str], Any]
-"""Returns whether a user may call a peer."""
-
-# A decorated function keeps its own type.
-UserLoaderT = TypeVar("UserLoaderT", bound=UserLoader)
-AuthorizerT = TypeVar("AuthorizerT", bound=Authorizer)
 
 CLOSED = (
     "Every join is refused: this app does not say who may join. Set SIGNALING_JWT_KEY, give Signaling a user_loader, "
     "or set SIGNALING_OPEN = True to let anybody join as anybody"
 )
-
-
-@dataclass(eq=False)
-class AppCallbacks:
-    """The functions that an app has given, as far as it has."""
-
-    load_user: UserLoader | None = None
-    authorize: Authorizer | None = None
 
 
 class HookTimeoutError(Exception):
@@ -90,7 +70,7 @@ class AppAdmission:
                 log.error(CLOSED)
             return Identity(refusal=errors.unauthorized("this app does not say who may join"))
         try:
-            user = _as_user(self._run(load_user))
+            user = as_user(self._run(load_user))
         except Exception as error:
             self._report("user_loader", error)
             return Identity(refusal=errors.no_join())
@@ -136,22 +116,3 @@ class AppAdmission:
         # As Flask does for a view that fails, so that Sentry and others hear of it.
         with self._app.app_context():
             got_request_exception.send(self._app, _async_wrapper=self._app.ensure_sync, exception=error)
-
-
-def _as_user(value: object) -> User | None:
-    """Return the user of a loader's answer; None, ``False`` and an empty text are nobody.
-
-    Raises:
-        TypeError: the answer is no id.
-        ValueError: it is too long, or no text for JSON.
-    """
-    if value is None or value is False or value == "":
-        return None
-    # Any other object has a text too, such as a user object whose text names its address in memory.
-    if isinstance(value, bool) or not isinstance(value, str | int | UUID):
-        raise TypeError(f"the user_loader returned {type(value).__name__}; return a str, an int or None")
-    key = str(value)
-    if len(key) > ID_MAX_CHARACTERS:
-        raise ValueError(f"the user_loader returned an id of {len(key)} characters; at most {ID_MAX_CHARACTERS} work")
-    # As a client would write it: an integer stays one.
-    return User(key, msgspec.json.encode(value if isinstance(value, int) else key))

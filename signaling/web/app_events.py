@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from typing import Any
 
 from flask import Flask, got_request_exception
@@ -31,12 +32,7 @@ class AppEvents:
         return bool(_SIGNALS[event.type].receivers)
 
     def send(self, event: Event) -> None:
-        """Send the signal of ``event`` to each receiver, in an app context of its own. It may wait.
-
-        An exception of one receiver is logged, and the others get the signal all the same.
-        """
-        app = self._app
-        signal = _SIGNALS[event.type]
+        """Send the signal of ``event`` to each receiver, as :func:`send_signal` does."""
         values: dict[str, Any] = {}
         if event.call is not None:
             values["call"] = event.call
@@ -44,12 +40,27 @@ class AppEvents:
             values |= {"user": event.user, "peer": event.peer}
             if event.outcome:
                 values["outcome"] = event.outcome
-        for receiver in list(signal.receivers_for(app)):
-            # A context for each receiver, so that the session of a database ends after it.
-            with app.app_context():
-                try:
-                    app.ensure_sync(receiver)(app, **values)
-                except Exception as error:
-                    log.exception("A receiver of %s failed: %r", signal.name, receiver)
-                    # As Flask does for a view that fails, so that Sentry and others hear of it.
-                    got_request_exception.send(app, _async_wrapper=app.ensure_sync, exception=error)
+        send_signal(self._app, event.type, values)
+
+
+def send_signal(app: Flask, event: EventType, values: Mapping[str, Any]) -> bool:
+    """Send the signal of an event to each receiver of ``app``, in an app context of its own. It may wait.
+
+    An exception of one receiver is logged, and the others get the signal all the same.
+
+    Returns:
+        Whether no receiver failed.
+    """
+    signal = _SIGNALS[event]
+    failed = False
+    for receiver in list(signal.receivers_for(app)):
+        # A context for each receiver, so that the session of a database ends after it.
+        with app.app_context():
+            try:
+                app.ensure_sync(receiver)(app, **values)
+            except Exception as error:
+                failed = True
+                log.exception("A receiver of %s failed: %r", signal.name, receiver)
+                # As Flask does for a view that fails, so that Sentry and others hear of it.
+                got_request_exception.send(app, _async_wrapper=app.ensure_sync, exception=error)
+    return not failed

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flask import Blueprint, Flask, abort, current_app, request
 
-from ..node.node import Node
+from .written_path import written_path
+
+if TYPE_CHECKING:
+    from ..node.node import Node
 
 _EXPLAINS_ITSELF = {"websocket", "websocket_alias", "explain_rejection", "static", "static_file", "client_module"}
 """The endpoints that serve as always if a setting is wrong: they tell a browser that it gets no WebSocket."""
@@ -65,9 +68,8 @@ def add_guards(blueprint: Blueprint, app: Flask, node: Node) -> None:
 
         The rules of a proxy compare the written path, so no other path may lead to the same page.
         """
-        written = request.environ.get("RAW_URI", "").partition("?")[0]
-        # A proxy may send the whole URL (RFC 9112, section 3.2.2).
-        if "://" in written:
-            written = "/" + written.partition("://")[2].partition("/")[2]
-        if written and written != request.root_path + request.path:
+        written = written_path()
+        # An id in a path of the API may have any character. The API compares the rest of the path itself.
+        is_api = (request.endpoint or "").rpartition(".")[2] == "api"
+        if written and written != request.root_path + request.path and not is_api:
             abort(404)

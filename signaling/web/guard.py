@@ -16,16 +16,18 @@ View = Callable[[], Response]
 def operator_only(node: Node, auth: OperatorAuth) -> Callable[[View], View]:
     """Return a decorator for a view that only the operator may see.
 
-    If ``auth`` refuses a request, its response is the answer. Otherwise the view answers. Both get
+    If ``auth`` refuses a request, its reason is the answer. Otherwise the view answers. Both get
     ``Cache-Control: no-store``.
     """
 
     def guard(view: View) -> View:
         @wraps(view)
         def guarded() -> Response:
-            response = auth.check(node.client_address())
-            if response is None:
+            refusal = auth.check(node.client_address())
+            if refusal is None:
                 response = view()
+            else:
+                response = Response(refusal.words + "\n", refusal.status, refusal.headers, mimetype="text/plain")
             response.headers["Cache-Control"] = "no-store"
             return response
 

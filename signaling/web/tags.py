@@ -12,8 +12,8 @@ from markupsafe import Markup
 if TYPE_CHECKING:
     from jinja2.runtime import Context
 
-TEMPLATES = "web/templates"
-"""The folder of the templates, from the package's own."""
+TEMPLATES = "templates"
+"""The folder of the templates, from that of this module."""
 
 SPECIFIER = "signaling"
 """The name by which a page imports the browser client."""
@@ -46,7 +46,8 @@ def signaling_tags(
 
     The first is an import map, so that scripts can write ``import { Call } from "signaling"``. The second is the
     configuration, as JSON in ``<script id="signaling-config">``: ``url``, the path of the WebSocket; ``prefix``; and
-    ``token``, if there is one.
+    ``token``, if there is one. If the service runs beside the app, ``url`` is that of the service, and ``tokenUrl`` is
+    the path from which the page gets a token.
 
     Args:
         name: the instance; its configuration has the id ``signaling-config-NAME``.
@@ -57,16 +58,22 @@ def signaling_tags(
     Raises:
         LookupError: the app has no instance ``name``.
     """
-    if extension_key(name) not in current_app.extensions:
+    service = current_app.extensions.get(extension_key(name))
+    if service is None:
         raise LookupError(f"This app has no Signaling named {name!r}")
     blueprint = blueprint_name(name)
     attribute = _nonce_attribute(nonce)
+    client = url_for(f"{blueprint}.static", filename="client.js")
+    prefix = client.removesuffix("/static/client.js")
     # The URL of a route for WebSockets would have the scheme and the host, as this app sees them behind its proxy.
-    prefix = url_for(f"{blueprint}.ice_servers_page").removesuffix("/ice-servers")
-    config = {"url": f"{prefix}/ws", "prefix": prefix} | ({} if token is None else {"token": token})
+    config = {"url": f"{prefix}/ws", "prefix": prefix}
+    # A service that runs beside the app has an address of its own, and joins with the app's tokens.
+    if url := getattr(service, "websocket_url", None):
+        config |= {"url": url, "tokenUrl": url_for(f"{blueprint}.token")}
+    if token is not None:
+        config["token"] = token
     tags = []
     if import_map:
-        client = url_for(f"{blueprint}.static", filename="client.js")
         tags.append(_script("importmap", "", attribute, {"imports": {SPECIFIER: client}}))
     identity = Markup(' id="{}"').format(f"signaling-config-{name}" if name else "signaling-config")
     tags.append(_script("application/json", identity, attribute, config))

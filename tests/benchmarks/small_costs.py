@@ -96,7 +96,7 @@ def name(worker: int) -> str:
 
 def of_redis(server: Redis) -> dict[str, float]:
     redis = Scripted(server)
-    redis.ask(*redis.of_workers("register", name(0), "epoch", LEASE))
+    redis.ask(*redis.of_workers("register", name(0), "epoch", LEASE, "{}"))
     ends = [(number, end) for number in range(3_000) for end in range(2)]
     before = redis.memory()
     found = {"Redis, a join": redis.cost([redis.of_rooms("join", *end) for end in ends])}
@@ -112,7 +112,7 @@ def of_redis(server: Redis) -> dict[str, float]:
     known = 1
     for workers in (2, 10, 50, 100, 200):
         while known < workers:
-            redis.ask(*redis.of_workers("register", name(known), "epoch", LEASE))
+            redis.ask(*redis.of_workers("register", name(known), "epoch", LEASE, "{}"))
             known += 1
         beats = [redis.of_workers("heartbeat", name(at % workers), "epoch", LEASE, words) for at in range(500)]
         found[f"Redis, a heartbeat of {workers} workers"] = redis.cost(beats)

@@ -354,13 +354,13 @@ def test_the_object_finds_the_node_of_the_current_app():
     Signaling(other)
     for each in (first, second):
         with each.app_context():
-            assert recipe._node() is node_of(each)
+            assert recipe._service() is node_of(each)
             assert recipe.calls() == []
-            assert named._node() is each.extensions["signaling.support"]
+            assert named._service() is each.extensions["signaling.support"]
     with other.app_context(), pytest.raises(RuntimeError, match="does not serve the app 'other': call init_app"):
         recipe.calls()
     with pytest.raises(RuntimeError, match="application context"):
-        recipe._node()
+        recipe._service()
 
 
 def test_an_app_that_is_gone_is_not_kept_in_memory():

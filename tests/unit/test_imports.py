@@ -30,8 +30,9 @@ ALLOWED: dict[str, set[str]] = {
     "rooms.redis": ROOMS | {"rooms"},
     "node": NODE,
     "web": NODE | {"node"},
+    "beside": NODE | {"node", "web"},
     "server": NODE | {"node", "web"},
-    "cli": NODE | {"node", "web", "check"},
+    "cli": NODE | {"node", "web", "beside", "check"},
     "client": {"check"},
     # It is copied to machines that have nothing else of this.
     "check": set(),

@@ -208,7 +208,8 @@ class RedisClient:
                 self._epochs[partition] = secrets.token_hex(4)
                 connection.push(self._scripts.subscribe, self.channel(partition, self.worker))
                 register = ("EVALSHA", self._scripts.digests["register"], "1", self.key(partition, "workers"))
-                self.execute(connection, *register, self.worker, self._epochs[partition], self.lease)
+                arguments = self.worker, self._epochs[partition], self.lease, self._description()
+                self.execute(connection, *register, *arguments)
                 self._rooms.resync(connection, partition)
             if connection.broken:
                 # It broke after its last reply, before this greenlet continued.

@@ -207,6 +207,29 @@ def test_an_unknown_instance_is_named():
     assert "This app has no Signaling named 'support'" in done.stderr
 
 
+def test_a_secret_that_is_derived_has_its_source():
+    app = Flask("shop")
+    app.config["SIGNALING_SERVICE_SECRET"] = "a secret of thirty-two bytes or more"
+    Signaling(app)
+    done = app.test_cli_runner().invoke(args=["signaling", "settings", "--json"])
+    rows = {row["name"]: (row["value"], row["source"]) for row in json.loads(done.stdout)}
+    assert rows["SIGNALING_JWT_KEY"] == rows["SIGNALING_API_TOKEN"] == ("set", "SIGNALING_SERVICE_SECRET")
+    assert rows["SIGNALING_WEBHOOK_SECRET"] == ("not set", "default")
+
+
+def test_an_app_beside_the_service_makes_tokens_and_explains_its_settings():
+    app = Flask("shop")
+    app.config.update(
+        SIGNALING_SERVICE_URL="https://call.example.org",
+        SIGNALING_SERVICE_SECRET="a secret of thirty-two bytes or more",
+    )
+    Signaling(app)
+    run = app.test_cli_runner().invoke
+    assert run(args=["signaling", "token", "alice", "--peer", "bob"]).stdout.count(".") == 2
+    rows = {row["name"]: row["value"] for row in json.loads(run(args=["signaling", "settings", "--json"]).stdout)}
+    assert (rows["SIGNALING_SERVICE_URL"], rows["SIGNALING_URL_PREFIX"]) == ("https://call.example.org", "/signaling")
+
+
 # A second instance
 
 

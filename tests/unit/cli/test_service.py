@@ -16,8 +16,14 @@ from flask import Flask
 from signaling import Signaling
 
 TOKEN = "the token of the API"
-CALL = {"id": "c1", "users": ["alice", "bob"], "started_at": 0, "connected_at": 2.5, "path": "relay"}
-WAIT = {"user": "carol", "peer": "dave", "since": 60}
+CALL = {
+    "id": "c1",
+    "users": ["alice", "bob"],
+    "startedAt": "1970-01-01T00:00:00.000Z",
+    "connectedAt": "1970-01-01T00:00:02.500Z",
+    "path": "relay",
+}
+WAIT = {"user": "carol", "peer": "dave", "since": "1970-01-01T00:01:00.000Z"}
 
 
 class Service(ThreadingHTTPServer):
@@ -31,7 +37,7 @@ class Service(ThreadingHTTPServer):
         self.answers: dict[str, tuple[int, str, Any]] = {
             "/call/api/calls": (200, "application/json", {"calls": [CALL]}),
             "/call/api/waiting": (200, "application/json", {"waiting": [WAIT]}),
-            "/call/api/users/carol": (200, "application/json", {"id": "carol", "lines": 1, "waiting": [WAIT]}),
+            "/call/api/users/carol": (200, "application/json", {"id": "carol", "waiting": [WAIT]}),
             "/call/api/users/a%2Fb%20%C3%BC/connections": (200, "application/json", {"closed": 2}),
         }
 

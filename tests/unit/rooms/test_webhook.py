@@ -14,10 +14,10 @@ from signaling.config.settings import Settings, SettingsError
 from signaling.config.values import signing_key
 from signaling.protocol.messages import Pair
 from signaling.rooms import webhook
-from signaling.rooms.events import Event, EventType
+from signaling.rooms.events import Call, Event, EventType
 from signaling.rooms.memory import MemoryRegistry
 from signaling.rooms.signature import signed
-from signaling.rooms.webhook import Webhook
+from signaling.rooms.webhook import Webhook, body_of
 from tests.unit.people import until
 
 
@@ -185,3 +185,28 @@ def test_an_error_outside_a_post_does_not_end_the_sending(monkeypatch):
     for _ in range(3):
         hook.tell(WAITING)
     until(lambda: hook.delivered == 1)
+
+
+def test_the_receiver_of_the_document_takes_what_the_service_sends(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    text = (Path(__file__).parents[3] / "docs/webhook.md").read_text()
+    [code] = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    key = b"a key of thirty-two bytes or more"
+    monkeypatch.setenv("SIGNALING_WEBHOOK_SECRET", f"whsec_{base64.b64encode(key).decode()}")
+    names: dict[str, Any] = {"__name__": "receiver"}
+    exec(code, names)
+    client = names["app"].test_client()
+    call = Call(id="c1", users=("alice", "bob"), started_at=1.0, ended_at=3.5, reason="left")
+    shared: dict[str, Any] = {"call_id": "c1", "sequence": 1, "at": 1.0, "pair": Pair("alice", "bob")}
+    events = [
+        Event(type=EventType.WAITING, user="alice", json=(b'"alice"', b'"bob"'), **shared),
+        Event(type=EventType.CALL_STARTED, call=call, json=(b'"alice"', b'"bob"'), **shared),
+        Event(type=EventType.CALL_ENDED, call=call, json=(b'"alice"', b'"bob"'), **shared),
+    ]
+    for event in events:
+        body = body_of(event)
+        headers = signed(key, "msg_1", int(time.time()), body) | {"Content-Type": "application/json"}
+        assert client.post("/signaling", data=body, headers=headers).status_code == 204
+        assert client.post("/signaling", data=body + b" ", headers=headers).status_code == 401
+    assert capsys.readouterr().out == "ring bob\nbill c1 2.5\n"

@@ -1,3 +1,5 @@
+import { fetchWithTimeout } from './http.js';
+
 /**
  * The configuration that `signaling_tags()` of the Flask extension writes into a page.
  *
@@ -5,6 +7,7 @@
  * @property {string} url the URL of the WebSocket
  * @property {string} prefix the path in front of the server's routes
  * @property {string} [token] for `join`, if the app gave one
+ * @property {string} [tokenUrl] the path that returns tokens, if the service runs beside the app
  */
 
 /**
@@ -21,4 +24,24 @@ export function pageConfig(name) {
   const url = new URL(config.url, location.href);
   url.protocol = url.protocol.replace('http', 'ws');
   return { ...config, url: url.href };
+}
+
+/**
+ * Return the source of access tokens for `join`. It fetches a new one for each join if the service runs beside the app.
+ * Otherwise it returns the token of the page, or undefined if the app needs none.
+ * @param {string | number} peer
+ * @param {string} [name] the instance, in an app with several
+ * @returns {() => Promise<string | undefined>}
+ */
+export function pageToken(peer, name) {
+  return async () => {
+    const { token, tokenUrl } = pageConfig(name);
+    if (!tokenUrl) return token;
+    const headers = { 'Content-Type': 'application/json' };
+    const url = new URL(tokenUrl, location.href);
+    const response = await fetchWithTimeout(url, { method: 'POST', headers, body: JSON.stringify({ peer }) });
+    const answer = await response.json();
+    if (!response.ok) throw new Error(answer.detail ?? `No token: HTTP ${response.status}`);
+    return answer.token;
+  };
 }
