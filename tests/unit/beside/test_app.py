@@ -298,6 +298,7 @@ def test_the_methods_ask_the_service(app: Flask, signaling: Signaling, service: 
         (200, {"waiting": [{"user": "alice", "peer": "bob", "since": "1970-01-01T00:00:01.000Z"}], "partial": False}),
         (200, {"closed": 2, "missing": []}),
         (404, {"status": 404, "detail": "No call with this id goes on."}),
+        (200, {"closed": 3, "missing": []}),
         (200, {"closed": 3, "missing": ["host:7"]}),
     ]
     with app.app_context():
@@ -307,13 +308,16 @@ def test_the_methods_ask_the_service(app: Flask, signaling: Signaling, service: 
         assert (wait.user, wait.peer, wait.since) == ("alice", "bob", 1.0)
         assert signaling.end("c1", "The hour is over") is True
         assert signaling.end("c2") is False
-        assert signaling.disconnect("../x", bar_seconds=1.5) == 3
+        assert signaling.disconnect("../x", bar_seconds=1.5, reason="Logged out") == 3
+        with pytest.raises(Unavailable, match="No answer from host:7"):
+            signaling.disconnect("x")
     assert service.requests == [
         "GET /call/api/calls?user=a%2F%C3%BC",
         "GET /call/api/waiting?peer=7",
         "DELETE /call/api/calls/c1?reason=The+hour+is+over",
         "DELETE /call/api/calls/c2",
-        "DELETE /call/api/users/%2E%2E%2Fx/connections?bar=1.500000",
+        "DELETE /call/api/users/%2E%2E%2Fx/connections?bar=1.500000&reason=Logged+out",
+        "DELETE /call/api/users/x/connections",
     ]
 
 
