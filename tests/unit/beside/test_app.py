@@ -159,6 +159,9 @@ def test_the_service_derives_the_same_secrets_unless_it_has_its_own():
     assert len(secrets) == 4
     assert not any(secret in repr(service) for secret in secrets)
     assert beside.websocket_url == "wss://call.example.org/ws"
+    explicit = {"SIGNALING_API_TOKEN": "token", "SIGNALING_JWT_KEY": "x" * 40, "SIGNALING_WEBHOOK_SECRET": "y" * 40}
+    explicit["SIGNALING_WEBHOOK_URL"] = "https://app.example.org/e"
+    assert BesideService(Settings.load(explicit), "http://10.0.0.1").webhook_key == b"y" * 40
     assert BesideService(beside.settings, "http://10.0.0.1", "/call/").websocket_url == "/call/ws"
     assert BesideService(beside.settings, "http://10.0.0.1", "http://a.b").websocket_url == "ws://a.b/ws"
     own = Settings.load({"SIGNALING_SERVICE_SECRET": SECRET, "SIGNALING_JWT_KEY": "x" * 40})
