@@ -20,6 +20,7 @@ FILES = [
     "README.md",
     "SECURITY.md",
     "docs/api.md",
+    "docs/flask-reference.md",
     "docs/flask.md",
     "docs/logs.md",
     "docs/tests.md",
