@@ -29,7 +29,7 @@ class Signaling(AppMethods):
 
     Use ``Signaling(app)``, or ``init_app`` in an app factory. The routes are ``/`` (the call page and the WebSocket),
     ``/ws`` (the WebSocket), ``/ice-servers``, ``/healthz`` and ``/static/``, all under ``url_prefix``. The settings can
-    add ``/metrics`` and ``/ops``.
+    add ``/api``, ``/metrics`` and ``/ops``.
 
     Each app gets its own :class:`~signaling.node.node.Node`, at ``app.extensions["signaling"]``, with its own settings,
     rooms, connections and stats. Users of two apps in one process never meet.
