@@ -72,6 +72,9 @@ class AppMethods:
 
         Args:
             user: the id of a user; without it, the calls of all users.
+
+        Raises:
+            signaling.Unavailable: the service that runs beside the app cannot be reached.
         """
         return self._control().calls(_optional(user))
 
@@ -81,6 +84,9 @@ class AppMethods:
         Args:
             user: the id of a user; without it, all users who wait.
             peer: the id of the absent user; without it, all of them.
+
+        Raises:
+            signaling.Unavailable: the service that runs beside the app cannot be reached.
         """
         return self._control().waiting(_optional(user), _optional(peer))
 
@@ -116,6 +122,8 @@ class AppMethods:
 
     def token(self, user: object, peer: object = None, ttl: float = DEFAULT_TTL) -> str:
         """Return a token with which ``user`` joins, signed with ``SIGNALING_JWT_KEY`` or the shared secret.
+
+        It has the audience and the issuer of the settings.
 
         If the app has an authorizer, it is asked whether ``user`` may call ``peer``. A service that runs beside the app
         cannot ask it at the join.
