@@ -46,6 +46,7 @@ class RedisClient:
     Attributes:
         worker: the name of this node in Redis.
         lease: the length of its lease in milliseconds, as a script takes it.
+        lease_ends: by partition, the monotonic time until which no other node can evict this one.
         up: by partition, the connection that is ready for commands, or None.
         broken: how many connections broke that were ready.
     """
@@ -69,8 +70,9 @@ class RedisClient:
         self.up: list[RedisConnection | None] = [None] * servers.partitions
         self.broken = 0
         self._opening: list[RedisConnection | None] = [None] * servers.partitions
+        self.lease_ends = [0.0] * servers.partitions
         self._epochs = [""] * servers.partitions
-        self._evictions = Evictions(self.key, self._scripts.digests["evict"], rooms.evict)
+        self._evictions = Evictions(self.key, self.worker, self._scripts.digests["evict"], rooms.evict)
         self._workers: list[dict[str, bytes]] = [{}] * servers.partitions
         self._ready = [Event() for _ in self.up]
         self._disconnected = Event()
@@ -209,6 +211,7 @@ class RedisClient:
                 connection.push(self._scripts.subscribe, self.channel(partition, self.worker))
                 register = ("EVALSHA", self._scripts.digests["register"], "1", self.key(partition, "workers"))
                 arguments = self.worker, self._epochs[partition], self.lease, self._description()
+                self.lease_ends[partition] = time.monotonic() + int(self.lease) / 1000
                 self.execute(connection, *register, *arguments)
                 self._rooms.resync(connection, partition)
             if connection.broken:
@@ -280,11 +283,14 @@ class RedisClient:
             return b"{}"
 
     def _extend_lease(self, connection: RedisConnection, partition: int, description: bytes) -> None:
+        sent = time.monotonic()
+
         def on_reply(reply: Any) -> None:
             if isinstance(reply, Exception):
                 return
             alive, dead, ending = reply
-            self._rooms.expire(ending)
+            self.lease_ends[partition] = sent + int(self.lease) / 1000
+            self._rooms.expire(partition, ending)
             self._workers[partition] = dict(zip(map(bytes.decode, alive[::2]), alive[1::2], strict=True))
             for worker in dead:
                 self._evictions.begin(connection, partition, worker)

@@ -19,17 +19,19 @@ class Evictions:
     """The dead nodes whose connections this node evicts at the moment. No method waits."""
 
     def __init__(
-        self, key: Callable[[int, str], str], digest: str, evict: Callable[[Pair, str, str, str], object]
+        self, key: Callable[[int, str], str], own: str, digest: str, evict: Callable[[Pair, str, str, str], object]
     ) -> None:
         """Begin with none.
 
         Args:
             key: returns the name of a key of a partition.
+            own: the name of this node.
             digest: the SHA-1 of the script ``evict``, which removes a node.
             evict: evicts a connection from its room. It gets the room's pair, the connection's id, its user's key and
                 its node.
         """
         self._key = key
+        self._worker = own
         self._digest = digest
         self._evict = evict
         self._under_way: set[tuple[int, bytes]] = set()
@@ -58,7 +60,9 @@ class Evictions:
             if len(reply) == MAX_BATCH:
                 self._evict_batch(connection, partition, worker)
             else:
-                connection.send(None, "EVALSHA", self._digest, "2", self._key(partition, "workers"), index, worker)
+                events = (self._key(partition, f"events:{node}") for node in (worker.decode(), self._worker))
+                keys = self._key(partition, "workers"), index, *events
+                connection.send(None, "EVALSHA", self._digest, "4", *keys, worker)
                 self._under_way.discard((partition, worker))
 
         # A random batch: several nodes may evict the same one, and each begins with other connections.

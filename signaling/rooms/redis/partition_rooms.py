@@ -24,5 +24,5 @@ class PartitionRooms(Protocol):
     def evict(self, pair: Pair, id_: str, key: str, worker: str) -> None:
         """Evict a lost connection of the node ``worker`` from its room. Does not wait."""
 
-    def expire(self, ending: list[bytes]) -> None:
+    def expire(self, partition: int, ending: list[bytes]) -> None:
         """End the calls of these pairs, which are packed, if their grace is over. Does not wait."""

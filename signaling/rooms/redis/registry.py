@@ -45,7 +45,7 @@ class RedisRegistry:
         """Connect at the first join; ``describe`` returns what this node tells the others about itself, as JSON."""
         self.redis = RedisClient(settings, self, describe)
         self.bus = Bus(self.redis)
-        self.directory = self._store = RoomStore(self.redis, settings.node_timeout, self._known_calls)
+        self.directory = self._store = RoomStore(self.redis, settings.node_timeout, self._known_calls, self._apply)
         self._rooms: dict[Pair, Room] = {}
         # A message of a former peer finds no route.
         self._routes = self.bus.routes
@@ -245,8 +245,9 @@ class RedisRegistry:
         """Evict a connection of the dead node ``worker`` from its room. Does not wait."""
         self._store.evict(pair, id_, key, worker, self._apply)
 
-    def expire(self, ending: list[bytes]) -> None:
-        """End the calls of these pairs, which are packed, if their grace is over. Does not wait."""
+    def expire(self, partition: int, ending: list[bytes]) -> None:
+        """End the calls of these pairs, which are packed, if their grace is over; and tell events. Does not wait."""
+        self._store.collect(partition)
         for pair in ending:
             self._store.expire(Pair(*decode_pair(pair)), self._apply)
 
@@ -270,6 +271,7 @@ class RedisRegistry:
         Raises:
             RedisConnectionError: Redis does not reply.
         """
+        self._store.collect(partition)
         self._store.send_unsent(partition, self._apply)
         indexed = self.redis.execute(
             connection, "HGETALL", self.redis.key(partition, f"connections:{self.redis.worker}")

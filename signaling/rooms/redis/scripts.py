@@ -110,6 +110,8 @@ class RoomState(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """The entry of the room's call; False if it has none."""
     events: tuple[CallEvent, ...] = ()
     """What this node tells its app."""
+    receipt: str = ""
+    """With it, the node removes the events from Redis."""
 
     @property
     def pair(self) -> Pair:

@@ -15,6 +15,7 @@ from ..events import Call, EventSink, Listing, Waiting, ignore
 from ..registry import Unavailable
 from .client import RedisClient
 from .connection import OnReply, RedisConnection, RedisConnectionError
+from .outbox import Outbox
 from .room import Room, room_key
 from .scripts import MICROSECONDS, CallEntry, RoomState, decode_call, decode_room_state, encode
 
@@ -43,13 +44,16 @@ class RoomStore:
         on_event: receives the events of the changes that this node made.
     """
 
-    def __init__(self, redis: RedisClient, node_timeout: float, known: Callable[[], list[CallEntry]]) -> None:
+    def __init__(
+        self, redis: RedisClient, node_timeout: float, known: Callable[[], list[CallEntry]], apply: OnState
+    ) -> None:
         """Make the store.
 
         Args:
             redis: the connections to Redis.
             node_timeout: seconds from the death of a node to the eviction of its connections.
             known: returns the calls that this node knows, for times without Redis.
+            apply: gets the state of a room whose call the app ended.
         """
         self.on_event: EventSink = ignore
         self._redis = redis
@@ -58,6 +62,8 @@ class RoomStore:
         self._unsent: dict[str, Departure] = {}
         self._reasons: dict[str, str] = {}
         self._known = known
+        self._apply = apply
+        self._outbox = Outbox(redis, lambda event: self.on_event(event))
 
     def partition(self, pair: Pair) -> int:
         """Return the partition of a room."""
@@ -75,9 +81,12 @@ class RoomStore:
     def decode(self, reply: bytes) -> RoomState:
         """Return the state of a room in the reply to a script, after its events were reported."""
         state = decode_room_state(reply)
-        for event in state.events:
-            self.on_event(event.to_event(state.pair))
+        self._outbox.take(self.partition(state.pair), state)
         return state
+
+    def collect(self, partition: int) -> None:
+        """Report the events whose replies were lost, and those of dead nodes."""
+        self._outbox.collect(partition)
 
     def leave(self, pair: Pair, id_: str, key: str, reason: str, call: CallEntry | None) -> None:
         """Take a connection of this node out of its room.
@@ -202,11 +211,21 @@ class RoomStore:
         if pair is None:
             return None
         done: AsyncResult[Any] = AsyncResult()
-        self.run(self._wait_for(self.partition(pair)), done.set, "end", pair, call_id)
+
+        def on_reply(reply: Any) -> None:
+            # At once, so that the states of the room stay in order.
+            try:
+                if isinstance(reply, bytes):
+                    reply = self.decode(reply)
+                    self._apply(reply)
+            finally:
+                done.set(reply)
+
+        self.run(self._wait_for(self.partition(pair)), on_reply, "end", pair, call_id)
         reply = done.get()
-        if not isinstance(reply, bytes):
+        if not isinstance(reply, RoomState):
             raise Unavailable(f"Redis cannot be reached: {reply}")
-        return pair if self.decode(reply).events else None
+        return pair if reply.events else None
 
     def bar(self, user: str, seconds: float) -> None:
         """Refuse the joins of ``user`` at all nodes. Waits.

@@ -45,11 +45,15 @@ local function remove_call(call)
     redis.call('ZREM', ending_key, ending_member)
 end
 
+-- A node that was evicted by mistake still knows the call, or the wait. It must not end twice.
+local function remember_end(call)
+    redis.call('SET', prefix .. 'ended:' .. call[ID], '1', 'EX', ENDED_SECONDS)
+end
+
 local function end_call(call, at, reason)
     tell(call, 'call.ended', at, '', reason)
     remove_call(call)
-    -- A node that was evicted by mistake still knows the call. It must not end twice.
-    redis.call('SET', prefix .. 'ended:' .. call[ID], '1', 'EX', ENDED_SECONDS)
+    remember_end(call)
 end
 
 local function end_reason(call)
@@ -153,8 +157,9 @@ local function call_joined(user, alone, now, grace, id, first_json, second_json)
     return call
 end
 
--- A user left for the reason "left" or "lost". "stays" is the peer who stays, or false. Returns the entry of the room, or false.
-local function call_left(user, reason, stays, at, now, grace, id)
+-- A user left for the reason "left" or "lost". "stays" is the peer who stays, or false, and "evicted" says whether the node
+-- of the user is another one. Returns the entry of the room, or false.
+local function call_left(user, reason, stays, at, now, grace, id, evicted)
     local call = get_call()
     if not call then
         return false
@@ -165,6 +170,9 @@ local function call_left(user, reason, stays, at, now, grace, id)
         end
         end_wait(call, math.max(at, call[STARTED]), reason)
         remove_call(call)
+        if evicted then
+            remember_end(call)
+        end
         return false
     end
     if call[PARTED] == 0 then
@@ -202,6 +210,9 @@ local function call_restored(known, present, now, grace, id)
             call[ALONE], call[CAME] = present[1][5], false
         end
         call_parted(call, now, grace)
+    elseif not call and known and present[1] and present[1][5] == known[WAITING] then
+        -- The app was told that the wait ended when the node was evicted.
+        call = new_call(id, now, known[WAITING], known[CAME], known[FIRST_JSON], known[FIRST_JSON + 1])
     end
     if call then
         put_call(call)

@@ -24,7 +24,7 @@ for _, other in ipairs(seats()) do
     stays = other[5]
 end
 local now = clock()
-local call = call_left(user, reason, stays, now - tonumber(ARGV[12]), now, grace, fresh_id)
+local call = call_left(user, reason, stays, now - tonumber(ARGV[12]), now, grace, fresh_id, ARGV[11] ~= worker)
 local content = state({connection, reason}, true, call)
 publish(nodes, content)
 return reply(content, events)

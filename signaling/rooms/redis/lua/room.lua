@@ -37,9 +37,16 @@ local function state(lost, announced, call)
     return {ARGV[4], ARGV[5], seats(), lost or false, announced ~= false, call or false}
 end
 
--- The room as a script returns it: the calling node alone gets the events.
+-- The room as a script returns it: the calling node alone gets the events. They stay until the node has removed them,
+-- since the reply may be lost.
+local KEPT_SECONDS = 86400
 local function reply(content, events)
-    content[7] = events
+    content[7], content[8] = events, fresh_id
+    if #events > 0 then
+        local kept = prefix .. 'events:' .. worker
+        redis.call('HSET', kept, fresh_id, cmsgpack.pack({ARGV[4], ARGV[5], events}))
+        redis.call('EXPIRE', kept, KEPT_SECONDS)
+    end
     return cmsgpack.pack(content)
 end
 
