@@ -104,10 +104,14 @@ class Control:
         if not 0 <= bar_seconds <= MAX_BAR_SECONDS:
             raise ValueError(f"bar_seconds must be from 0 to {MAX_BAR_SECONDS:.0f}")
         _check_reason(reason)
-        if bar_seconds:
-            # First, so that a client that comes back at once is refused.
-            self._directory.bar(user, bar_seconds)
-        return self._everywhere("disconnect", (user, reason), self._disconnect_here(user, reason))
+        try:
+            if bar_seconds:
+                # First, so that a client that comes back at once is refused.
+                self._directory.bar(user, bar_seconds)
+        finally:
+            # Whether Redis is there or not.
+            count = self._disconnect_here(user, reason)
+        return self._everywhere("disconnect", (user, reason), count)
 
     def connections(self, user: str) -> Reach:
         """Return how many connections ``user`` has at all nodes, whether in a room or not. It may wait."""

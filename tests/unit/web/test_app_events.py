@@ -249,6 +249,20 @@ def test_without_redis_the_lists_are_partial_and_others_cannot_be_reached():
                 attempt()
 
 
+@pytest.mark.parametrize("bar_seconds", [0, 60])
+def test_without_redis_a_user_is_disconnected_from_this_worker_at_least(bar_seconds: float):
+    app = Flask("app")
+    where = {"SIGNALING_REDIS_URL": "redis://127.0.0.1:1/0", "SIGNALING_REDIS_PREFIX": f"bar-{bar_seconds}"}
+    app.config.update(where, SIGNALING_REDIS_TIMEOUT=0.05)
+    signaling = Signaling()
+    signaling.user_loader(lambda: "alice")
+    signaling.init_app(app)
+    with SignalingClient(app) as alice, app.app_context():
+        with pytest.raises(Unavailable):
+            signaling.disconnect("alice", bar_seconds)
+        assert alice.close_code == 4004
+
+
 def test_a_worker_that_does_not_answer_is_named_and_never_passed_over(redis: Redis, monkeypatch: pytest.MonkeyPatch):
     redis.ask("FLUSHALL")
     apps = [make_app("app", redis_url=redis.url, node_timeout=3_600) for _ in range(2)]
