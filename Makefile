@@ -16,7 +16,7 @@ MODULES = tests/browser/node_modules/.done tests/benchmarks/node/node_modules/.d
 
 .PHONY: help run test test-long lint types unit fuzz integration integration-long redis redis-long conformance browser browser-page \
 	browser-page-long browser-client browser-firefox proxies containers test-deployment client bench soak soak-crowd \
-	soak-minute chaos chaos-short attacks attacks-short versions tools requirements ansible-docs clean
+	soak-minute chaos chaos-short attacks attacks-short versions tools requirements ansible-docs reference clean
 
 # The targets, each with what follows `##` in its line. `make` alone is `make run`.
 help: ## list these targets
@@ -176,6 +176,9 @@ requirements: $(VENV)/.tests ## pin the requirements of pyproject.toml; UPGRADE=
 # What is said twice in the roles, written from where it is said first.
 ansible-docs: $(VENV)/.tests ## write the roles' defaults and tables from their specifications
 	$(VENV)/bin/python ansible/document.py
+
+reference: $(VENV)/.tests ## write docs/flask-reference.md from the docstrings, the commands and the settings
+	$(VENV)/bin/python docs/reference.py
 
 clean: ## remove everything that make has set up
 	rm -rf .venv* $(STATE) .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -29,7 +29,7 @@ class Signaling(AppMethods):
 
     Use ``Signaling(app)``, or ``init_app`` in an app factory. The routes are ``/`` (the call page and the WebSocket),
     ``/ws`` (the WebSocket), ``/ice-servers``, ``/healthz`` and ``/static/``, all under ``url_prefix``. The settings can
-    add ``/metrics`` and ``/ops``.
+    add ``/api``, ``/metrics`` and ``/ops``.
 
     Each app gets its own :class:`~signaling.node.node.Node`, at ``app.extensions["signaling"]``, with its own settings,
     rooms, connections and stats. Users of two apps in one process never meet.
@@ -78,6 +78,9 @@ class Signaling(AppMethods):
         It runs once for each connection, in the request of its handshake, so sessions and cookies work. It fixes the
         user of the connection: a ``join`` may leave out ``userId``, and may name no other user. If it returns None,
         the connection may not join. Only pages of the own origin, or of ``SIGNALING_ALLOWED_ORIGINS``, may connect.
+
+        An id is a ``str``, an ``int`` or a ``UUID``, and no user object. If the app runs beside the service, the
+        function runs in each request for a token.
         """
         self._callbacks.load_user = load_user
         return load_user
@@ -87,6 +90,9 @@ class Signaling(AppMethods):
 
         It runs in an app context, at each join. If it returns a false value, the client gets ``unauthorized`` and the
         close code 4003. If it raises, or takes longer than ``SIGNALING_HOOK_TIMEOUT``, the close code is 1013.
+
+        Both ids are text, and a client can send any text as ``peer``. If the app runs beside the service, the function
+        runs when a token is made, and not at the join.
         """
         self._callbacks.authorize = authorize
         return authorize

@@ -125,15 +125,15 @@ class ServiceClient:
         except LookupError:
             return None
 
-    def disconnect(self, user: str, bar_seconds: float = 0) -> Reach:
+    def disconnect(self, user: str, bar_seconds: float = 0, reason: str = "") -> Reach:
         """Close all connections of ``user``, and refuse their joins for ``bar_seconds``. It waits.
 
         Raises:
             Unavailable: the service or its Redis cannot be reached, so nothing is sure.
-            ValueError: the seconds are negative or too many.
+            ValueError: the seconds are negative or too many, or the reason is too long.
         """
         bar = f"{bar_seconds:f}" if bar_seconds else None
-        return _to_reach(self._ask(_Closed, "DELETE", "users", user, "connections", bar=bar))
+        return _to_reach(self._ask(_Closed, "DELETE", "users", user, "connections", bar=bar, reason=reason or None))
 
     def _ask(self, kind: type[T], method: str, *path: str, **query: str | None) -> T:
         """Return the answer to a request.

@@ -13,11 +13,15 @@ from ..rooms.user_sessions import UserSessions
 from .cluster import Cluster, SurveyRequest
 from .reach import Reach
 
+REASON_MAX_CHARACTERS = 200
+"""Characters of the sentence for a user."""
+
 MAX_BAR_SECONDS = 31_536_000.0
 """The longest bar of a user: a year."""
 
 _encode = msgspec.json.encode
 _decode_end = msgspec.json.Decoder(tuple[str, str, str]).decode
+_decode_disconnect = msgspec.json.Decoder(tuple[str, str]).decode
 _decode_count = msgspec.json.Decoder(int).decode
 
 
@@ -76,30 +80,34 @@ class Control:
             How many connections were closed; None if no call with this id goes on.
 
         Raises:
+            ValueError: the reason is not one line, or too long.
             Unavailable: Redis cannot be reached.
         """
+        _check_reason(reason)
         pair = self._directory.end_call(call_id)
         if pair is None:
             return None
         return self._everywhere("end", (*pair, reason), self._end_here(pair, reason))
 
-    def disconnect(self, user: str, bar_seconds: float = 0) -> Reach:
+    def disconnect(self, user: str, bar_seconds: float = 0, reason: str = "") -> Reach:
         """Close all connections of ``user`` with 4004. It may wait.
 
         Args:
             user: the id of the user.
             bar_seconds: seconds in which each join of the user is refused with ``unauthorized``.
+            reason: a sentence for the user.
 
         Raises:
-            ValueError: the seconds are negative or too many.
+            ValueError: the seconds are negative or too many; the reason is not one line, or too long.
             Unavailable: Redis cannot be reached.
         """
         if not 0 <= bar_seconds <= MAX_BAR_SECONDS:
             raise ValueError(f"bar_seconds must be from 0 to {MAX_BAR_SECONDS:.0f}")
+        _check_reason(reason)
         if bar_seconds:
             # First, so that a client that comes back at once is refused.
             self._directory.bar(user, bar_seconds)
-        return self._everywhere("disconnect", user, self._disconnect_here(user))
+        return self._everywhere("disconnect", (user, reason), self._disconnect_here(user, reason))
 
     def connections(self, user: str) -> Reach:
         """Return how many connections ``user`` has at all nodes, whether in a room or not. It may wait."""
@@ -129,11 +137,11 @@ class Control:
                 member.refuse(errors.ended(reason))
         return len(members)
 
-    def _disconnect_here(self, user: str) -> int:
+    def _disconnect_here(self, user: str, reason: str) -> int:
         with self._lock:
             sessions = self._sessions.of(user)
             for session in sessions:
-                session.refuse(errors.ended("The app ended your connection"))
+                session.refuse(errors.ended(reason or "The app ended your connection"))
         return len(sessions)
 
     def _on_end(self, request: SurveyRequest) -> bytes:
@@ -141,7 +149,18 @@ class Control:
         return _encode(self._end_here(Pair(first, second), reason))
 
     def _on_disconnect(self, request: SurveyRequest) -> bytes:
-        return _encode(self._disconnect_here(msgspec.json.decode(request.argument, type=str)))
+        return _encode(self._disconnect_here(*_decode_disconnect(request.argument)))
 
     def _on_connections(self, request: SurveyRequest) -> bytes:
         return _encode(len(self._sessions.of(msgspec.json.decode(request.argument, type=str))))
+
+
+def is_reason(text: str) -> bool:
+    """Return whether ``text`` may be a sentence for a user: one line, not too long, or empty."""
+    # A lone surrogate is not printable either.
+    return len(text) <= REASON_MAX_CHARACTERS and (text or "x").isprintable()
+
+
+def _check_reason(reason: str) -> None:
+    if not is_reason(reason):
+        raise ValueError(f"reason must be one line of at most {REASON_MAX_CHARACTERS} characters")

@@ -41,7 +41,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     path: str | None = None
     """The path of the media, ``direct`` or ``relay``; None if no browser reported it."""
     outcome: str | None = None
-    """What the users got; None if no browser reported it."""
+    """The result for the users; None if no browser reported it."""
 
     @property
     def duration(self) -> float:

@@ -17,7 +17,7 @@ from flask import Blueprint, Response, request
 from werkzeug.routing import PathConverter
 
 from ..config.timestamp import iso_8601
-from ..node.control import MAX_BAR_SECONDS, Control
+from ..node.control import MAX_BAR_SECONDS, REASON_MAX_CHARACTERS, Control, is_reason
 from ..node.node import Node
 from ..node.reach import Reach
 from ..process.threads import in_plain_thread
@@ -27,9 +27,6 @@ from ..rooms.registry import Unavailable
 from ..security.operator import OperatorAuth
 from .problem import Problem
 from .written_path import written_path
-
-REASON_MAX_CHARACTERS = 200
-"""Characters of the reason for the end of a call."""
 
 RETRY_SECONDS = 2
 """Seconds after which a client may try again while Redis cannot be reached."""
@@ -132,9 +129,7 @@ class Api:
 
     def end_call(self, call_id: str) -> Json:
         """End a call."""
-        reason = _query("reason").get("reason", "")
-        if len(reason) > REASON_MAX_CHARACTERS or not (reason or "x").isprintable():
-            raise Problem(400, f"reason must be one line of at most {REASON_MAX_CHARACTERS} characters.")
+        reason = _reason(_query("reason"))
         reach = self._control.end(call_id, reason)
         if reach is None:
             raise _no_call()
@@ -163,11 +158,19 @@ class Api:
 
     def disconnect(self, text: str) -> Json:
         """Close all connections of a user, and refuse their joins for a while."""
-        bar = _query("bar").get("bar", "0")
+        query = _query("bar", "reason")
+        bar, reason = query.get("bar", "0"), _reason(query)
         user = _decode_user(text)
         if not _is_seconds(bar) or float(bar) > MAX_BAR_SECONDS:
             raise Problem(400, f"bar must be a number of seconds from 0 to {MAX_BAR_SECONDS:.0f}.")
-        return _closed(self._control.disconnect(user, float(bar)))
+        return _closed(self._control.disconnect(user, float(bar), reason))
+
+
+def _reason(query: dict[str, str]) -> str:
+    reason = query.get("reason", "")
+    if not is_reason(reason):
+        raise Problem(400, f"reason must be one line of at most {REASON_MAX_CHARACTERS} characters.")
+    return reason
 
 
 def call_json(call: Call) -> Json:

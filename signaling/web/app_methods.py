@@ -10,6 +10,7 @@ from flask import current_app
 from ..config.settings import Settings
 from ..node.reach import Reach
 from ..rooms.events import Call, Listing, Waiting
+from ..rooms.registry import Unavailable
 from ..security.minting import DEFAULT_TTL, mint
 from .callbacks import Authorizer
 
@@ -36,7 +37,7 @@ class AppControl(Protocol):
     def end(self, call_id: str, reason: str = "") -> Reach | None:
         """End a call; return None if there is none with this id. It may wait."""
 
-    def disconnect(self, user: str, bar_seconds: float = 0) -> Reach:
+    def disconnect(self, user: str, bar_seconds: float = 0, reason: str = "") -> Reach:
         """Close all connections of a user, and refuse their joins for a while. It may wait."""
 
 
@@ -71,6 +72,9 @@ class AppMethods:
 
         Args:
             user: the id of a user; without it, the calls of all users.
+
+        Raises:
+            signaling.Unavailable: the service that runs beside the app cannot be reached.
         """
         return self._control().calls(_optional(user))
 
@@ -80,6 +84,9 @@ class AppMethods:
         Args:
             user: the id of a user; without it, all users who wait.
             peer: the id of the absent user; without it, all of them.
+
+        Raises:
+            signaling.Unavailable: the service that runs beside the app cannot be reached.
         """
         return self._control().waiting(_optional(user), _optional(peer))
 
@@ -88,14 +95,16 @@ class AppMethods:
 
         Args:
             call_id: the ``id`` of the :class:`~signaling.Call`.
-            reason: a sentence for the users.
+            reason: a sentence for the users, on one line of at most 200 characters.
 
         Raises:
-            signaling.Unavailable: Redis or the service cannot be reached, so nothing is sure.
+            signaling.Unavailable: Redis, another worker or the service cannot be reached.
+            ValueError: the reason is too long or no line.
         """
-        return self._control().end(call_id, reason) is not None
+        reach = self._control().end(call_id, reason)
+        return reach is not None and _complete(reach) is reach
 
-    def disconnect(self, user: object, bar_seconds: float = 0) -> int:
+    def disconnect(self, user: object, bar_seconds: float = 0, reason: str = "") -> int:
         """Close all connections of ``user`` with 4004, and return their number. Their browsers do not reconnect.
 
         Call it when a user logs out or loses a right. The user of a connection is fixed at its handshake.
@@ -103,16 +112,18 @@ class AppMethods:
         Args:
             user: the id of the user.
             bar_seconds: seconds in which each join of the user is refused.
+            reason: a sentence for the user, on one line of at most 200 characters.
 
         Raises:
-            signaling.Unavailable: Redis cannot be reached, so only connections of this worker were closed; or the
-                service cannot be reached.
-            ValueError: the seconds are negative or over a year.
+            signaling.Unavailable: Redis, another worker or the service cannot be reached.
+            ValueError: the seconds are negative or over a year; the reason is too long or no line.
         """
-        return self._control().disconnect(str(user), bar_seconds).count
+        return _complete(self._control().disconnect(str(user), bar_seconds, reason)).count
 
     def token(self, user: object, peer: object = None, ttl: float = DEFAULT_TTL) -> str:
         """Return a token with which ``user`` joins, signed with ``SIGNALING_JWT_KEY`` or the shared secret.
+
+        It has the audience and the issuer of the settings.
 
         If the app has an authorizer, it is asked whether ``user`` may call ``peer``. A service that runs beside the app
         cannot ask it at the join.
@@ -146,6 +157,12 @@ def _peers(peer: object) -> list[str] | None:
     if peer is None:
         return None
     return [str(each) for each in peer] if isinstance(peer, Sequence) and not isinstance(peer, str) else [str(peer)]
+
+
+def _complete(reach: Reach) -> Reach:
+    if reach.missing:
+        raise Unavailable(f"No answer from {', '.join(reach.missing)}: connections there may still be open")
+    return reach
 
 
 def _optional(user: object) -> str | None:

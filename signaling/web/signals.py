@@ -38,7 +38,7 @@ call_started = _signals.signal(
 
 call_ended = _signals.signal(
     "signaling-call-ended",
-    """A call ended. Each call that started ends once.
+    """A call ended. Each call that started ends once, unless the server crashes without a Redis.
 
     Args:
         call: the :class:`~signaling.Call`, with ``ended_at``, ``duration`` and ``reason``.

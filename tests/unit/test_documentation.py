@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import inspect
 import re
 import subprocess
@@ -11,6 +12,8 @@ from typing import Any
 import msgspec
 import pytest
 
+import signaling
+from signaling import Signaling
 from signaling.cli.commands import commands
 from signaling.config.env import is_secret, variable_name
 from signaling.config.extension_settings import ExtensionSettings
@@ -24,6 +27,8 @@ README = ROOT / "README.md"
 SETTINGS = ROOT / "docs" / "settings.md"
 PROTOCOL = ROOT / "docs" / "protocol.md"
 TESTS = ROOT / "docs" / "tests.md"
+FLASK = ROOT / "docs" / "flask.md"
+REFERENCE = ROOT / "docs" / "flask-reference.md"
 MAKEFILE = (ROOT / "Makefile").read_text()
 DOCUMENTS = [
     README,
@@ -34,6 +39,12 @@ DOCUMENTS = [
     *sorted((ROOT / "ansible").rglob("*.md")),
     ROOT / "tests/benchmarks/README.md",
 ]
+
+specification = importlib.util.spec_from_file_location("reference", ROOT / "docs" / "reference.py")
+assert specification is not None
+assert specification.loader is not None
+reference = importlib.util.module_from_spec(specification)
+specification.loader.exec_module(reference)
 
 
 def section(document: Path, title: str) -> str:
@@ -178,25 +189,75 @@ def test_every_link_leads_somewhere(document: Path):
         assert not anchor or anchor in anchors(leads_to), target
 
 
-def test_the_settings_of_the_extension_are_in_its_document():
-    text = (ROOT / "docs/flask.md").read_text()
-    for field in msgspec.structs.fields(ExtensionSettings):
-        # As keys, True and 1 are equal.
-        default = {"": "empty", False: "`false`", 5.0: "`5`"}.get(field.default, f"`{str(field.default).lower()}`")
-        [description] = [meta.description for meta in field.type.__metadata__ if meta.description]
-        assert f"| `{variable_name(field.name)}` | {default} | {description} |" in text
+def test_the_reference_is_what_it_is_written_from():
+    assert REFERENCE.read_text() == reference.written(REFERENCE.read_text()), "run make reference"
+
+
+def test_the_reference_has_every_public_name():
+    headings = set(re.findall(r"^### `@?(?:signaling\.)?([\w.]+)`$", REFERENCE.read_text(), re.MULTILINE))
+    methods = {name for name, _ in inspect.getmembers(Signaling, inspect.isfunction) if not name.startswith("_")}
+    assert headings >= {*signaling.__all__, *methods, "gunicorn.install", "signaling_tags"} - {"__version__"}
+    assert rows(section(REFERENCE, "Settings")).keys() >= {
+        variable_name(field) for field in ExtensionSettings.__struct_fields__
+    }
+
+
+def test_the_reference_has_all_that_a_docstring_says():
+    def end(call_id: str, *, reason: str = "") -> bool:
+        """End a call.
+
+        It is the second paragraph.
+
+        Args:
+            call_id: the id of the :class:`~signaling.Call`,
+                as :meth:`calls` has it.
+            reason: a sentence.
+
+        Raises:
+            signaling.Unavailable: ``Redis`` is away.
+        """
+        raise AssertionError(call_id, reason)
+
+    assert reference.function_entry("end", end) == (
+        "### `end`\n\n```python\nend(call_id, *, reason='') -> bool\n```\n\n"
+        "End a call.\n\nIt is the second paragraph.\n\n"
+        "- `call_id`: the id of the `Call`, as `calls()` has it.\n- `reason`: a sentence.\n"
+        "- raises `Unavailable`: `Redis` is away.\n"
+    )
+
+
+def blocks_of(document: Path, title: str) -> list[tuple[str, str, str]]:
+    """The code blocks of a section of level two: the paragraph before each, its language and its text."""
+    return re.findall(r"([^\n]*(?:\n[^\n]+)*)\n\n```(\w+)\n(.*?)```", section(document, title), re.DOTALL)
+
+
+def test_each_block_of_the_tutorial_is_in_the_file_that_is_named_above_it():
+    checked = 0
+    for above, language, code in blocks_of(FLASK, "A clinic, step by step"):
+        if language == "sh":
+            continue
+        *_, name, target = re.findall(r"\[`([\w.]+)`\]\((examples/[^)]+)\):$", above)[-1]
+        file = FLASK.parent / target
+        assert file.name == name
+        text, at = file.read_text(), 0
+        for piece in re.split(r"^(?:#|//) …\n", code, flags=re.MULTILINE):
+            at = text.find(f"\n{piece}", at) + 1
+            assert at, f"{target} has no\n{piece}"
+            at += len(piece) - 1
+        checked += 1
+    assert checked >= 10
 
 
 def test_the_documents_name_every_command_of_flask_and_no_other():
     text = "\n".join(document.read_text() for document in DOCUMENTS)
     named = set(re.findall(r"\bflask (?:--app \S+ )?signaling ([a-z-]+)", text))
     assert named == set(commands.commands)
-    table = section(ROOT / "docs/flask.md", "Commands")
+    table = section(REFERENCE, "Commands")
     assert set(re.findall(r"^\| `flask signaling ([a-z-]+)", table, re.MULTILINE)) == named
 
 
 def test_the_document_names_every_block_of_the_call_page():
     template = (ROOT / "signaling/web/templates/signaling/call_base.html").read_text()
     blocks = set(re.findall(r"\{%-? block (\w+)", template))
-    [sentence] = re.findall(r"^The blocks are (.*?)\.", section(ROOT / "docs/flask.md", "Templates"), re.MULTILINE)
+    [sentence] = re.findall(r"^The blocks are (.*?)\.", section(REFERENCE, "Templates"), re.MULTILINE)
     assert set(re.findall(r"`(\w+)`", sentence)) == blocks

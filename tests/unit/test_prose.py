@@ -16,10 +16,12 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 FILES = [
+    "CHANGELOG.md",
     "CONTRIBUTING.md",
     "README.md",
     "SECURITY.md",
     "docs/api.md",
+    "docs/flask-reference.md",
     "docs/flask.md",
     "docs/logs.md",
     "docs/tests.md",

@@ -159,6 +159,9 @@ def test_the_service_derives_the_same_secrets_unless_it_has_its_own():
     assert len(secrets) == 4
     assert not any(secret in repr(service) for secret in secrets)
     assert beside.websocket_url == "wss://call.example.org/ws"
+    explicit = {"SIGNALING_API_TOKEN": "token", "SIGNALING_JWT_KEY": "x" * 40, "SIGNALING_WEBHOOK_SECRET": "y" * 40}
+    explicit["SIGNALING_WEBHOOK_URL"] = "https://app.example.org/e"
+    assert BesideService(Settings.load(explicit), "http://10.0.0.1").webhook_key == b"y" * 40
     assert BesideService(beside.settings, "http://10.0.0.1", "/call/").websocket_url == "/call/ws"
     assert BesideService(beside.settings, "http://10.0.0.1", "http://a.b").websocket_url == "ws://a.b/ws"
     own = Settings.load({"SIGNALING_SERVICE_SECRET": SECRET, "SIGNALING_JWT_KEY": "x" * 40})
@@ -298,6 +301,7 @@ def test_the_methods_ask_the_service(app: Flask, signaling: Signaling, service: 
         (200, {"waiting": [{"user": "alice", "peer": "bob", "since": "1970-01-01T00:00:01.000Z"}], "partial": False}),
         (200, {"closed": 2, "missing": []}),
         (404, {"status": 404, "detail": "No call with this id goes on."}),
+        (200, {"closed": 3, "missing": []}),
         (200, {"closed": 3, "missing": ["host:7"]}),
     ]
     with app.app_context():
@@ -307,13 +311,16 @@ def test_the_methods_ask_the_service(app: Flask, signaling: Signaling, service: 
         assert (wait.user, wait.peer, wait.since) == ("alice", "bob", 1.0)
         assert signaling.end("c1", "The hour is over") is True
         assert signaling.end("c2") is False
-        assert signaling.disconnect("../x", bar_seconds=1.5) == 3
+        assert signaling.disconnect("../x", bar_seconds=1.5, reason="Logged out") == 3
+        with pytest.raises(Unavailable, match="No answer from host:7"):
+            signaling.disconnect("x")
     assert service.requests == [
         "GET /call/api/calls?user=a%2F%C3%BC",
         "GET /call/api/waiting?peer=7",
         "DELETE /call/api/calls/c1?reason=The+hour+is+over",
         "DELETE /call/api/calls/c2",
-        "DELETE /call/api/users/%2E%2E%2Fx/connections?bar=1.500000",
+        "DELETE /call/api/users/%2E%2E%2Fx/connections?bar=1.500000&reason=Logged+out",
+        "DELETE /call/api/users/x/connections",
     ]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -169,6 +170,11 @@ def test_an_app_lists_ends_and_bars():
         with SignalingClient(app) as back:
             assert back.join("bob", "alice")["code"] == "unauthorized"
             assert back.close_code == 4003
+        for reason in ("x" * 201, "two\nlines", "\ud800"):
+            with pytest.raises(ValueError, match="reason must be one line of at most 200 characters"):
+                signaling.disconnect("alice", reason=reason)
+            with pytest.raises(ValueError, match="reason must be one line of at most 200 characters"):
+                signaling.end("any", reason)
         for seconds in (-1, 10**9):
             with pytest.raises(ValueError, match="bar_seconds must be from 0"):
                 signaling.disconnect("alice", seconds)
@@ -180,8 +186,9 @@ def test_who_was_let_in_by_the_login_is_disconnected_before_any_join():
     signaling.user_loader(lambda: "alice")
     signaling.init_app(app)
     with SignalingClient(app) as idle, app.app_context():
-        assert signaling.disconnect("alice") == 1
+        assert signaling.disconnect("alice", reason="You have logged out") == 1
         assert idle.close_code == 4004
+        assert idle.receive("error")["message"] == "You have logged out"
 
 
 def test_outside_of_an_app_and_in_another_app_the_methods_say_so():
@@ -200,6 +207,29 @@ def test_without_redis_the_lists_are_partial_and_others_cannot_be_reached():
         for attempt in (lambda: signaling.end("any"), lambda: signaling.disconnect("alice")):
             with pytest.raises(Unavailable, match="Redis cannot be reached"):
                 attempt()
+
+
+def test_a_worker_that_does_not_answer_is_named_and_never_passed_over(redis: Redis, monkeypatch: pytest.MonkeyPatch):
+    redis.ask("FLUSHALL")
+    apps = [make_app("app", redis_url=redis.url, node_timeout=3_600) for _ in range(2)]
+    nodes = [app.extensions["signaling"] for app, _ in apps]
+    for node in nodes:
+        node.shared.redis.start()
+    until(lambda: all(node.shared.redis.all_up for node in nodes))
+    del nodes[1].cluster.handlers["disconnect"], nodes[1].cluster.handlers["end"]
+    monkeypatch.setattr("signaling.node.cluster.SURVEY_TIMEOUT", 0.1)
+    app, signaling = apps[0]
+    name = nodes[1].info().name
+    with app.app_context(), SignalingClient(app) as alice, SignalingClient(app) as bob:
+        alice.join("bob", "alice")
+        bob.join("alice", "bob")
+        [call] = signaling.calls()
+        with pytest.raises(Unavailable, match=f"No answer from {re.escape(name)}: connections there may still be open"):
+            signaling.end(call.id)
+        with pytest.raises(Unavailable, match=re.escape(name)):
+            signaling.disconnect("alice")
+    for node in nodes:
+        node.leave_cluster()
 
 
 def test_over_redis_one_app_in_two_workers_acts_as_one(redis: Redis):
