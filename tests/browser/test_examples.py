@@ -268,3 +268,15 @@ def test_each_call_has_a_duration(patient, doctor, appointment):
             follow(caller, "Call")
     hang_up_both(patient, doctor)
     wait_until(lambda: len(appointment.durations()) == 3)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("server", [beside], indirect=True)
+def test_a_page_that_gets_no_token_says_why_and_waits_for_one(patient, appointment):
+    patient.forgive("401")
+    answer = {"status": 401, "content_type": "application/problem+json", "body": '{"detail":"Nobody is logged in."}'}
+    patient.page.route("**/signaling/token", lambda route: route.fulfill(**answer))
+    follow(patient, "Call")
+    patient.reads("Nobody is logged in.")
+    patient.page.unroute("**/signaling/token")
+    patient.reads("Waiting for Dr. Grace Hopper")

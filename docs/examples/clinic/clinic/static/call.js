@@ -61,6 +61,8 @@ async function start() {
     if (now.state === 'ended') end(describe(now));
     else status.textContent = describe(now);
   });
+  // Beside the service: the login has ended, or the clinic cannot be reached. The client tries again.
+  call.on('error', ({ code, message }) => { if (code === 'token-failed') status.textContent = message; });
   call.join(me, peer, { token: pageToken(peer) });
 }
 
