@@ -8,13 +8,14 @@ from contextlib import nullcontext
 from typing import Any
 
 import gevent
-from flask import Flask, got_request_exception
+from flask import Flask
 
 from ..config.extension_settings import ExtensionSettings
 from ..process.threads import in_plain_thread
 from ..protocol import errors
 from ..protocol.messages import User
 from ..rooms.admission import UNKNOWN, Identity
+from .app_events import report_exception
 from .callbacks import AppCallbacks, as_user
 from .settings_watch import SettingsWatch
 
@@ -113,6 +114,4 @@ class AppAdmission:
 
     def _report(self, name: str, error: Exception) -> None:
         log.error("The %s failed; the client is refused", name, exc_info=error)
-        # As Flask does for a view that fails, so that Sentry and others hear of it.
-        with self._app.app_context():
-            got_request_exception.send(self._app, _async_wrapper=self._app.ensure_sync, exception=error)
+        report_exception(self._app, error)

@@ -46,21 +46,36 @@ class AppEvents:
 def send_signal(app: Flask, event: EventType, values: Mapping[str, Any]) -> bool:
     """Send the signal of an event to each receiver of ``app``, in an app context of its own. It may wait.
 
-    An exception of one receiver is logged, and the others get the signal all the same.
+    An exception of one receiver is logged, and the others get the signal all the same. So they do if it raises what is
+    no :class:`Exception`, such as ``SystemExit``; that is raised once all have got the signal.
 
     Returns:
         Whether no receiver failed.
     """
     signal = _SIGNALS[event]
     failed = False
+    fatal: BaseException | None = None
     for receiver in list(signal.receivers_for(app)):
-        # A context for each receiver, so that the session of a database ends after it.
-        with app.app_context():
-            try:
+        try:
+            # A context for each receiver, so that the session of a database ends after it. Functions for its teardown
+            # learn of an exception, and may raise themselves.
+            with app.app_context():
                 app.ensure_sync(receiver)(app, **values)
-            except Exception as error:
-                failed = True
-                log.exception("A receiver of %s failed: %r", signal.name, receiver)
-                # As Flask does for a view that fails, so that Sentry and others hear of it.
-                got_request_exception.send(app, _async_wrapper=app.ensure_sync, exception=error)
+        except Exception as error:
+            failed = True
+            log.exception("A receiver of %s failed: %r", signal.name, receiver)
+            report_exception(app, error)
+        except BaseException as error:
+            fatal = fatal or error
+    if fatal is not None:
+        raise fatal
     return not failed
+
+
+def report_exception(app: Flask, error: Exception) -> None:
+    """Send Flask's signal as for a view that fails, so that Sentry and others hear of it. It does not raise."""
+    try:
+        with app.app_context():
+            got_request_exception.send(app, _async_wrapper=app.ensure_sync, exception=error)
+    except Exception:
+        log.exception("A receiver of got_request_exception failed")

@@ -252,6 +252,19 @@ def test_a_hook_that_fails_lets_nobody_in(
     assert Client(made, "alice").joins(userId="alice", remoteId="bob") == ("created", None)
 
 
+@pytest.mark.parametrize("hook", ["user_loader", "authorizer"])
+def test_a_reporter_that_fails_as_well_changes_nothing(app: Callable[..., Flask], signaling: Signaling, hook: str):
+    made = app()
+    signaling.user_loader(fail if hook == "user_loader" else lambda: "alice")
+    signaling.authorizer(lambda *_: fail())
+
+    def report(*_: object, **__: object) -> None:
+        raise RuntimeError("the reporter is away")
+
+    got_request_exception.connect(report, made)
+    assert Client(made).joins(remoteId="bob") == ("unavailable", 1013)
+
+
 def test_one_slow_authorizer_holds_up_nobody_else(app: Callable[..., Flask], signaling: Signaling):
     made = app(SIGNALING_OPEN=True)
     begun, may_go_on = gevent.event.Event(), gevent.event.Event()

@@ -24,6 +24,7 @@ from signaling.node.event_queue import EventQueue
 from signaling.protocol.messages import Pair
 from signaling.rooms.events import Event, EventType
 from signaling.testing import SignalingClient
+from signaling.web.app_events import send_signal
 from tests.redis_server import Redis
 from tests.unit.people import until
 from tests.waiting import TIMEOUT
@@ -105,6 +106,45 @@ def test_a_receiver_that_raises_harms_no_other_and_is_reported_as_a_view_that_fa
     assert heard.names == ["call-waiting", "waiting-ended"]
     assert [str(error) for error in told] == ["the database is away"]
     assert "A receiver of signaling-call-waiting failed" in caplog.text
+
+
+class StopAllError(BaseException):
+    """What ``except Exception`` does not catch, as SystemExit and gevent.Timeout."""
+
+
+@pytest.mark.parametrize("breaks", ["receiver", "teardown", "report"])
+def test_a_receiver_that_breaks_all_around_it_takes_the_signal_from_no_other(breaks: str):
+    app, _ = make_app()
+    heard: list[str] = []
+    seen: list[str | None] = []
+    kept = []
+
+    @app.teardown_appcontext
+    def teardown(error: BaseException | None) -> None:
+        seen.append(error and str(error))
+        if breaks == "teardown" and error:
+            raise RuntimeError("the rollback failed as well")
+
+    def report(_: Flask, **__: object) -> None:
+        if breaks == "report":
+            raise RuntimeError("the reporter is away")
+
+    got_request_exception.connect(report, app)
+    for name in "abc":
+
+        def receive(_: Flask, _name: str = name, **__: object) -> None:
+            heard.append(_name)
+            raise StopAllError(_name) if breaks == "receiver" else RuntimeError(_name)
+
+        kept.append(receive)
+        call_waiting.connect(receive, app)
+    if breaks == "receiver":
+        with pytest.raises(StopAllError):
+            send_signal(app, EventType.WAITING, {"user": "alice", "peer": "bob"})
+    else:
+        assert send_signal(app, EventType.WAITING, {"user": "alice", "peer": "bob"}) is False
+    assert sorted(heard) == ["a", "b", "c"]
+    assert {"a", "b", "c"} <= set(seen), "a commit at the teardown must know that the receiver failed"
 
 
 def test_each_receiver_has_an_app_context_of_its_own_which_ends():
