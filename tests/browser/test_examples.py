@@ -211,6 +211,7 @@ def test_a_stranger_with_a_login_is_refused(log_in, appointment):
     assert stranger.page.evaluate(JOIN, appointment.intrusion) == [["error", "unauthorized"], 4003]
 
 
+@pytest.mark.long
 def test_a_logout_in_another_tab_ends_the_call_and_nobody_comes_back(patient, doctor, appointment, new_caller):
     talk(patient, doctor)
     tab = new_caller(beside=patient)
@@ -230,6 +231,7 @@ def test_a_logout_in_another_tab_ends_the_call_and_nobody_comes_back(patient, do
     wait_until(appointment.durations)
 
 
+@pytest.mark.long
 def test_a_logout_at_the_page_of_the_call(patient, doctor, appointment):
     talk(patient, doctor)
     patient.press("Log out")
@@ -239,6 +241,7 @@ def test_a_logout_at_the_page_of_the_call(patient, doctor, appointment):
     wait_until(appointment.durations)
 
 
+@pytest.mark.long
 def test_a_reload_goes_on_with_the_call(patient, doctor, appointment):
     talk(patient, doctor)
     patient.page.reload()
@@ -249,6 +252,7 @@ def test_a_reload_goes_on_with_the_call(patient, doctor, appointment):
     wait_until(lambda: len(appointment.durations()) == 1)
 
 
+@pytest.mark.long
 def test_a_doctor_who_comes_back_goes_on_with_the_call(patient, doctor, appointment):
     talk(patient, doctor)
     doctor.hang_up()
@@ -259,6 +263,7 @@ def test_a_doctor_who_comes_back_goes_on_with_the_call(patient, doctor, appointm
     wait_until(lambda: len(appointment.durations()) == 1)
 
 
+@pytest.mark.long
 def test_each_call_has_a_duration(patient, doctor, appointment):
     talk(patient, doctor)
     for calls in (1, 2):

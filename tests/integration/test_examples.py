@@ -74,6 +74,7 @@ def test_the_clinic_opens(tmp_path: Path):
         assert "User name" in page(url)
 
 
+@pytest.mark.long
 def test_the_tests_of_the_clinic_pass():
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
     folder = EXAMPLES / "clinic"
