@@ -14,8 +14,8 @@ ROOT_TOOLS = crun:crun git:git ip:iproute2 mmdebstrap:mmdebstrap nft:nftables ns
 # What the tests in a browser take from npm.
 MODULES = tests/browser/node_modules/.done tests/benchmarks/node/node_modules/.done
 
-.PHONY: help run test test-long lint types unit fuzz integration integration-long redis redis-long conformance browser browser-page \
-	browser-page-long browser-client browser-firefox proxies containers test-deployment client bench soak soak-crowd \
+.PHONY: help run test test-long lint lint-ansible types unit fuzz integration integration-long redis redis-long conformance browser \
+	browser-page browser-page-long browser-client browser-firefox proxies containers test-deployment client bench soak soak-crowd \
 	soak-minute chaos chaos-short attacks attacks-short versions tools requirements ansible-docs reference clean
 
 # The targets, each with what follows `##` in its line. `make` alone is `make run`.
@@ -30,10 +30,10 @@ run: $(VENV)/.service ## start the server, with a throw-away certificate, on htt
 # What takes longest comes first, so that nothing long is left over for the end.
 SHORT = integration browser-page redis unit lint client
 LONG = test-deployment versions attacks-short proxies browser-firefox integration-long browser-client browser-page-long \
-	soak-minute redis-long containers fuzz chaos-short conformance
+	soak-minute redis-long containers fuzz lint-ansible chaos-short conformance
 
 # Three at a time, on two cores as well: one of them always waits for something.
-test: tools $(VENV)/.tests .venv-ansible/.done $(MODULES) ## test everything that a change to the code can break
+test: tools $(VENV)/.tests $(MODULES) ## test everything that a change to the code can break
 	+@sh .ci/report-skips "$(SHORT)" $(MAKE) --jobs=3
 
 test-long: tools $(VENV)/.tests .venv-ansible/.done $(MODULES) ## test the rest: VMs, containers, other browsers and Pythons, attacks
@@ -43,17 +43,18 @@ test-long: tools $(VENV)/.tests .venv-ansible/.done $(MODULES) ## test the rest:
 suite-%:
 	+@sh .ci/suite $* $(MAKE) --no-print-directory --old-file=tools $*
 
-lint: types $(VENV)/.tests .venv-ansible/.done ## ruff, mypy, tsc, codespell and ansible-lint
+lint: types $(VENV)/.tests ## ruff, mypy, tsc and codespell
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 	cd docs/examples/clinic && MYPYPATH="$(CURDIR)" $(abspath $(VENV))/bin/mypy --follow-imports=silent
-	cd docs/examples/minimal && MYPYPATH="$(CURDIR)" $(abspath $(VENV))/bin/mypy --follow-imports=silent --strict app.py
 	$(VENV)/bin/codespell
+
+lint-ansible: .venv-ansible/.done ## ansible-lint, which takes as long as all other linters together
 	cd ansible && PATH="$(CURDIR)/.venv-ansible/bin:$$PATH" ansible-lint --profile production --offline --strict -q
 
 types: tests/browser/node_modules/.done ## the types of the JavaScript, by tsc
-	tests/browser/node_modules/.bin/tsc -p tests/js
+	tests/browser/node_modules/.bin/tsc -p tests/js --incremental --tsBuildInfoFile $(STATE)/types.tsbuildinfo
 
 unit: tools $(VENV)/.tests ## the unit tests
 	$(VENV)/bin/pytest -q tests/unit
@@ -68,8 +69,8 @@ SPREAD = --dist=loadscope --numprocesses
 MARKED = -m "$(if $(findstring -long,$@),long,not long)"
 
 INTEGRATION ?= tests/integration
-integration: $(VENV)/.tests ## a real server over TLS, with signals, races and crowds
-integration-long: $(VENV)/.tests ## those tests of it that take long
+integration: tools $(VENV)/.tests ## a real server over TLS, with signals, races and crowds
+integration-long: tools $(VENV)/.tests ## those tests of it that take long
 integration integration-long:
 	$(VENV)/bin/pytest -q --durations=10 $(SPREAD) 4 $(MARKED) $(INTEGRATION)
 

@@ -10,7 +10,7 @@ import click
 from flask import current_app
 
 from ..beside.service import BesideService
-from ..config.app_config import DEFAULT_NAME, AppConfig
+from ..config.app_config import DEFAULT_NAME, OWN_ONLY, AppConfig
 from ..config.settings import Settings
 from ..node.node import Node
 from ..web.tags import blueprint_name, extension_key
@@ -46,12 +46,17 @@ def config_of(name: str | None) -> AppConfig:
 
 def address_setting(name: str | None, variable: str) -> str:
     """Return the value of :data:`URL` or :data:`API_TOKEN` for an instance; empty if it is not set."""
-    own = f"{name.upper().replace('-', '_')}_{variable}" if name else variable
-    for key in (own, variable):
+    own = _name_of_setting(name, variable)
+    # The service of the default instance has none of the calls of another instance.
+    for key in (own,) if variable in OWN_ONLY else (own, variable):
         for source in (current_app.config, os.environ):
             if value := source.get(key):
                 return str(value)
     return ""
+
+
+def _name_of_setting(name: str | None, variable: str) -> str:
+    return f"{name.upper().replace('-', '_')}_{variable}" if name else variable
 
 
 class Target(NamedTuple):
@@ -92,7 +97,9 @@ def target(url: str | None, ca: str | None, name: str | None) -> Target:
         scheme = {"ws": "http", "wss": "https"}.get(scheme, scheme)
         if not separator or not rest or scheme not in ("http", "https"):
             wrong = f"{given!r} is no URL; write one such as https://call.example.org:8443"
-            raise click.UsageError(f"--url: {wrong}") if url else WrongSettingError(f"{URL}: {wrong}")
+            if url:
+                raise click.UsageError(f"--url: {wrong}")
+            raise WrongSettingError(f"{_name_of_setting(name, URL)}: {wrong}")
         return Target(f"{scheme}://{rest}".rstrip("/").removesuffix("/ws"), is_own=False, ca=ca)
     settings = node_of(name).settings
     return Target(_own_origin(settings) + prefix_of(name), is_own=True, ca=ca)

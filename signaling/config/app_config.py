@@ -28,7 +28,7 @@ _FIELDS = {
     variable_name(field.name): field for kind in (Settings, ExtensionSettings) for field in msgspec.structs.fields(kind)
 }
 
-_OWN_ONLY = {f"{PREFIX}{name}" for name in ("URL_PREFIX", "METRICS_BIND", "SERVICE_URL", "SERVICE_PUBLIC_URL")}
+OWN_ONLY = {f"{PREFIX}{name}" for name in ("URL_PREFIX", "METRICS_BIND", "SERVICE_URL", "SERVICE_PUBLIC_URL")}
 """The settings that a named instance does not take from the default one: a path, a port or a service has one owner."""
 
 _PROTECTIONS = {
@@ -138,7 +138,7 @@ class AppConfig:
                     if not name.startswith(prefix):
                         continue
                     variable = PREFIX + name.removeprefix(prefix)
-                    if prefix == self._own_prefix or variable not in _OWN_ONLY:
+                    if prefix == self._own_prefix or variable not in OWN_ONLY:
                         entries[variable] = _Entry(name, deepcopy(value))
         if self._name != DEFAULT_NAME:
             variable = f"{PREFIX}REDIS_PREFIX"

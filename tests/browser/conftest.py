@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import sync_playwright
 
 from tests.browser.caller import Caller
+from tests.browser.pair import Pair
 from tests.browser.profiles import Profiles
 
 CHROMIUM = "/usr/bin/chromium"
@@ -103,6 +104,22 @@ def call(alice, bob, names):
     alice.is_in_a_call_with(peer)
     bob.is_in_a_call_with(me)
     return alice, bob
+
+
+@pytest.fixture(scope="module")
+def pair(profiles, server):
+    contexts = profiles.take(), profiles.take()
+    yield Pair(*(Caller(context.new_page(), server.url) for context in contexts))
+    for context in contexts:
+        profiles.trim(context)
+
+
+@pytest.fixture
+def one_call(pair):
+    """A call that is under way for the whole module; the test leaves it as it found it."""
+    found = pair.enter()
+    yield pair.callers
+    pair.leave(found)
 
 
 @pytest.fixture

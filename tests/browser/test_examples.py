@@ -4,24 +4,30 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from contextlib import closing
+from contextlib import closing, contextmanager
 
 import pytest
 from playwright.sync_api import expect
 
+from tests.beside_example import BesideExample
 from tests.driver import ROOT, Server
 from tests.waiting import wait_until
 
 CLINIC = ROOT / "docs/examples/clinic"
 
 
-JOIN = """(remoteId) => new Promise((resolve) => {
+JOIN = """([userId, remoteId]) => new Promise((resolve) => {
     const replies = [];
     const socket = new WebSocket('/call/ws');
-    socket.onopen = () => socket.send(JSON.stringify({ type: 'join', remoteId }));
+    socket.onopen = () => socket.send(JSON.stringify({ type: 'join', userId, remoteId }));
     socket.onmessage = ({ data }) => replies.push([JSON.parse(data).type, JSON.parse(data).code]);
     socket.onclose = ({ code }) => resolve([...replies, code]);
 })"""
+
+ASK_FOR_TOKEN = """async (peer) => {
+    const headers = { 'Content-Type': 'application/json' };
+    return (await fetch('/signaling/token', { method: 'POST', headers, body: JSON.stringify({ peer }) })).status;
+}"""
 
 
 class Database:
@@ -43,22 +49,35 @@ class Database:
         return self.run("SELECT seconds FROM consultation WHERE appointment_id = ?", appointment)
 
 
-@pytest.fixture(scope="module")
-def database(tmp_path_factory):
-    return Database(tmp_path_factory.mktemp("clinic") / "clinic.db")
-
-
-@pytest.fixture(scope="module")
-def server(database, certificate):
+@contextmanager
+def embedded(folder, certificate):
     """The clinic under its own configuration of gunicorn, over TLS."""
     key = certificate.with_suffix(".key")
     arguments = ("-c", f"{CLINIC}/gunicorn.conf.py", "--bind", "localhost:0", "--certfile", f"{certificate}")
-    settings = {"FLASK_SQLALCHEMY_DATABASE_URI": f"sqlite:///{database.path}", "PYTHONPATH": f"{CLINIC}:{ROOT}"}
+    path = folder / "clinic.db"
+    settings = {"FLASK_SQLALCHEMY_DATABASE_URI": f"sqlite:///{path}", "PYTHONPATH": f"{CLINIC}:{ROOT}"}
     where = {"app": "clinic:create_app()", "health": "/call/healthz"}
     with Server(
         certificate, (*arguments, "--keyfile", f"{key}"), SIGNALING_CALL_GRACE=600, **where, **settings
     ) as running:
+        running.database = path
         yield running
+
+
+def beside(folder, certificate):
+    """The clinic on four sync workers, with the service beside it behind nginx."""
+    return BesideExample(folder, SIGNALING_CALL_GRACE=600)
+
+
+@pytest.fixture(scope="module", params=[embedded, pytest.param(beside, marks=pytest.mark.long)])
+def server(request, tmp_path_factory, certificate):
+    with request.param(tmp_path_factory.mktemp("clinic"), certificate) as running:
+        yield running
+
+
+@pytest.fixture
+def database(server):
+    return Database(server.database)
 
 
 class Appointment:
@@ -69,7 +88,8 @@ class Appointment:
         self.doctor, self.patient, self.stranger = (f"{role}-{test}" for role in ("doctor", "patient", "stranger"))
         names = ((self.doctor, "Dr. Grace Hopper"), (self.patient, "Ada Lovelace"), (self.stranger, "Eve Adams"))
         ids = [database.add_user(login, name) for login, name in names]
-        self.patient_id = ids[1]
+        self.doctor_id, self.patient_id, _ = ids
+        self.intrusion = [ids[2], self.patient_id]
         database.run(
             "INSERT INTO appointment (doctor_id, patient_id, starts_at) VALUES (?, ?, datetime('now'))", *ids[:2]
         )
@@ -131,6 +151,39 @@ def hang_up_both(patient, doctor):
         caller.reads("You have hung up")
 
 
+@pytest.mark.parametrize("server", [beside], indirect=True)
+def test_the_story_of_a_call_beside_the_service(patient, doctor, log_in, appointment, new_caller):
+    """Two users talk twice, a third one is refused, and a logout in another tab is the end for good."""
+    for calls in (1, 2):
+        talk(patient, doctor)
+        hang_up_both(patient, doctor)
+        wait_until(lambda calls=calls: len(appointment.durations()) == calls)
+        for caller in (patient, doctor):
+            caller.page.get_by_role("link", name="Back to your appointments").click()
+            caller.shows("You have talked for")
+
+    stranger = log_in(appointment.stranger)
+    stranger.forgive("403")
+    stranger.page.goto(f"{stranger.url}/appointments/{appointment.number}/call")
+    stranger.shows("Not your appointment")
+    assert stranger.page.evaluate(JOIN, appointment.intrusion) == [["error", "unauthorized"], 4003]
+    assert stranger.page.evaluate(ASK_FOR_TOKEN, appointment.patient_id) == 403
+
+    talk(patient, doctor)
+    tab = new_caller(beside=patient)
+    tab.page.goto(tab.url)
+    tab.press("Log out")
+    tab.shows("Password")
+    patient.reads("You have logged out")
+    doctor.reads("has left")
+    patient.forgive("401")
+    assert patient.page.evaluate(ASK_FOR_TOKEN, appointment.doctor_id) == 401
+    patient.page.get_by_role("link", name="Call again").click()
+    patient.shows("Password")
+    doctor.hang_up()
+    wait_until(lambda: len(appointment.durations()) == 3)
+
+
 def test_a_call_of_an_appointment(patient, doctor, appointment, faultless):
     """They see each other, hang up twice, and how long they talked is stored once."""
     faultless(patient)
@@ -155,9 +208,10 @@ def test_a_stranger_with_a_login_is_refused(log_in, appointment):
     stranger.page.goto(f"{stranger.url}/appointments/{appointment.number}/call")
     stranger.shows("Not your appointment")
     # Nor by a page of their own.
-    assert stranger.page.evaluate(JOIN, appointment.patient_id) == [["error", "unauthorized"], 4003]
+    assert stranger.page.evaluate(JOIN, appointment.intrusion) == [["error", "unauthorized"], 4003]
 
 
+@pytest.mark.long
 def test_a_logout_in_another_tab_ends_the_call_and_nobody_comes_back(patient, doctor, appointment, new_caller):
     talk(patient, doctor)
     tab = new_caller(beside=patient)
@@ -177,6 +231,7 @@ def test_a_logout_in_another_tab_ends_the_call_and_nobody_comes_back(patient, do
     wait_until(appointment.durations)
 
 
+@pytest.mark.long
 def test_a_logout_at_the_page_of_the_call(patient, doctor, appointment):
     talk(patient, doctor)
     patient.press("Log out")
@@ -186,6 +241,7 @@ def test_a_logout_at_the_page_of_the_call(patient, doctor, appointment):
     wait_until(appointment.durations)
 
 
+@pytest.mark.long
 def test_a_reload_goes_on_with_the_call(patient, doctor, appointment):
     talk(patient, doctor)
     patient.page.reload()
@@ -196,6 +252,7 @@ def test_a_reload_goes_on_with_the_call(patient, doctor, appointment):
     wait_until(lambda: len(appointment.durations()) == 1)
 
 
+@pytest.mark.long
 def test_a_doctor_who_comes_back_goes_on_with_the_call(patient, doctor, appointment):
     talk(patient, doctor)
     doctor.hang_up()
@@ -206,6 +263,7 @@ def test_a_doctor_who_comes_back_goes_on_with_the_call(patient, doctor, appointm
     wait_until(lambda: len(appointment.durations()) == 1)
 
 
+@pytest.mark.long
 def test_each_call_has_a_duration(patient, doctor, appointment):
     talk(patient, doctor)
     for calls in (1, 2):
@@ -215,3 +273,15 @@ def test_each_call_has_a_duration(patient, doctor, appointment):
             follow(caller, "Call")
     hang_up_both(patient, doctor)
     wait_until(lambda: len(appointment.durations()) == 3)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("server", [beside], indirect=True)
+def test_a_page_that_gets_no_token_says_why_and_waits_for_one(patient, appointment):
+    patient.forgive("401")
+    answer = {"status": 401, "content_type": "application/problem+json", "body": '{"detail":"Nobody is logged in."}'}
+    patient.page.route("**/signaling/token", lambda route: route.fulfill(**answer))
+    follow(patient, "Call")
+    patient.reads("Nobody is logged in.")
+    patient.page.unroute("**/signaling/token")
+    patient.reads("Waiting for Dr. Grace Hopper")

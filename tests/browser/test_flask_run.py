@@ -29,6 +29,7 @@ def server(app):
         yield running
 
 
+@pytest.mark.long
 def test_a_call_outlives_a_reload_of_the_page_and_of_the_code(alice, bob, names, server, app):
     me, peer = names
     for caller in (alice, bob):

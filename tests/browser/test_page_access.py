@@ -134,7 +134,8 @@ def test_a_whole_call_by_keyboard(alice, bob, names):
     expect(alice.button("Join the call")).to_be_focused()
 
 
-@pytest.mark.parametrize("shape", rest_long([PHONE, LANDSCAPE]), ids=["upright", "sideways"])
+@pytest.mark.long
+@pytest.mark.parametrize("shape", [PHONE, LANDSCAPE], ids=["upright", "sideways"])
 def test_nothing_sticks_out_on_a_phone(new_caller, names, shape):
     """Even the smallest phone shows every button of every state, and never scrolls sideways."""
     alice, bob = new_caller(**shape).open(), new_caller()

@@ -7,62 +7,9 @@ import signal
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.caller import Caller
+from tests.browser.pair import Pair
 
-
-class Pair:
-    """Two in a call that several tests share; each leaves it as it found it."""
-
-    names = "alice-in-one-call", "bob-in-one-call"
-
-    def __init__(self, alice, bob):
-        self.callers = alice, bob
-        self.found = None
-
-    def enter(self):
-        """Begin the call, unless it goes on from the test before."""
-        if self.found is None:
-            alice, bob = self.callers
-            alice.open(*self.names).reads(f"Waiting for {self.names[1]}")
-            bob.open(*reversed(self.names))
-            for caller, peer in zip(self.callers, reversed(self.names), strict=True):
-                caller.is_in_a_call_with(peer)
-                caller.reads("connected directly")
-        found, self.found = self.found or self.look(), None
-        return found
-
-    def leave(self, found):
-        """Nobody may notice that there was a test; one that changed the call, or failed, leaves none to the next."""
-        alice = self.callers[0]
-        alice.wait_until(lambda: self.look() == found, f"{found}, but {self.look()}")
-        assert [told for caller in self.callers for told in caller.complaints] == []
-        assert [url for caller in self.callers for url in caller.strangers] == []
-        self.found = found
-
-    def look(self):
-        return [(caller.page.evaluate(VIEW), caller.own_tracks()) for caller in self.callers]
-
-
-# The buttons that are there, pressed or not, the words beside them, and what is captured.
-VIEW = """() => [
-    document.querySelector('#status').innerText,
-    ...[...document.querySelectorAll('button')].filter((button) => button.checkVisibility()).map((button) =>
-        `${button.innerText} ${button.getAttribute('aria-label')} ${button.getAttribute('aria-expanded')}`),
-    ...['#remote', '#local', '#screen', '#preview-video'].map((selector) => {
-        const element = document.querySelector(selector);
-        const tracks = element.srcObject?.getTracks().filter(({ readyState }) => readyState === 'live') ?? [];
-        return `${selector} ${element.checkVisibility()} ${tracks.map(({ label, enabled }) => label + enabled).sort()}`;
-    }),
-]"""
 CAPTURES = "(label) => document.querySelector('#local').srcObject?.getVideoTracks()[0]?.label === label"
-
-
-@pytest.fixture(scope="module")
-def pair(profiles, server):
-    contexts = profiles.take(), profiles.take()
-    yield Pair(*(Caller(context.new_page(), server.url) for context in contexts))
-    for context in contexts:
-        profiles.trim(context)
 
 
 class TestInOneCall:
@@ -71,10 +18,8 @@ class TestInOneCall:
         return Pair.names
 
     @pytest.fixture
-    def call(self, pair):
-        found = pair.enter()
-        yield pair.callers
-        pair.leave(found)
+    def call(self, one_call):
+        return one_call
 
     def test_muting_and_unmuting(self, call, names):
         """A muted microphone sends silence, the peer reads that it is meant, and it is back at once."""
@@ -224,6 +169,7 @@ def test_a_message_to_nobody_is_kept(alice, names):
     expect(field).to_have_value("Are you there?")
 
 
+@pytest.mark.long
 class TestByRelay:
     @pytest.fixture
     def server(self, relayed):
@@ -250,6 +196,7 @@ RELAY_ONLY = """
 """
 
 
+@pytest.mark.long
 def test_a_peer_that_breaks_off_is_waited_for(new_caller, names):
     """A browser that dies says nothing: the page says that it reconnects, then that the peer is lost."""
     alice, bob = new_caller(own=True), new_caller(allowed=["camera", "microphone"])

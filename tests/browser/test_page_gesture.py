@@ -79,18 +79,20 @@ def test_a_window_that_a_stranger_opens_waits_for_a_press(visitor, names):
     is_untouched(visitor, opened.value)
 
 
-def in_a_call(visitor, names, bob):
+def in_a_call(visitor, names):
+    """It has begun for this page as soon as it waits for the peer."""
     visitor.page.goto(link(visitor, names))
     visitor.join()
-    bob.open(*reversed(names))
-    visitor.is_in_a_call_with(names[1])
+    visitor.reads(f"Waiting for {names[1]}")
 
 
-def test_a_reload_goes_back_into_the_call_once(visitor, names, bob):
+def test_a_reload_goes_back_into_the_call_once(visitor, names):
     """A reload is no new call. After a hang-up it is nothing at all."""
-    in_a_call(visitor, names, bob)
+    in_a_call(visitor, names)
+    visitor.sockets.clear()
     visitor.page.reload()
-    visitor.is_in_a_call_with(names[1])
+    visitor.reads(f"Waiting for {names[1]}")
+    assert len(visitor.sockets) == 1
     visitor.hang_up()
     visitor.reads("You hung up")
     visitor.sockets.clear()
@@ -99,9 +101,9 @@ def test_a_reload_goes_back_into_the_call_once(visitor, names, bob):
 
 
 @pytest.mark.long
-def test_a_reload_after_the_way_back_is_no_call(visitor, names, bob):
+def test_a_reload_after_the_way_back_is_no_call(visitor, names):
     """The person went on to another page and back. What comes out of the browser's memory, or is loaded, waits."""
-    in_a_call(visitor, names, bob)
+    in_a_call(visitor, names)
     visitor.page.goto(STRANGER)
     visitor.sockets.clear()
     visitor.page.evaluate("() => history.back()")
@@ -112,9 +114,9 @@ def test_a_reload_after_the_way_back_is_no_call(visitor, names, bob):
     is_untouched(visitor)
 
 
-def test_the_tab_of_a_call_may_be_led_back_but_not_into_the_call(visitor, names, bob):
+def test_the_tab_of_a_call_may_be_led_back_but_not_into_the_call(visitor, names):
     """A stranger who knows the pair sends the tab to the link of the call that it was in."""
-    in_a_call(visitor, names, bob)
+    in_a_call(visitor, names)
     visitor.page.goto(STRANGER)
     visitor.sockets.clear()
     visitor.page.evaluate("(url) => { location.replace(url); }", link(visitor, names))
@@ -122,9 +124,9 @@ def test_the_tab_of_a_call_may_be_led_back_but_not_into_the_call(visitor, names,
     is_untouched(visitor)
 
 
-def test_a_copy_of_the_tab_waits_for_a_press(visitor, names, bob):
+def test_a_copy_of_the_tab_waits_for_a_press(visitor, names):
     """A window that this page's own origin opens has a copy of the tab's memory."""
-    in_a_call(visitor, names, bob)
+    in_a_call(visitor, names)
     visitor.sockets.clear()
     with visitor.page.context.expect_page() as opened:
         visitor.page.evaluate("() => { window.copy = open(location.href); }")

@@ -22,13 +22,14 @@ def alice(new_caller):
 
 
 class TestBehindAProxyThatDropsThePort:
-    @pytest.fixture
-    def server(self, certificate, tmp_path):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def server(cls, certificate, tmp_path_factory):
         with (
             Server(
                 SIGNALING_ALLOWED_ORIGINS="https://app.example.org", SIGNALING_TRUSTED_PROXIES="127.0.0.1 ::1"
             ) as server,
-            HostWithoutPort(tmp_path, certificate, server.port) as proxy,
+            HostWithoutPort(tmp_path_factory.mktemp("proxy"), certificate, server.port) as proxy,
         ):
             yield proxy.https
 

@@ -35,14 +35,13 @@ def link(caller, me, peer, **claims):
 def test_a_link_with_a_token_leads_into_the_call_and_back_after_a_reload(alice, bob, names):
     me, peer = names
     follow(alice, me, peer)
+    alice.reads(f"Waiting for {peer}")
+    alice.page.reload()
+    alice.reads(f"Waiting for {peer}")
     follow(bob, peer, me)
     for caller, other in ((alice, peer), (bob, me)):
         caller.is_in_a_call_with(other)
         assert "#" not in caller.page.url
-
-    bob.page.reload()
-    bob.is_in_a_call_with(me)
-    alice.is_in_a_call_with(peer)
 
 
 def test_the_token_is_in_no_invitation(new_caller, names):
@@ -98,6 +97,7 @@ def restart(server, *callers):
     callers[0].wait_until(lambda: server.health()["connections"] == len(callers))
 
 
+@pytest.mark.long
 def test_both_come_back_by_themselves_just_after_their_tokens_end(alice, bob, names, certificate, clock):
     """Twice, on the same media."""
     with Server(certificate, SIGNALING_JWT_KEY=SECRET, SIGNALING_JWT_LEEWAY=0, **clock.settings) as server:
@@ -130,6 +130,7 @@ def test_a_call_outlives_its_token_and_the_server_and_a_fresh_link_brings_it_bac
             assert caller.page.evaluate("() => window.connections.length") == 1
 
 
+@pytest.mark.long
 def test_a_link_may_say_where_a_fresh_token_is_to_be_had(alice, bob, names, certificate, clock):
     """Neither the token nor a ticket is good any more; the page asks, and both come back."""
     asked = []

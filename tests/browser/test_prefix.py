@@ -23,6 +23,7 @@ def server(tmp_path_factory, certificate):
         yield running
 
 
+@pytest.mark.long
 def test_a_call_under_a_prefix(alice, bob, names):
     """The page, its modules and its WebSocket are all found relative to where the service is mounted."""
     me, peer = names

@@ -297,7 +297,9 @@ def both() -> list[str]:
     return ["--token", good("one", peer="two"), "--token", good("two", peer="one")]
 
 
-@pytest.mark.parametrize("program", [("-m", "signaling.check"), ("signaling/check.py",)], ids=["module", "file"])
+@pytest.mark.parametrize(
+    "program", rest_long([(("-m", "signaling.check"),), (("signaling/check.py",),)]), ids=["module", "file"]
+)
 def test_the_check_calls_with_tokens_and_tells_why_without(locked: Server, program: tuple[str, ...]):
     where = [*program, locked.ws_url, "--ca", locked.certificate]
     done = run(*where, *both())

@@ -104,7 +104,7 @@ def disconnect(user):
 """
 CONFIGURATION = """
 bind = "127.0.0.1:0"
-workers = 4
+workers = {workers}
 worker_class = "sync"
 loglevel = "info"
 control_socket_disable = True
@@ -114,10 +114,10 @@ control_socket_disable = True
 class App:
     """The app. Each browser is logged in as one user."""
 
-    def __init__(self, folder: Path, service_port: int) -> None:
+    def __init__(self, folder: Path, service_port: int, workers: int = 4) -> None:
         self.service_port = service_port
         (folder / "shop.py").write_text(APP)
-        (folder / "own.py").write_text(CONFIGURATION)
+        (folder / "own.py").write_text(CONFIGURATION.format(workers=workers))
         (folder / "marks").mkdir()
         self.database = folder / "events.sqlite"
         with sqlite3.connect(self.database) as database:
@@ -307,7 +307,7 @@ def test_only_a_fresh_message_of_the_service_is_a_signal(app: App, service: Serv
 
 
 def test_the_pages_work_without_gevent_and_without_the_service(tmp_path: Path):
-    app = App(tmp_path, free_port())
+    app = App(tmp_path, free_port(), workers=1)
     with app.server:
         assert Browser(app, "alice").login["gevent"] is False
         status, answer = refusal(lambda: app.get("/calls"))
@@ -321,6 +321,6 @@ def test_the_pages_work_without_gevent_and_without_the_service(tmp_path: Path):
 
 
 def test_another_secret_is_named_as_the_reason(tmp_path: Path):
-    app = App(tmp_path, free_port())
+    app = App(tmp_path, free_port(), workers=1)
     with app.server, run_service(app, SIGNALING_SERVICE_SECRET=SECRET + "!"):
         assert "SIGNALING_SERVICE_SECRET must be the same" in refusal(lambda: app.get("/calls"))[1]["error"]

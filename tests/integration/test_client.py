@@ -84,6 +84,7 @@ def test_one_instance_checks_against_another_again_and_again(relayed: Server, re
     assert (pictures > 10, echoed) == (True, 2)
 
 
+@pytest.mark.long
 def test_two_checks_pass_each_other(server: Server):
     arguments = ("carol", "dave", "--check", "--timeout", TIMEOUT)
     with subprocess.Popen(command(server, *arguments), stdout=subprocess.PIPE, cwd=ROOT) as carol:
@@ -133,6 +134,7 @@ def test_a_turn_server_that_lets_nobody_through_fails_in_time(certificate, tmp_p
         assert "0 pictures, no echo" in done.stderr
 
 
+@pytest.mark.long
 def test_one_dead_url_among_good_ones_fails(certificate, coturn: Coturn):
     dead = "turn:127.0.0.1:1?transport=tcp"
     settings = coturn.settings | {"SIGNALING_TURN_URLS": f"{coturn.urls['udp']} {dead}"}
@@ -176,6 +178,7 @@ def test_a_user_alone_is_no_pair(server: Server, arguments: list[str]):
     assert "name both users" in done.stderr
 
 
+@pytest.mark.long
 def test_who_was_lost_and_comes_back_is_called_again(server: Server):
     with there(server, "grace", "heidi") as grace:
         assert grace.stdout

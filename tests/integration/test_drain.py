@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from tests.driver import Server
+from tests.long import rest_long
 from tests.waiting import TIMEOUT
 
 CROWD = 2_000
@@ -110,6 +111,7 @@ def seconds_of_drain(server: Server) -> float:
     return (times[-1] - times[0]).total_seconds()
 
 
+@pytest.mark.long
 def test_two_thousand_are_told_one_after_the_other_while_calls_go_on():
     """The drain would take twenty seconds; SIGINT ends it, as from a terminal: to the master and to the worker."""
 
@@ -142,7 +144,7 @@ def test_two_thousand_are_told_one_after_the_other_while_calls_go_on():
         assert not [line for line in server.log if "Traceback" in line or "timeout" in line or "SIGKILL" in line]
 
 
-@pytest.mark.parametrize("seconds", [0.0, 1.0])
+@pytest.mark.parametrize("seconds", rest_long([1.0, 0.0]))
 def test_all_are_told_within_the_time_that_is_set(seconds: float):
     async def story(server: Server) -> list[int]:
         everybody = await crowd(server, 200)

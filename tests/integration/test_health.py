@@ -31,11 +31,10 @@ def test_it_finds_the_service_where_the_settings_say(bind: str):
         assert '"status":"ok"' in text
 
 
-def test_it_speaks_tls_when_the_service_does(certificate: Path):
+def test_it_speaks_tls_when_the_service_does(server: Server, certificate: Path):
     key = certificate.with_suffix(".key")
-    with Server(certificate) as server:
-        assert ask(PORT=server.port, SIGNALING_TLS_CERT=certificate, SIGNALING_TLS_KEY=key)[0] == 0
-        assert ask(PORT=server.port)[0] == 1
+    assert ask(PORT=server.port, SIGNALING_TLS_CERT=certificate, SIGNALING_TLS_KEY=key)[0] == 0
+    assert ask(PORT=server.port)[0] == 1
 
 
 def test_it_finds_a_unix_socket(tmp_path: Path):

@@ -10,10 +10,12 @@ import ssl
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
+from pathlib import Path
 
 import pytest
 
 from tests.driver import Client, Server
+from tests.long import rest_long
 from tests.waiting import TIMEOUT, wait_until
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -31,7 +33,25 @@ NEVER = "600"
 
 @pytest.fixture(scope="module")
 def plain() -> Iterator[Server]:
-    with Server(SIGNALING_HANDSHAKE_TIMEOUT=NEVER) as running:
+    with Server(SIGNALING_HANDSHAKE_TIMEOUT=NEVER, SIGNALING_LOG_LEVEL="debug") as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def strict() -> Iterator[Server]:
+    with Server(
+        SIGNALING_BIND="127.0.0.1",
+        SIGNALING_OPS_TOKEN="a" * 20,
+        SIGNALING_MAX_HEAD_BYTES="2000",
+        SIGNALING_ALLOWED_ORIGINS="https://a.example",
+        SIGNALING_HANDSHAKE_TIMEOUT=NEVER,
+    ) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def brief_in_tls(certificate: Path) -> Iterator[Server]:
+    with Server(certificate, SIGNALING_HANDSHAKE_TIMEOUT=SOON) as running:
         yield running
 
 
@@ -57,20 +77,20 @@ def read_to_end(client: socket.socket) -> bytes:
 # Requests one after the other.
 
 
-def test_whoever_sends_thousands_of_requests_at_once_leaves_the_others_their_turn():
+def test_whoever_sends_thousands_of_requests_at_once_leaves_the_others_their_turn(plain: Server):
     """The oracle is the order in the log: somebody who comes later is served before the flood is."""
-    with Server(SIGNALING_LOG_LEVEL="debug") as server, connect(server) as flood, connect(server) as later:
-        since = len(server.log)
+    with connect(plain) as flood, connect(plain) as later:
+        since = len(plain.log)
         # Both are there before any request is served.
-        os.kill(server.worker, signal.SIGSTOP)
+        os.kill(plain.worker, signal.SIGSTOP)
         flood.setblocking(False)
         with suppress(BlockingIOError):
             flood.send(GET * 4_000)
         later.sendall(b"GET /later HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
-        os.kill(server.worker, signal.SIGCONT)
+        os.kill(plain.worker, signal.SIGCONT)
         assert read_to_end(later).startswith(b"HTTP/1.1 404")
-        turn = server.log.index(server.wait_for_log("GET /later", since))
-        assert len([line for line in server.log[since:turn] if line.endswith("GET /")]) < 100
+        turn = plain.log.index(plain.wait_for_log("GET /later", since))
+        assert len([line for line in plain.log[since:turn] if line.endswith("GET /")]) < 100
 
 
 def test_a_connection_has_a_bounded_number_of_requests(plain: Server):
@@ -170,8 +190,8 @@ def test_a_head_up_to_the_limit_is_served_in_any_pieces(plain: Server):
             assert read_to_end(client).startswith(b"HTTP/1.1 200 "), size
 
 
-def test_the_limit_of_a_head_can_be_set():
-    with Server(SIGNALING_MAX_HEAD_BYTES="2000") as server, connect(server) as client:
+def test_the_limit_of_a_head_can_be_set(strict: Server):
+    with connect(strict) as client:
         client.sendall(b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"a" * 2_000 + b"\r\n\r\n")
         assert read_to_end(client).startswith(b"HTTP/1.1 431 ")
 
@@ -193,8 +213,8 @@ def test_a_head_has_one_deadline_however_its_bytes_come(brief: Server):
         send_until_it_ends(client, b"G")
 
 
-def test_a_tls_handshake_has_one_deadline_however_its_bytes_come(certificate):
-    with Server(certificate, SIGNALING_HANDSHAKE_TIMEOUT=SOON) as server, connect(server) as client:
+def test_a_tls_handshake_has_one_deadline_however_its_bytes_come(brief_in_tls: Server):
+    with connect(brief_in_tls) as client:
         # A record that says it is long.
         client.sendall(b"\x16\x03\x01\x20\x00")
         send_until_it_ends(client, b"\x01")
@@ -232,7 +252,7 @@ def is_reset(client: socket.socket) -> bool:
     return False
 
 
-@pytest.mark.parametrize("tls", [False, True], ids=["plain", "TLS"])
+@pytest.mark.parametrize("tls", rest_long([True, False]), ids=["TLS", "plain"])
 def test_connections_that_do_nothing_leave_room_for_others(certificate, tls: bool):
     """More than there are places, held for longer than any test."""
     with ExitStack() as stack:
@@ -260,12 +280,11 @@ def test_an_address_is_counted_from_the_accept_on():
             assert alice.quiet()
 
 
-def test_a_websocket_that_is_refused_is_closed():
-    with Server(SIGNALING_ALLOWED_ORIGINS="https://a.example", SIGNALING_HANDSHAKE_TIMEOUT=NEVER) as server:
-        for extra, status in ((b"Origin: https://b.example\r\n", b"403"), (b"Sec-WebSocket-Version: 8\r\n", b"4")):
-            with connect(server) as client:
-                client.sendall(HANDSHAKE + extra + b"\r\n")
-                assert read_to_end(client).startswith(b"HTTP/1.1 " + status)
+def test_a_websocket_that_is_refused_is_closed(strict: Server):
+    for extra, status in ((b"Origin: https://b.example\r\n", b"403"), (b"Sec-WebSocket-Version: 8\r\n", b"4")):
+        with connect(strict) as client:
+            client.sendall(HANDSHAKE + extra + b"\r\n")
+            assert read_to_end(client).startswith(b"HTTP/1.1 " + status)
 
 
 def test_without_descriptors_newcomers_are_ended_at_once_with_one_line_in_the_log():
@@ -309,7 +328,7 @@ def test_what_a_client_sends_right_behind_its_handshake_is_not_lost(plain: Serve
             assert re.findall(rb'\{"type":"pong","id":\d\}', data) == expected
 
 
-@pytest.mark.parametrize("stock", [False, True], ids=["own worker", "gunicorn's worker"])
+@pytest.mark.parametrize("stock", rest_long([False, True]), ids=["own worker", "gunicorn's worker"])
 def test_nothing_stays_behind_in_tls(certificate, stock: bool):
     """OpenSSL decrypts a whole record, of which gunicorn reads only as much as it wants."""
     arguments = ("-k", "gevent") if stock else ()
@@ -337,17 +356,11 @@ def test_a_close_right_behind_the_handshake_is_answered(plain: Server):
 # Paths.
 
 
-@pytest.fixture(scope="module")
-def unix(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with Server(SIGNALING_BIND="127.0.0.1", SIGNALING_OPS_TOKEN="a" * 20) as running:
-        yield running
-
-
 @pytest.mark.parametrize(
     "path", ["//healthz", "/%68ealthz", "/healthz/", "///healthz", "/./healthz", "/x/../healthz", "//ops"]
 )
-def test_a_disguised_path_leads_nowhere(unix: Server, path: str):
-    with connect(unix) as client:
+def test_a_disguised_path_leads_nowhere(strict: Server, path: str):
+    with connect(strict) as client:
         client.sendall(f"GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n".encode())
         assert read_to_end(client).startswith(b"HTTP/1.1 404 ")
 
@@ -355,27 +368,26 @@ def test_a_disguised_path_leads_nowhere(unix: Server, path: str):
 @pytest.mark.parametrize(
     "header", ["SCRIPT_NAME: /x", "PATH_INFO: /healthz", "Script-Name: /x", "X_FORWARDED_FOR: 1.2.3.4"]
 )
-def test_no_header_changes_the_path(unix: Server, header: str):
+def test_no_header_changes_the_path(strict: Server, header: str):
     for path, status in (("/x/healthz", b"404"), ("/healthz", b"200")):
-        with connect(unix) as client:
+        with connect(strict) as client:
             client.sendall(f"GET {path} HTTP/1.1\r\nHost: a\r\n{header}\r\nConnection: close\r\n\r\n".encode())
             assert read_to_end(client).startswith(b"HTTP/1.1 " + status)
 
 
-def test_a_whole_url_is_as_good_as_its_path(unix: Server):
-    with connect(unix) as client:
+def test_a_whole_url_is_as_good_as_its_path(strict: Server):
+    with connect(strict) as client:
         client.sendall(b"GET http://a/healthz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
         assert read_to_end(client).startswith(b"HTTP/1.1 200 ")
 
 
-def test_tls_that_is_none_ends_quickly(certificate):
-    with Server(certificate, SIGNALING_HANDSHAKE_TIMEOUT=SOON) as server:
-        for sent in (GET, b"\x00" * 100, b"\x16\x03\x01\x00\x02\x01\x00"):
-            with connect(server) as client:
-                client.sendall(sent)
-                read_to_end(client)
-        # A slow handshake is ended as well.
-        wait_until(lambda: server.health()["status"] == "ok")
-        assert not [line for line in server.log if "Traceback" in line]
-        with pytest.raises((ssl.SSLError, ConnectionError)), connect(server) as client:
-            ssl.create_default_context().wrap_socket(client, server_hostname="localhost")
+def test_tls_that_is_none_ends_quickly(brief_in_tls: Server):
+    for sent in (GET, b"\x00" * 100, b"\x16\x03\x01\x00\x02\x01\x00"):
+        with connect(brief_in_tls) as client:
+            client.sendall(sent)
+            read_to_end(client)
+    # A slow handshake is ended as well.
+    wait_until(lambda: brief_in_tls.health()["status"] == "ok")
+    assert not [line for line in brief_in_tls.log if "Traceback" in line]
+    with pytest.raises((ssl.SSLError, ConnectionError)), connect(brief_in_tls) as client:
+        ssl.create_default_context().wrap_socket(client, server_hostname="localhost")

@@ -42,7 +42,7 @@ REQUESTS = [
 ]
 
 
-@pytest.mark.parametrize("log_format", ["text", "json"])
+@pytest.mark.parametrize("log_format", rest_long(["text", "json"]))
 def test_nothing_of_a_request_that_may_be_a_token_is_in_a_log(tmp_path: Path, log_format: str):
     access = tmp_path / "access.log"
     settings = {"SIGNALING_LOG_LEVEL": "debug", "SIGNALING_LOG_FORMAT": log_format}

@@ -15,6 +15,7 @@ import pytest
 from websockets.exceptions import InvalidStatus
 
 from tests.driver import ROOT, Client, Server
+from tests.long import rest_long
 from tests.waiting import TIMEOUT, wait_until
 
 APP = """
@@ -71,7 +72,12 @@ def configured(folder: Path, more: str = "") -> tuple[str, ...]:
     return ("-c", str(folder / "own.py"))
 
 
-@pytest.mark.parametrize("worker_class", ["", 'worker_class = "gevent"'], ids=["ours", "gevent"])
+EITHER_WORKER = pytest.mark.parametrize(
+    "worker_class", rest_long(["", 'worker_class = "gevent"']), ids=["ours", "gevent"]
+)
+
+
+@EITHER_WORKER
 def test_a_call_and_all_their_hooks(folder: Path, worker_class: str):
     where = {"app": "mine:app", "health": "/call/healthz", "PYTHONPATH": f"{folder}:{ROOT}"}
     with Server(None, configured(folder, worker_class), **where) as server:
@@ -89,7 +95,7 @@ def test_a_call_and_all_their_hooks(folder: Path, worker_class: str):
         assert log.count(f"theirs: {hook}") == 1
 
 
-@pytest.mark.parametrize("worker_class", ["", 'worker_class = "gevent"'], ids=["ours", "gevent"])
+@EITHER_WORKER
 def test_only_a_failed_tls_handshake_is_silent(folder: Path, certificate: Path, worker_class: str):
     """A port scan would fill the log; an error of the app's own greenlets belongs there."""
     where = {"app": "mine:app", "health": "/call/healthz", "PYTHONPATH": f"{folder}:{ROOT}"}
@@ -112,13 +118,16 @@ def test_only_a_failed_tls_handshake_is_silent(folder: Path, certificate: Path, 
 
 @pytest.mark.parametrize(
     ("more", "words"),
-    [
-        ('worker_class = "sync"', "the worker class must be signaling.worker.Worker or gevent, not sync"),
-        ('worker_class = "gthread"', "the worker class must be signaling.worker.Worker or gevent, not gthread"),
-        ("workers = 4", "4 workers would each have rooms of their own"),
-        ("max_requests = 1000", "max_requests=1000 would end every call of a worker: set it to 0"),
-        ("preload_app = True", "preload_app is not possible"),
-    ],
+    rest_long(
+        [
+            ('worker_class = "sync"', "the worker class must be signaling.worker.Worker or gevent, not sync"),
+            ("workers = 4", "4 workers would each have rooms of their own"),
+            ('worker_class = "gthread"', "the worker class must be signaling.worker.Worker or gevent, not gthread"),
+            ("max_requests = 1000", "max_requests=1000 would end every call of a worker: set it to 0"),
+            ("preload_app = True", "preload_app is not possible"),
+        ],
+        quick=2,
+    ),
 )
 def test_a_configuration_that_cannot_work_is_one_line(folder: Path, more: str, words: str):
     command = [sys.executable, "-m", "gunicorn", *configured(folder, more), "mine:app"]
@@ -142,7 +151,7 @@ def test_several_workers_without_our_hooks_never_split_the_rooms(folder: Path):
         server.wait_for_log("several workers would each have rooms of their own")
 
 
-@pytest.mark.parametrize("worker_class", ["", 'worker_class = "gevent"'], ids=["ours", "gevent"])
+@EITHER_WORKER
 def test_gunicorn_reloads_the_code_with_open_websockets(folder: Path, worker_class: str):
     where = {"app": "mine:app", "health": "/call/healthz", "PYTHONPATH": f"{folder}:{ROOT}"}
     with Server(None, configured(folder, f"reload = True\n{worker_class}"), **where) as server:

@@ -32,6 +32,7 @@ from typing import Any, assert_type
 from flask import Flask, render_template_string, session
 from signaling import (
     Call,
+    CallNotAllowedError,
     Listing,
     Signaling,
     Unavailable,
@@ -97,7 +98,8 @@ def types() -> None:
     try:
         assert_type(signaling.end("id", "over"), bool)
         assert_type(signaling.disconnect("alice", 60), int)
-    except Unavailable:
+        assert_type(signaling.token("alice", "bob", ttl=60), str)
+    except (Unavailable, CallNotAllowedError):
         pass
     install({})
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -76,17 +77,20 @@ def fails_to_start(*arguments: str, **settings: object) -> list[str]:
     ),
 )
 def test_a_wrong_setting_stops_the_start_with_one_line(settings, line: str):
-    assert fails_to_start(**settings)[-1] == f"The signaling server does not start: {line}"
-    assert not [written for written in fails_to_start(**settings) if "Traceback" in written]
+    written = fails_to_start(**settings)
+    assert written[-1] == f"The signaling server does not start: {line}"
+    assert not [line for line in written if "Traceback" in line]
 
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
-    [
-        (("-w", "3"), "3 workers would each have rooms of their own"),
-        (("-k", "sync"), "the worker class must be signaling.worker.Worker or gevent, not sync"),
-        (("--preload",), "preload_app is not possible"),
-    ],
+    rest_long(
+        [
+            (("-w", "3"), "3 workers would each have rooms of their own"),
+            (("-k", "sync"), "the worker class must be signaling.worker.Worker or gevent, not sync"),
+            (("--preload",), "preload_app is not possible"),
+        ]
+    ),
 )
 def test_a_wrong_argument_stops_the_start_with_one_line(arguments, words: str):
     assert words in fails_to_start(*arguments)[-1]
@@ -105,18 +109,23 @@ def test_a_file_that_is_no_certificate_stops_the_start(tmp_path: Path):
     assert line.endswith("are not a certificate and its unencrypted key in PEM")
 
 
-def test_a_misspelled_setting_is_a_warning_with_the_right_name():
-    with Server(SIGNALING_PING_INTERVALL="3") as server:
-        line = server.wait_for_log("is not a setting")
-        assert line.endswith("SIGNALING_PING_INTERVALL is not a setting: did you mean SIGNALING_PING_INTERVAL?")
+@pytest.fixture(scope="module")
+def plain() -> Iterator[Server]:
+    """A server without TLS, and with a setting that is none."""
+    with Server(SIGNALING_PING_INTERVALL="3") as running:
+        yield running
 
 
-def test_without_a_certificate_it_says_so_and_serves_plain():
-    with Server() as server:
-        server.wait_for_log("No TLS: plain WebSocket")
-        alice, bob = meet(server)
-        with alice, bob:
-            assert alice.quiet()
+def test_a_misspelled_setting_is_a_warning_with_the_right_name(plain: Server):
+    line = plain.wait_for_log("is not a setting")
+    assert line.endswith("SIGNALING_PING_INTERVALL is not a setting: did you mean SIGNALING_PING_INTERVAL?")
+
+
+def test_without_a_certificate_it_says_so_and_serves_plain(plain: Server):
+    plain.wait_for_log("No TLS: plain WebSocket")
+    alice, bob = meet(plain)
+    with alice, bob:
+        assert alice.quiet()
 
 
 def test_it_serves_on_a_unix_socket(tmp_path: Path):
@@ -154,13 +163,12 @@ def test_systemd_hears_of_the_start_and_of_each_turn_of_the_watchdog(tmp_path: P
             os.kill(server.worker, signal.SIGCONT)
 
 
-def test_a_second_worker_is_refused_while_it_runs():
-    with Server() as server:
-        worker = server.worker
-        server.signal(signal.SIGTTIN)
-        server.wait_for_log("2 workers would each have rooms of their own: staying at one")
-        assert server.worker == worker
-        assert server.health()["status"] == "ok"
+def test_a_second_worker_is_refused_while_it_runs(plain: Server):
+    worker = plain.worker
+    plain.signal(signal.SIGTTIN)
+    plain.wait_for_log("2 workers would each have rooms of their own: staying at one")
+    assert plain.worker == worker
+    assert plain.health()["status"] == "ok"
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
@@ -247,33 +255,38 @@ def test_a_half_open_connection_is_closed_with_4008(certificate: Path):
         assert alice.closed() == (4008, "No answer to a ping")
 
 
-def test_a_replaced_connection_that_does_not_answer_is_gone(certificate: Path):
-    with Server(certificate) as server, Client(server) as bob, Mute(server) as old, Client(server) as new:
+def test_a_replaced_connection_that_does_not_answer_is_gone(server: Server):
+    wait_until(lambda: server.health()["connections"] == 0)
+    with Client(server) as bob, Mute(server) as old, Client(server) as new:
+        since = len(server.log)
         bob.join("bob", "alice")
         old.send(type="join", userId="alice", remoteId="bob")
-        server.wait_for_log("User alice joined")
+        server.wait_for_log("User alice joined", since)
         new.join("alice", "bob")
-        server.wait_for_log("code=4001")
+        server.wait_for_log("code=4001", since)
         assert server.health()["connections"] == 2
         assert old.closed()[0] == 4001, "and the TCP connection ended"
 
 
-def test_a_probe_that_is_no_tls_is_one_line_or_none(certificate: Path):
-    with Server(certificate) as server:
-        for probe in (b"GET / HTTP/1.0\r\n\r\n", b"\x16\x03\x01\x00", b""):
-            # The server may have closed it before all is sent.
-            with socket.create_connection(("localhost", server.port), TIMEOUT) as scanner, suppress(OSError):
-                scanner.sendall(probe)
-                scanner.shutdown(socket.SHUT_WR)
-                scanner.recv(100)
-        assert server.health()["status"] == "ok"
-    assert not [line for line in server.log if "Traceback" in line]
-    assert len([line for line in server.log if "nvalid request" in line]) <= 3
+def test_a_probe_that_is_no_tls_is_one_line_or_none(server: Server):
+    since = len(server.log)
+    for probe in (b"GET / HTTP/1.0\r\n\r\n", b"\x16\x03\x01\x00", b""):
+        # The server may have closed it before all is sent.
+        with socket.create_connection(("localhost", server.port), TIMEOUT) as scanner, suppress(OSError):
+            scanner.sendall(probe)
+            scanner.shutdown(socket.SHUT_WR)
+            # All of it, so that what the server says of it is said.
+            while scanner.recv(100):
+                pass
+    assert server.health()["status"] == "ok"
+    lines = server.log[since:]
+    assert not [line for line in lines if "Traceback" in line]
+    assert len([line for line in lines if "nvalid request" in line]) <= 3
 
 
 @pytest.mark.parametrize(
     ("method", "message"),
-    [("forward", {"type": "message", "data": "break"}), ("receive", {"type": "ping", "id": "break"})],
+    rest_long([("forward", {"type": "message", "data": "break"}), ("receive", {"type": "ping", "id": "break"})]),
 )
 def test_a_fault_of_ours_closes_that_one_connection_with_1011(tmp_path: Path, method: str, message: dict[str, str]):
     """The traceback is in the log, no HTTP is in the WebSocket, and nobody else notices."""

@@ -48,9 +48,7 @@ def test_a_page_of_another_origin_reads_that_it_is_refused(of_one_origin: Server
 
 @pytest.mark.parametrize(
     ("settings", "status", "code"),
-    rest_long(
-        [(FULL, 503, "server-full"), (PER_ADDRESS, 429, "address-limited"), (RATE, 429, "address-limited")], quick=2
-    ),
+    rest_long([(FULL, 503, "server-full"), (PER_ADDRESS, 429, "address-limited"), (RATE, 429, "address-limited")]),
 )
 def test_the_reason_is_that_of_the_websocket(certificate, settings, status: int, code: str):
     """It is the same words with the same status, and to ask does not use up what the address may open."""

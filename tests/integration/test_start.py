@@ -226,11 +226,10 @@ def test_the_commands_say_what_is_wrong_in_one_line(module: str, variable: str, 
 # Where it listens.
 
 
-def test_it_says_https_over_tls_and_http_without(certificate: Path):
-    with Server(certificate) as server:
-        assert "Listening at: https://[::]:" in "\n".join(server.log)
-    with Server() as server:
-        assert "Listening at: http://[::]:" in "\n".join(server.log)
+def test_it_says_https_over_tls_and_http_without(server: Server):
+    assert "Listening at: https://[::]:" in "\n".join(server.log)
+    with Server() as plain:
+        assert "Listening at: http://[::]:" in "\n".join(plain.log)
 
 
 NAMESPACE = """

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.driver import ROOT
+from tests.long import rest_long
 from tests.waiting import TIMEOUT
 
 APP = """
@@ -54,8 +55,10 @@ def gunicorn(folder: Path, configuration: str) -> tuple[str, ...]:
     return ("gunicorn", "-c", str(folder / "own.py"), "-b", "127.0.0.1:0", "mine:create_app()")
 
 
-@pytest.mark.parametrize("worker", ["", 'worker_class = "gevent"\n'], ids=["ours", "gevent"])
-@pytest.mark.parametrize(("before", "after", "words"), [*WRONG.values(), LATE], ids=[*WRONG, "late"])
+@pytest.mark.parametrize("worker", rest_long(["", 'worker_class = "gevent"\n']), ids=["ours", "gevent"])
+@pytest.mark.parametrize(
+    ("before", "after", "words"), rest_long([LATE, *WRONG.values()], quick=2), ids=["late", *WRONG]
+)
 def test_gunicorn_ends_with_one_line_and_its_own_status(tmp_path: Path, worker, before, after, words):
     ended = start(tmp_path, before, after, *gunicorn(tmp_path, worker + WITH_OURS))
     assert ended.returncode == 78
@@ -78,7 +81,7 @@ def test_an_error_of_the_app_itself_keeps_gunicorns_status(tmp_path: Path):
     assert "ZeroDivisionError" in ended.stderr
 
 
-@pytest.mark.parametrize(("before", "after", "words"), WRONG.values(), ids=WRONG)
+@pytest.mark.parametrize(("before", "after", "words"), rest_long(WRONG.values()), ids=WRONG)
 def test_a_gunicorn_without_our_hooks_ends_with_one_line(tmp_path: Path, before, after, words):
     ended = start(tmp_path, before, after, *gunicorn(tmp_path, WITHOUT_OURS))
     assert ended.returncode == 4
@@ -87,7 +90,7 @@ def test_a_gunicorn_without_our_hooks_ends_with_one_line(tmp_path: Path, before,
 
 
 @pytest.mark.parametrize("command", ["routes", "run"])
-@pytest.mark.parametrize(("before", "after", "words"), WRONG.values(), ids=WRONG)
+@pytest.mark.parametrize(("before", "after", "words"), rest_long(WRONG.values()), ids=WRONG)
 def test_flasks_commands_end_with_one_line(tmp_path: Path, command: str, before, after, words):
     ended = start(tmp_path, before, after, "flask", "--app", "mine", command)
     assert ended.returncode == 78

@@ -345,6 +345,21 @@ test('a join that is not allowed is the end, and says why', async () => {
   assert.equal(FakeSocket.made.length, 1);
 });
 
+test('where the page has no token, a return that is not allowed is the end', async () => {
+  client.join('alice', 'bob', { token: () => undefined });
+  FakeSocket.last.opens();
+  await settled();
+  FakeSocket.last.says({ type: 'joined', room: 'room_alice_bob' });
+  FakeSocket.last.drops(1012);
+  mock.timers.tick(500);
+  FakeSocket.last.opens();
+  await settled();
+  const error = { code: 'unauthorized', message: 'Unauthorized: nobody is logged in' };
+  FakeSocket.last.says({ type: 'error', ...error });
+  FakeSocket.last.drops(4003);
+  assert.deepEqual(events.at(-1), { type: 'closed', code: 4003, error });
+});
+
 test('closing is the end of it, and nobody needs to be told', () => {
   const socket = joined();
   client.close();

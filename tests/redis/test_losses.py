@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.driver import Client, Server
+from tests.long import rest_long
 from tests.redis.cable import Cable
 from tests.redis.conftest import connected, host
 from tests.redis.people import in_redis, indexed, meet_across
@@ -90,14 +91,14 @@ def is_cut_off(rig: Rig) -> None:
 
 
 FAILURES = [
+    ends_and_comes_back,
+    is_cut_off,
     stands_still,
     is_busy,
     parts_with_one,
     parts_with_both,
-    ends_and_comes_back,
     forgets_all,
     forgets_the_scripts,
-    is_cut_off,
 ]
 
 
@@ -135,7 +136,7 @@ class Talk:
         assert {reply["type"] for reply in self.heard} <= {"message", "error", "ready", "roomInfo"}, "nobody left"
 
 
-@pytest.mark.parametrize("fails", FAILURES, ids=lambda fails: fails.__name__)
+@pytest.mark.parametrize("fails", rest_long(FAILURES, quick=2), ids=lambda fails: fails.__name__)
 def test_what_is_said_while_redis_fails_is_heard_or_the_speaker_is_told(rig: Rig, fails: Callable[[Rig], None]):
     name = fails.__name__
     ends = [Talk(client) for client in meet_across(*rig.hosts, f"{name}-alice", f"{name}-bob")]

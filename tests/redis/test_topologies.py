@@ -13,7 +13,6 @@ import pytest
 
 from tests.driver import Client, Server, meet
 from tests.integration.test_metrics import own_port
-from tests.long import rest_long
 from tests.redis.conftest import connected, host
 from tests.redis.people import catch_up, meet_across, start_over, talk, types
 from tests.redis_server import Redis, ask, free_port, redis_server
@@ -130,7 +129,8 @@ ENDPOINTS = {
 """What the servers of a cluster tell of where they are, and how."""
 
 
-@pytest.mark.parametrize("endpoint", rest_long(ENDPOINTS))
+@pytest.mark.long
+@pytest.mark.parametrize("endpoint", ENDPOINTS)
 def test_workers_ask_each_other_over_a_cluster_as_well(stack: ExitStack, endpoint: str):
     options, told = ENDPOINTS[endpoint]
     servers = cluster(stack, 3, *options, replicas=0)

@@ -231,3 +231,31 @@ def test_without_a_url_the_apps_own_address_is_asked(tmp_path):
         )
     assert "PORT=0 is no address to connect to: name the service with --url" in own(PORT="0")
     assert "SIGNALING_BIND='unix:/run/x' is no address" in own(SIGNALING_BIND="unix:/run/x")
+
+
+def test_a_named_instance_has_no_service_of_the_default_instance(service: Service, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("SIGNALING_SERVICE_URL", service.url)
+    monkeypatch.setenv("SIGNALING_SERVICE_SECRET", "a secret of the service that is long enough")
+    monkeypatch.setenv("SIGNALING_API_TOKEN", TOKEN)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("PORT", port := str(free.getsockname()[1]))
+        app = Flask("shop")
+        Signaling(app)
+        Signaling(app, name="support")
+        assert run(app, "calls").exit_code == 0
+        assert f"http://localhost:{port}/support/api/calls: " in run(app, "calls", "--name", "support").stderr
+    assert len(service.requests) == 1
+
+
+def test_the_service_of_a_named_instance_is_a_setting_of_its_name(
+    app: Flask, service: Service, monkeypatch: pytest.MonkeyPatch
+):
+    Signaling(app, name="the-support")
+    monkeypatch.setenv("SIGNALING_SERVICE_URL", "http://127.0.0.1:9")
+    app.config["THE_SUPPORT_SIGNALING_SERVICE_URL"] = service.url
+    assert run(app, "calls", "--name", "the-support").exit_code == 0
+    app.config["THE_SUPPORT_SIGNALING_SERVICE_URL"] = "call.example.org"
+    done = run(app, "calls", "--name", "the-support")
+    assert (done.exit_code, len(service.requests)) == (78, 1)
+    assert done.stderr.startswith("Error: THE_SUPPORT_SIGNALING_SERVICE_URL: 'call.example.org' is no URL")

@@ -115,7 +115,9 @@ class User:
     """Flask-Login's anonymous user has a text as well, with its address in memory."""
 
 
-@pytest.mark.parametrize("user", [User(), True, 1.5, b"alice", "x" * 129, "\ud800", ["alice"]], ids=repr)
+@pytest.mark.parametrize(
+    "user", [User(), True, 1.5, b"alice", "x" * 129, "\ud800", ["alice"]], ids=lambda user: type(user).__name__
+)
 def test_what_is_no_id_lets_nobody_in(app: Callable[..., Flask], signaling: Signaling, user: object):
     made = app()
     signaling.user_loader(lambda: user)

@@ -405,7 +405,7 @@ def test_a_full_queue_drops_and_says_so_and_goes_on(started: list[EventQueue], c
     wait_for(lambda: deliveries.got[-1] == "9")
 
 
-def test_no_exception_ends_the_delivery(started: list[EventQueue]):
+def test_no_exception_ends_the_delivery(started: list[EventQueue], caplog: pytest.LogCaptureFixture):
     deliveries = Deliveries()
     ticks: list[int] = []
 
@@ -423,6 +423,8 @@ def test_no_exception_ends_the_delivery(started: list[EventQueue]):
     queue.put(event(1))
     wait_for(lambda: deliveries.got[-1:] == ["1"])
     wait_for(lambda: len(ticks) >= 3)
+    # Each is said, and none of them later, in the log of another test.
+    wait_for(lambda: len([record for record in caplog.records if "which goes on" in record.message]) == 22)
 
 
 def test_a_stop_waits_for_the_last_events_and_reports_those_that_are_left(caplog: pytest.LogCaptureFixture):

@@ -8,7 +8,7 @@ from flask import Flask
 from flask_talisman import Talisman
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from .calls import forget_waits, signaling
+from .calls import signaling
 from .extensions import csrf, limiter, login
 from .models import add_demo_data, db
 from .pages import pages
@@ -35,6 +35,7 @@ def create_app() -> Flask:
         SQLALCHEMY_DATABASE_URI="sqlite:///clinic.db",
         RATELIMIT_STORAGE_URI="memory://",
         WTF_CSRF_TIME_LIMIT=None,  # A page of a call is open for hours, and its button to log out shall work.
+        SIGNALING_URL_PREFIX="/call",
         SIGNALING_PAGE=False,  # The call of an appointment has a page of our own.
         HTTPS=True,
         PROXIES=0,
@@ -56,5 +57,4 @@ def create_app() -> Flask:
     with app.app_context():
         db.create_all()
         add_demo_data()
-        forget_waits()
     return app

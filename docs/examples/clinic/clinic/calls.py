@@ -1,14 +1,15 @@
 """Calls: the users, the pairs that may talk, the waiting room, and the durations."""
 
+from contextlib import suppress
 from datetime import UTC, datetime
 
 from flask import Flask
 from flask_login import current_user
-from signaling import Call, Signaling, call_ended, call_waiting, waiting_ended
+from signaling import Call, Signaling, Unavailable, call_ended
 
-from .models import Appointment, Consultation, db, now
+from .models import Appointment, Consultation, db
 
-signaling = Signaling(url_prefix="/call")
+signaling = Signaling()
 
 
 @signaling.user_loader
@@ -24,21 +25,19 @@ def may_call(user: str, peer: str) -> bool:
     return Appointment.between(user, peer) is not None
 
 
-@call_waiting.connect
-def show_waiting(_app: Flask, user: str, peer: str, **_: object) -> None:
-    """Store who waits, so that the list of the other user shows it."""
-    if appointment := Appointment.between(user, peer):
-        appointment.waiting_id, appointment.waiting_since = int(user), now()
-        db.session.commit()
+def waiting_for(user: str) -> set[str]:
+    """Return the ids of the users who wait for a user; nobody if a service beside the app cannot be reached."""
+    try:
+        return {wait.user for wait in signaling.waiting(peer=user)}
+    except Unavailable:
+        return set()
 
 
-@waiting_ended.connect
-def hide_waiting(_app: Flask, user: str, peer: str, **_: object) -> None:
-    """Forget that they waited: the other one came, or they left."""
-    appointment = Appointment.between(user, peer)
-    if appointment and appointment.waiting_id == int(user):
-        appointment.waiting_id = appointment.waiting_since = None
-        db.session.commit()
+def disconnect(user: str) -> None:
+    """Close the connections of a user who logs out. Without the service, the logout works all the same."""
+    with suppress(Unavailable):
+        # The bar lasts until the browser has dropped its cookie.
+        signaling.disconnect(user, bar_seconds=5)
 
 
 @call_ended.connect
@@ -48,12 +47,4 @@ def store_duration(_app: Flask, call: Call, **_: object) -> None:
     if appointment := Appointment.between(*call.users, started):
         fields = {"appointment_id": appointment.id, "started_at": started, "seconds": call.duration}
         db.session.merge(Consultation(id=call.id, **fields))
-        db.session.commit()
-
-
-def forget_waits() -> None:
-    """Forget waits from before a crash, which sends no signals. Call it at the start."""
-    waits = signaling.waiting()
-    if not waits and not waits.partial:
-        db.session.execute(db.update(Appointment).values(waiting_id=None, waiting_since=None))
         db.session.commit()

@@ -43,8 +43,6 @@ class Appointment(db.Model):  # type: ignore[misc, name-defined]
     doctor_id: Mapped[int] = mapped_column(ForeignKey("user.id"))
     patient_id: Mapped[int] = mapped_column(ForeignKey("user.id"))
     starts_at: Mapped[datetime]
-    waiting_id: Mapped[int | None] = mapped_column(ForeignKey("user.id"))
-    waiting_since: Mapped[datetime | None]
 
     doctor: Mapped[User] = relationship(foreign_keys=[doctor_id])
     patient: Mapped[User] = relationship(foreign_keys=[patient_id])

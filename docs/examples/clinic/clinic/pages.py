@@ -9,7 +9,7 @@ from werkzeug.wrappers import Response as BaseResponse
 from wtforms import PasswordField, StringField
 from wtforms.validators import InputRequired
 
-from .calls import signaling
+from .calls import disconnect, waiting_for
 from .extensions import limiter, login
 from .models import Appointment, User, db
 
@@ -50,8 +50,7 @@ def log_in() -> str | BaseResponse:
 def log_out() -> BaseResponse:
     """Log the user out, in all tabs and in the midst of a call."""
     if current_user.is_authenticated:
-        # The bar lasts until the browser has dropped its cookie.
-        signaling.disconnect(current_user.get_id(), bar_seconds=5)
+        disconnect(current_user.get_id())
         logout_user()
     return redirect(url_for("pages.log_in"))
 
@@ -60,7 +59,8 @@ def log_out() -> BaseResponse:
 def appointments() -> str | Response:
     """Show the appointments of the user. The page asks for the list alone, again and again."""
     template = "_appointments.html" if "list" in request.args else "appointments.html"
-    return render_template(template, appointments=Appointment.of(current_user))
+    waiting = waiting_for(current_user.get_id())
+    return render_template(template, appointments=Appointment.of(current_user), waiting=waiting)
 
 
 @pages.get("/appointments/<int:number>/call")

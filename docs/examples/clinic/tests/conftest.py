@@ -12,19 +12,31 @@ from clinic.models import User, db
 
 Users = dict[str, User]
 Browse = Callable[[str], FlaskClient]
+MakeApp = Callable[..., Flask]
 
 
 @pytest.fixture
-def app(monkeypatch: pytest.MonkeyPatch) -> Iterator[Flask]:
-    """A clinic of the test's own, with the demo data: Grace and Ada, who have an appointment, and Eve."""
-    settings = {"SQLALCHEMY_DATABASE_URI": "sqlite://", "HTTPS": "false", "WTF_CSRF_ENABLED": "false"}
-    for name, value in settings.items():
-        monkeypatch.setenv(f"FLASK_{name}", value)
-    app = create_app()
-    app.test_client_class = FlaskLoginClient
-    yield app
-    with app.app_context():
-        db.engine.dispose()
+def make_app(monkeypatch: pytest.MonkeyPatch) -> Iterator[MakeApp]:
+    """Make clinics of the test's own, with the demo data: Grace and Ada, who have an appointment, and Eve."""
+    settings = {"FLASK_SQLALCHEMY_DATABASE_URI": "sqlite://", "FLASK_HTTPS": "false", "FLASK_WTF_CSRF_ENABLED": "false"}
+    apps: list[Flask] = []
+
+    def make(**more: str) -> Flask:
+        for name, value in {**settings, **more}.items():
+            monkeypatch.setenv(name, value)
+        apps.append(create_app())
+        apps[-1].test_client_class = FlaskLoginClient
+        return apps[-1]
+
+    yield make
+    for app in apps:
+        with app.app_context():
+            db.engine.dispose()
+
+
+@pytest.fixture
+def app(make_app: MakeApp) -> Flask:
+    return make_app()
 
 
 @pytest.fixture

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
 
 import pytest
 from flask import Flask
-from signaling import Call, call_ended, call_waiting
+from signaling import Call, call_ended
 from signaling.testing import SignalingClient
 
-from clinic.calls import forget_waits
-from clinic.models import Consultation, db
+from clinic.models import Consultation, User, db
 
-from .conftest import Browse, Users
+from .conftest import Browse, MakeApp, Users
 
 Ids = dict[str, str]
 Connect = Callable[[str], SignalingClient]
@@ -71,18 +71,35 @@ def test_a_patient_who_leaves_waits_no_longer(browse: Browse, connect: Connect, 
         assert "is waiting for you" not in browse("grace").get("/").text
 
 
-def test_a_wait_from_before_a_crash_is_forgotten(app: Flask, browse: Browse, connect: Connect, ids: Ids) -> None:
-    def seen_after_a_start() -> bool:
-        with app.app_context():
-            forget_waits()
-        return "is waiting for you" in browse("grace").get("/").text
+@pytest.fixture
+def no_grace(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a call end at once when one of the two is gone."""
+    monkeypatch.setenv("SIGNALING_CALL_GRACE", "0")
 
+
+@pytest.mark.usefixtures("no_grace")
+def test_a_patient_who_stays_when_the_doctor_leaves_waits_again(browse: Browse, connect: Connect, ids: Ids) -> None:
     with connect("ada") as ada:
         ada.join(ids["grace"])
-        assert seen_after_a_start()
-    with app.app_context():
-        call_waiting.send(app, user=ids["ada"], peer=ids["grace"])
-    assert not seen_after_a_start()
+        for _ in range(2):
+            with connect("grace") as grace:
+                grace.join(ids["ada"])
+                assert "is waiting for you" not in browse("grace").get("/").text
+            assert "Join Ada Lovelace" in " ".join(browse("grace").get("/").text.split())
+            assert "is waiting for you" not in browse("ada").get("/").text
+
+
+def test_the_pages_work_while_the_service_beside_the_app_is_away(make_app: MakeApp) -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{closed.getsockname()[1]}"
+        app = make_app(SIGNALING_SERVICE_URL=url, SIGNALING_SERVICE_SECRET="a secret of the tests, of 32 bytes")
+        with app.app_context():
+            ada = app.test_client(user=db.session.scalar(db.select(User).filter_by(login="ada")))
+        assert "Dr. Grace Hopper" in ada.get("/").text
+        for _ in range(2):
+            assert ada.post("/logout").headers["Location"] == "/login"
+        assert ada.get("/").status_code == 302
 
 
 def test_a_call_is_stored_once(app: Flask, browse: Browse, connect: Connect, ids: Ids) -> None:

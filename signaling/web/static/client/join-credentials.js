@@ -75,7 +75,8 @@ export class JoinCredentials {
    * @returns {boolean} whether the token has only expired, and the app can return another one
    */
   refuse() {
-    if (!this.#accepted || !this.isRenewable) return false;
+    // Without a token, none has expired: the user may not come back.
+    if (!this.#accepted || !this.isRenewable || this.#lastToken === undefined) return false;
     this.#expiredToken = this.#lastToken;
     this.#ticket = undefined;
     return true;

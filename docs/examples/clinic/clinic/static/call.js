@@ -1,5 +1,5 @@
 /** The call of an appointment: it joins at once, and waits until the other one is there. */
-import { Call, SignalingClient, pageConfig } from 'signaling';
+import { Call, SignalingClient, pageConfig, pageToken } from 'signaling';
 
 const root = document.querySelector('#call');
 const { me, peer, name } = root.dataset;
@@ -61,7 +61,9 @@ async function start() {
     if (now.state === 'ended') end(describe(now));
     else status.textContent = describe(now);
   });
-  call.join(me, peer);
+  // Beside the service: the login has ended, or the clinic cannot be reached. The client tries again.
+  call.on('error', ({ code, message }) => { if (code === 'token-failed') status.textContent = message; });
+  call.join(me, peer, { token: pageToken(peer) });
 }
 
 hangUp.addEventListener('click', () => end('You have hung up.'));
