@@ -96,7 +96,8 @@ def test_the_connections_of_a_user_count_at_both_hosts_whatever_their_id_is(both
 
 def test_a_node_that_does_not_answer_is_named(redis: Redis):
     # The node stays among the live ones for long, so that it is asked however slow this machine is.
-    with two_hosts(redis, SIGNALING_NODE_TIMEOUT=600) as (one, other), Client(one) as here, Client(other) as there:
+    slow = {"SIGNALING_NODE_TIMEOUT": 600, "SIGNALING_REDIS_TIMEOUT": 60}
+    with two_hosts(redis, **slow) as (one, other), Client(one) as here, Client(other) as there:
         here.join("zoe", "x")
         there.join("zoe", "y")
         name = other.health()["node"]
