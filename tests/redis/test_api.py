@@ -94,10 +94,16 @@ def test_the_connections_of_a_user_count_at_both_hosts_whatever_their_id_is(both
         assert get(one, path)["waiting"] == []
 
 
-def test_a_node_that_does_not_answer_is_named(redis: Redis):
-    # The node stays among the live ones for long, so that it is asked however slow this machine is.
+def test_a_node_that_does_not_answer_is_named():
+    # The node stays among the live ones for long, so that it is asked however slow this machine is. The Redis is its
+    # own: nodes with a shorter timeout would evict it.
     slow = {"SIGNALING_NODE_TIMEOUT": 600, "SIGNALING_REDIS_TIMEOUT": 60}
-    with two_hosts(redis, **slow) as (one, other), Client(one) as here, Client(other) as there:
+    with (
+        redis_server() as redis,
+        two_hosts(redis, **slow) as (one, other),
+        Client(one) as here,
+        Client(other) as there,
+    ):
         here.join("zoe", "x")
         there.join("zoe", "y")
         name = other.health()["node"]

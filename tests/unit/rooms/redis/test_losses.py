@@ -45,12 +45,22 @@ def heard(person: Person) -> list[str]:
     return types
 
 
+def subscribers(here: Host, there: Host) -> int:
+    """Return how many connections Redis knows that hear of what ``there`` is told."""
+    redis, channel = here.registry.redis, there.registry.redis.channel(0, there.registry.redis.worker)
+    [connection] = redis.up
+    assert connection is not None
+    reply = redis.execute(connection, "PUBSUB", "NUMSUB", channel)
+    return int(reply[channel] if isinstance(reply, dict) else reply[1])
+
+
 def test_who_speaks_to_nobody_is_told(hosts: tuple[Host, Host], monkeypatch: pytest.MonkeyPatch):
     here, there = hosts
     alice, bob = meet(here, there)
     there.stays_away(monkeypatch)
     there.breaks()
     until(lambda: not there.up)
+    until(lambda: not subscribers(here, there))
     for number in range(10):
         alice.says(type="message", data=number)
     alice.says(type="candidate", candidate="x")
