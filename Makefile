@@ -32,9 +32,10 @@ SHORT = integration browser-page redis unit lint client
 LONG = test-deployment versions attacks-short proxies browser-firefox integration-long browser-client browser-page-long \
 	soak-minute redis-long containers fuzz lint-ansible chaos-short conformance
 
-# Three at a time, on two cores as well: one of them always waits for something.
+# Several at a time, on two cores as well: one of them always waits for something. The long ones all begin at once, so
+# that none is left alone at the end.
 test: tools $(VENV)/.tests $(MODULES) ## test everything that a change to the code can break
-	+@sh .ci/report-skips "$(SHORT)" $(MAKE) --jobs=3
+	+@sh .ci/report-skips "$(SHORT)" $(MAKE) --jobs=4
 
 test-long: tools $(VENV)/.tests .venv-ansible/.done $(MODULES) ## test the rest: VMs, containers, other browsers and Pythons, attacks
 	+@sh .ci/report-skips "$(LONG)" $(MAKE) --jobs=3
