@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import gc
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,12 +16,6 @@ def pytest_configure(config: pytest.Config) -> None:
     """Give pytest-timeout its limit, which grows with the others; ``--timeout`` overrides it."""
     if config.option.timeout is None:
         config.option.timeout = TEST_TIMEOUT
-
-
-def pytest_collection_finish() -> None:
-    """What is there before the first test stays, so the collector need not look through all of it again and again."""
-    gc.collect()
-    gc.freeze()
 
 
 @pytest.fixture(scope="session")

@@ -71,6 +71,15 @@ Shape = Callable[[int], bytes]
 SHAPES = [pytest.param(shape, id=name) for name, shape in (ENDLESS | WHOLE).items()]
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _only_what_is_new_is_collected() -> Iterator[None]:
+    """All that pytest and the other modules hold is much, and the collector would look through it each time."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
 class Reader:
     """The reader of an `FrameReceiver`: it forgets what it gets at once, and notes the most there was in one turn."""
 
