@@ -14,7 +14,7 @@ ROOT_TOOLS = crun:crun git:git ip:iproute2 mmdebstrap:mmdebstrap nft:nftables ns
 # What the tests in a browser take from npm.
 MODULES = tests/browser/node_modules/.done tests/benchmarks/node/node_modules/.done
 
-.PHONY: help run test test-long lint lint-ansible types unit fuzz integration integration-long redis redis-long conformance browser \
+.PHONY: help run test test-long lint lint-long types unit fuzz integration integration-long redis redis-long conformance browser \
 	browser-page browser-page-long browser-client browser-firefox proxies containers test-deployment client bench soak soak-crowd \
 	soak-minute chaos chaos-short attacks attacks-short versions tools requirements ansible-docs reference clean
 
@@ -30,7 +30,7 @@ run: $(VENV)/.service ## start the server, with a throw-away certificate, on htt
 # What takes longest comes first, so that nothing long is left over for the end.
 SHORT = integration browser-page redis unit lint client
 LONG = test-deployment versions attacks-short proxies browser-firefox integration-long browser-client browser-page-long \
-	soak-minute redis-long containers fuzz lint-ansible chaos-short conformance
+	soak-minute redis-long containers fuzz lint-long chaos-short conformance
 
 # Several at a time, on two cores as well: one of them always waits for something. The long ones all begin at once, so
 # that none is left alone at the end.
@@ -48,10 +48,10 @@ lint: types $(VENV)/.tests ## ruff, mypy, tsc and codespell
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
-	cd docs/examples/clinic && MYPYPATH="$(CURDIR)" $(abspath $(VENV))/bin/mypy --follow-imports=silent
 	$(VENV)/bin/codespell
 
-lint-ansible: .venv-ansible/.done ## ansible-lint, which takes as long as all other linters together
+lint-long: $(VENV)/.tests .venv-ansible/.done ## ansible-lint, and mypy as the clinic has it
+	cd docs/examples/clinic && MYPYPATH="$(CURDIR)" $(abspath $(VENV))/bin/mypy --follow-imports=silent
 	cd ansible && PATH="$(CURDIR)/.venv-ansible/bin:$$PATH" ansible-lint --profile production --offline --strict -q
 
 types: tests/browser/node_modules/.done ## the types of the JavaScript, by tsc

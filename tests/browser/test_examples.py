@@ -151,6 +151,7 @@ def hang_up_both(patient, doctor):
         caller.reads("You have hung up")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("server", [beside], indirect=True)
 def test_the_story_of_a_call_beside_the_service(patient, doctor, log_in, appointment, new_caller):
     """Two users talk twice, a third one is refused, and a logout in another tab is the end for good."""

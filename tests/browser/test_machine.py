@@ -96,6 +96,7 @@ def test_a_machine_checks_a_page_that_echoes(new_machine, page, relayed, names, 
     assert re.search(r"connected, \d\d+ pictures, echo after [\d.]+ ms\n", said)
 
 
+@pytest.mark.long
 def test_a_reload_and_a_screen_in_mid_call(new_machine, page, relayed, names):
     """The page calls again after a reload; and it negotiates anew, to show its screen as well."""
     me, peer = names

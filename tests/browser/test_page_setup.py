@@ -94,6 +94,7 @@ def test_what_is_off_before_the_call_is_off_in_it(previewing, names, bob):
     expect(bob.page.get_by_text("are off")).to_be_hidden()
 
 
+@pytest.mark.long
 def test_an_invited_guest_sees_the_page_first(new_caller, names):
     """The invitation that one copies leads the guest to the filled form, and from there into the call."""
     alice = new_caller(allowed=["camera", "microphone", "clipboard-read", "clipboard-write"])

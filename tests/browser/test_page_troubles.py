@@ -61,6 +61,7 @@ NO_PATH = """
 """
 
 
+@pytest.mark.long
 def test_two_who_cannot_reach_each_other_are_told_what_is_likely(new_caller, names):
     """No candidate gets through in either direction, as between two strict firewalls without a relay."""
     alice, bob = callers = new_caller(own=True), new_caller(own=True)

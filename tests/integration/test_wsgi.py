@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.driver import ROOT, Client, Server, meet
+from tests.long import rest_long
 from tests.waiting import TIMEOUT
 
 APP = '''
@@ -95,7 +96,7 @@ def post_request(worker, request, environ, response):
 """
 
 
-@pytest.fixture(scope="module", params=["signaling.worker.Worker", "gevent"])
+@pytest.fixture(scope="module", params=rest_long(["signaling.worker.Worker", "gevent"]))
 def watched(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("app")
     (folder / "mine.py").write_text(APP)
