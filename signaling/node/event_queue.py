@@ -61,6 +61,7 @@ class EventQueue:
         self._on_tick = on_tick
         self._max = max_waiting
         self._lock = threading.Lock()
+        self._is_empty = threading.Condition(self._lock)
         self._count = 0
         self._lanes: dict[Pair, deque[Event]] = {}
         # Pairs whose next event is due. SimpleQueue.put does not wait, and gevent's does not either.
@@ -108,9 +109,9 @@ class EventQueue:
 
     def drain(self, seconds: float) -> None:
         """Wait until all events are delivered, at most ``seconds``, and log how many were not."""
-        limit = time.monotonic() + seconds
-        while self._count and self._threads and time.monotonic() < limit:
-            time.sleep(0.01)
+        with self._is_empty:
+            if self._threads:
+                self._is_empty.wait_for(lambda: not self._count, max(0.0, seconds))
         if self._count:
             log.error("The server stops with %d events of calls that the app did not get", self._count)
 
@@ -138,6 +139,8 @@ class EventQueue:
                     self._due.put(pair)
                 else:
                     del self._lanes[pair]
+                if not self._count:
+                    self._is_empty.notify_all()
 
 
 def _run_forever(step: Callable[[], object]) -> NoReturn:

@@ -109,8 +109,11 @@ class AppAdmission:
             if error is not timeout:
                 raise HookTimeoutError(f"a timeout of its own: {error}") from None
             raise HookTimeoutError(f"no answer within {self._timeout:g} seconds") from None
-        except SystemExit as error:
-            raise RuntimeError(f"it raised SystemExit({error.code!r})") from error
+        except Exception:
+            raise
+        # Such as SystemExit, KeyboardInterrupt, GreenletExit and CancelledError. The client must get an answer.
+        except BaseException as error:
+            raise RuntimeError(f"it raised {error!r}") from error
 
     def _report(self, name: str, error: Exception) -> None:
         log.error("The %s failed; the client is refused", name, exc_info=error)

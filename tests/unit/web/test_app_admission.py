@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from asyncio import CancelledError
 from collections.abc import Callable
 from typing import Any
 from uuid import UUID
@@ -10,6 +11,7 @@ from uuid import UUID
 import gevent
 import pytest
 from flask import Flask, current_app, got_request_exception, request, session
+from gevent import GreenletExit
 
 from signaling import Signaling
 from signaling.config.env import SettingsError
@@ -252,6 +254,25 @@ def test_a_hook_that_fails_lets_nobody_in(
     # A failure does not stay.
     getattr(signaling, hook)(lambda *_: "alice")
     assert Client(made, "alice").joins(userId="alice", remoteId="bob") == ("created", None)
+
+
+@pytest.mark.parametrize("hook", ["user_loader", "authorizer"])
+@pytest.mark.parametrize("kind", [SystemExit, KeyboardInterrupt, GreenletExit, CancelledError])
+def test_a_hook_that_raises_what_is_no_exception_gives_the_client_an_answer(
+    app: Callable[..., Flask], signaling: Signaling, hook: str, kind: type[BaseException]
+):
+    made = app(SIGNALING_OPEN=True)
+
+    def fail(*_: object) -> None:
+        raise kind
+
+    getattr(signaling, hook)(fail)
+    reported = []
+    with got_request_exception.connected_to(lambda _, exception: reported.append(exception), made):
+        for _ in range(2):
+            assert Client(made, "alice").joins(userId="alice", remoteId="bob") == ("unavailable", 1013)
+    assert [str(error) for error in reported] == [f"it raised {kind()!r}"] * 2
+    assert made.extensions["signaling"].registry.room_count == 0
 
 
 @pytest.mark.parametrize("hook", ["user_loader", "authorizer"])
