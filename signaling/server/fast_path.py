@@ -6,6 +6,7 @@ app cannot tell the paths apart: its WSGI environment is the same.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -74,7 +75,8 @@ class FastPath:
 
     def __init__(self, cfg: Config) -> None:
         """Read the configuration of gunicorn."""
-        self.usable = all(cfg.settings[name].get() == cfg.settings[name].default for name in _UNKNOWN)
+        is_default = (cfg.settings[name].get() == cfg.settings[name].default for name in _UNKNOWN)
+        self.usable = all(is_default) and not os.environ.get("SCRIPT_NAME")
         self._refused = {_key(name) for name in (*_ACTED_ON, *cfg.secure_scheme_headers)}
         self._max_target = (cfg.limit_request_line or HEAD_BYTES) - len("GET  HTTP/1.1")
         self._max_fields = cfg.limit_request_fields
@@ -168,7 +170,7 @@ class Answer:
         """Take the status and the headers of the answer (PEP 3333)."""
         if self._response is None:
             head = "".join([f"HTTP/1.1 {status}\r\n", *[f"{name}: {value}\r\n" for name, value in headers], "\r\n"])
-            if exc_info is None and not self._head and _is_answer(head):
+            if not self._head and _is_answer(head):
                 self._head = head.encode()
                 return self.write
             self._response = Response(self.request, self._client, self._cfg)

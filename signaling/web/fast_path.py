@@ -6,6 +6,7 @@ for them. Every other request takes the way through Flask. So does every request
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,9 @@ from ..transport.route import SWITCHING
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+# Flask refuses a host that is no domain name (RFC 1035, section 2.3.4).
+_is_host = re.compile(r"(?:[a-z0-9-]{1,63}(?:\.[a-z0-9-]{1,63}){0,9}|\[[0-9a-f:.]{2,45}\])(?::[0-9]{1,5})?").fullmatch
 
 _SIGNALS = (
     signals.appcontext_pushed,
@@ -55,10 +59,12 @@ class FastPath:
         # Our worker calls the handler after the request. Other servers need a response that lasts.
         pending = getattr(environ.get("gunicorn.socket"), "bounds", None)
         path = environ["PATH_INFO"]
+        host = environ.get("HTTP_HOST", "")
         if (
             pending is None
             or path not in self._paths
             or environ["SCRIPT_NAME"]
+            or not _is_host(host)
             or environ["RAW_URI"].partition("?")[0] != path
             or (headers := handshake.accept_fast(environ)) is None
             or self._has_more_functions()
@@ -69,7 +75,7 @@ class FastPath:
                 environ["REMOTE_ADDR"],
                 environ.get("HTTP_X_FORWARDED_FOR", ""),
                 environ.get("HTTP_ORIGIN"),
-                get_host(environ["wsgi.url_scheme"], environ.get("HTTP_HOST")),
+                get_host(environ["wsgi.url_scheme"], host),
                 environ["wsgi.multiprocess"],
             )
         )
