@@ -8,16 +8,19 @@ import json
 import os
 import ssl
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from functools import partial
+from typing import Any, NamedTuple, TypeVar
 
 import usage
-from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
+from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
 
+BYE = b'{"type":"bye"}'
 LANES = 10  # pairs that are opened at a time
 MICROSECONDS = 1e6
+T = TypeVar("T")
 
 
 class Client(WSListener):
@@ -31,6 +34,7 @@ class Client(WSListener):
         self.load = load
         self.take = self._take_reply
         self.paired: asyncio.Future[None] = load.loop.create_future()
+        self.leaves = False
 
     def on_ws_connected(self, transport: WSTransport) -> None:
         self.transport = transport
@@ -39,7 +43,8 @@ class Client(WSListener):
         self.take(frame)
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
-        self.load.fail(f"the server closed a connection: {transport.close_handshake}")
+        if not self.leaves:
+            self.load.fail(f"the server closed a connection: {transport.close_handshake}")
 
     def send(self, payload: bytes) -> None:
         self.transport.send(WSMsgType.TEXT, payload)
@@ -55,6 +60,28 @@ class Client(WSListener):
 
         self.take = take
 
+    async def say(self, payload: bytes) -> None:
+        """Send a message, and wait until the peer has it."""
+        heard = self.load.loop.create_future()
+        self.peer.expect(len(payload), partial(heard.set_result, None))
+        self.send(payload)
+        await heard
+
+    async def hang_up(self) -> None:
+        """Leave the room, wait until the peer knows, and then both close."""
+        parted = self.load.loop.create_future()
+        self.peer.take = partial(_take_bye, parted)
+        self.send(BYE)
+        await parted
+        self.peer.send(BYE)
+        await asyncio.gather(self._close(), self.peer._close())
+
+    async def _close(self) -> None:
+        self.leaves = True
+        self.take = _ignore
+        self.transport.send_close(WSCloseCode.OK)
+        await self.transport.wait_disconnected()
+
     def _take_reply(self, frame: WSFrame) -> None:
         if frame.msg_type is not WSMsgType.TEXT:
             return
@@ -63,6 +90,15 @@ class Client(WSListener):
             self.load.fail(f"the server answered {message}")
         elif message["type"] == "roomInfo" and message["userCount"] == 2 and not self.paired.done():
             self.paired.set_result(None)
+
+
+def _take_bye(parted: asyncio.Future[None], frame: WSFrame) -> None:
+    if not parted.done() and json.loads(frame.get_payload_as_bytes())["type"] == "bye":
+        parted.set_result(None)
+
+
+def _ignore(frame: WSFrame) -> None:
+    pass
 
 
 @dataclass(frozen=True)
@@ -86,16 +122,17 @@ class Load:
         redis: Sequence[int] = (),
         joins: bool = True,
         verify: bool = False,
+        health: str = "/",
     ) -> None:
-        self.urls, self.pids, self.redis, self.joins = urls, pids, redis, joins
+        self.urls, self.pids, self.redis, self.joins, self.health = urls, pids, redis, joins, health
         self.loop = asyncio.get_running_loop()
         self.failure: asyncio.Future[None] = self.loop.create_future()
         self.messages = 0
-        self._numbers = itertools.count()
+        self._reserved = 0
         self._prefix = os.urandom(4).hex()
-        self._context = ssl.create_default_context() if urls[0].startswith("wss:") else None
-        if self._context and not verify:
-            self._context.check_hostname, self._context.verify_mode = False, ssl.CERT_NONE
+        self.context = ssl.create_default_context() if urls[0].startswith("wss:") else None
+        if self.context and not verify:
+            self.context.check_hostname, self.context.verify_mode = False, ssl.CERT_NONE
 
     def fail(self, reason: str) -> None:
         if not self.failure.done():
@@ -106,22 +143,42 @@ class Load:
         with suppress(TimeoutError):
             await asyncio.wait_for(asyncio.shield(self.failure), seconds)
 
-    async def open(self, count: int) -> list[tuple[Client, Client]]:
-        """Connect and join `count` pairs, some at a time; one by one where order alone makes the pairs."""
-        turns = iter(range(count))
-
-        async def lane() -> list[tuple[Client, Client]]:
-            return [await self._pair(next(self._numbers)) for _ in turns]
-
-        lanes = asyncio.gather(*(lane() for _ in range(LANES if self.joins else 1)))
-        waited: set[asyncio.Future[Any]] = {lanes, self.failure}
+    async def unless_failed(self, tasks: Iterable[Awaitable[T]]) -> list[T]:
+        """Wait for all of them, unless the load fails."""
+        together = asyncio.gather(*tasks)
+        waited: set[asyncio.Future[Any]] = {together, self.failure}
         await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
         if self.failure.done():
             self.failure.result()
-        return list(itertools.chain(*await lanes))
+        return await together
 
-    async def _pair(self, number: int) -> tuple[Client, Client]:
-        names = f"{self._prefix}a{number}", f"{self._prefix}b{number}"
+    def reserve(self, count: int) -> int:
+        """Take the numbers of `count` pairs: the first of them."""
+        first, self._reserved = self._reserved, self._reserved + count
+        return first
+
+    def names(self, number: int) -> tuple[str, str]:
+        """Return the users of a pair."""
+        return f"{self._prefix}a{number}", f"{self._prefix}b{number}"
+
+    async def each(self, count: int, once: Callable[[int], Awaitable[T]]) -> list[T]:
+        """Do it `count` times, some at a time, each for a pair of its own; one by one where order makes the pairs."""
+        first = self.reserve(count)
+        numbers = iter(range(first, first + count))
+
+        async def lane() -> list[T]:
+            return [await once(number) for number in numbers]
+
+        lanes = await self.unless_failed(lane() for _ in range(LANES if self.joins else 1))
+        return list(itertools.chain(*lanes))
+
+    async def open(self, count: int) -> list[tuple[Client, Client]]:
+        """Connect and join `count` pairs."""
+        return await self.each(count, self.pair)
+
+    async def pair(self, number: int) -> tuple[Client, Client]:
+        """Connect and join one pair."""
+        names = self.names(number)
         urls = (url.replace("{user}", name) for url, name in zip((self.urls[0], self.urls[-1]), names, strict=True))
         pair = await self._connect(next(urls)), await self._connect(next(urls))
         for client, peer, name, other in zip(pair, pair[::-1], names, names[::-1], strict=True):
@@ -137,7 +194,7 @@ class Load:
         await ws_connect(
             lambda: client,
             url,
-            ssl_context=self._context,
+            ssl_context=self.context,
             read_buffer_init_size=8192,
             websocket_handshake_timeout=30,
         )
@@ -145,7 +202,7 @@ class Load:
 
     def mark(self) -> Mark:
         server_cpu, redis_cpu = usage.cpu_seconds(self.pids), usage.cpu_seconds(self.redis)
-        return Mark(time.perf_counter(), self.messages, server_cpu + redis_cpu, redis_cpu, time.process_time())
+        return Mark(time.monotonic(), self.messages, server_cpu + redis_cpu, redis_cpu, time.process_time())
 
     async def span(self, seconds: float) -> Span:
         """Hold the load for some seconds."""
@@ -168,7 +225,11 @@ class Span(NamedTuple):
 
 def relayed(spans: Sequence[Span]) -> dict[str, Any]:
     """Return what a relayed message cost, and which side had its core full."""
-    spending = spent(spans, int(sum(span.of("messages") for span in spans)))
+    return limited(spent(spans, int(sum(span.of("messages") for span in spans))))
+
+
+def limited(spending: dict[str, Any]) -> dict[str, Any]:
+    """Add which side had its core full."""
     full = "server" if spending["server_busy"] > 0.90 else "client" if spending["client_busy"] > 0.95 else "neither"
     return spending | {"limit": full}
 

@@ -13,19 +13,24 @@ import json
 import os
 import resource
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any
 
 import usage
 import uvloop
-from connections import Load, Span, relayed, spent
+from connections import MICROSECONDS, Load, Span, limited, relayed, spent
+from newcomers import crowd
+from ongoing import Ongoing
 from payloads import PAYLOADS
 from picows import WSError
 from servers import client_core
-from traffic import Rally, Stream, Traffic
+from traffic import Rally, Stream, Traffic, quantile
 
 SETTLE_SECONDS = 6
 QUIET_SECONDS = 0.1
+CANDIDATES = 20  # of each end of a call
+MILLISECONDS = 1e3
 Steps = list[dict[str, Any]]
 
 
@@ -96,16 +101,76 @@ async def _in_turns(
 
 async def connect(*loads: Load, pairs: int = 500, turns: int = 10, warm_pairs: int = 100) -> list[Steps]:
     """Connect and join, a new session for each where there is TLS; the pairs stay open."""
-    for load in loads:
-        await load.open(warm_pairs)
+    spans = await _each_in_turns([load.open for load in loads], loads, pairs, turns, warm_pairs)
+    return [[spent(of_one, 2 * (pairs // turns) * turns)] for of_one in spans]
+
+
+async def call(*loads: Load, calls: int = 400, turns: int = 10, warm_calls: int = 100) -> list[Steps]:
+    """All the signaling of a call, from its first connection to the end of its last."""
+    spans = await _each_in_turns(
+        [partial(load.each, once=partial(_call, load)) for load in loads], loads, calls, turns, warm_calls
+    )
+    steps = [spent(of_one, (calls // turns) * turns) for of_one in spans]
+    return [[step | {"calls": MICROSECONDS / step["cost_us"]}] for step in steps]
+
+
+async def _call(load: Load, number: int) -> None:
+    """Each step begins when the other side has got the one before."""
+    caller, callee = await load.pair(number)
+    for client in (caller, callee):
+        await client.say(PAYLOADS["offer"])
+    for _ in range(CANDIDATES):
+        for client in (caller, callee):
+            await client.say(PAYLOADS["candidate"])
+    await caller.hang_up()
+
+
+async def _each_in_turns(
+    acts: Sequence[Callable[[int], Awaitable[Any]]], loads: Sequence[Load], count: int, turns: int, warm: int
+) -> list[list[Span]]:
+    """Do each act `count` times, a part of that in each turn."""
+    for act in acts:
+        await act(warm)
     spans: list[list[Span]] = [[] for _ in loads]
     for turn in range(turns):
         for at in range(len(loads))[:: -1 if turn % 2 else 1]:
             before = loads[at].mark()
-            await loads[at].open(pairs // turns)
+            await acts[at](count // turns)
             await loads[at].hold(QUIET_SECONDS)
             spans[at].append(Span(before, loads[at].mark()))
-    return [[spent(of_one, 2 * (pairs // turns) * turns)] for of_one in spans]
+    return spans
+
+
+async def storm(
+    *loads: Load, clients: int = 10000, calls: int = 10, before: float = 3.0, warm: int = 200
+) -> list[Steps]:
+    """Many clients come at once, TLS handshakes and joins, beside calls that go on."""
+    steps: list[Steps] = []
+    for load in loads:
+        for newcomer in await crowd(load, warm):
+            newcomer.leave()
+        ongoing = await Ongoing.start(load, calls)
+        await load.hold(before)
+        begin = load.mark()
+        await crowd(load, clients)
+        span = Span(begin, load.mark())
+        noted = await ongoing.end()
+        start, end = span.before.at, span.after.at
+        quiet, stormy = (
+            {kind: [took for at, took in noted[kind] if since <= at < until] for kind in noted}
+            for since, until in ((start - before, start), (start, end))
+        )
+        step = limited(spent([span], clients)) | {"seconds": span.of("at")}
+        for name, seconds in (
+            ("before", quiet["messages"]),
+            ("during", stormy["messages"]),
+            ("health", stormy["health"]),
+            ("echo", stormy["echo"]),
+        ):
+            for figure, share in (("p50", 0.5), ("p99", 0.99), ("max", 1.0)):
+                step[f"{name}_{figure}_ms"] = quantile(seconds, share) * MILLISECONDS
+        steps.append([step])
+    return steps
 
 
 async def memory(*loads: Load, pairs: int = 5000, warm_pairs: int = 50) -> list[Steps]:
@@ -139,7 +204,9 @@ def quiet_collector() -> None:
 
 KINDS: dict[str, Callable[..., Any]] = {
     "relay": relay,
+    "call": call,
     "connect": connect,
+    "storm": storm,
     "memory": memory,
     "paced": paced,
 }

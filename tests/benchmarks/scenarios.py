@@ -45,14 +45,16 @@ class Sizes:
     seconds: float = 0.3
     turns: int = 12
     idle: tuple[int, ...] = (0, 1000, 3000, 10000)
+    calls: int = 400
     connect_pairs: int = 500
+    storm: int = 10000
     memory: int = 10000
     memory_tls: int = 4000
     shares: tuple[float, ...] = (0.1, 0.25, 0.5, 0.75, 0.9)
 
 
 FULL = Sizes()
-QUICK = Sizes(0.7, 0.2, 4, (0, 2000), 150, 2000, 1000, (0.25, 0.5, 0.75))
+QUICK = Sizes(0.7, 0.2, 4, (0, 2000), 100, 150, 1000, 2000, 1000, (0.25, 0.5, 0.75))
 
 
 def scenarios(sizes: Sizes) -> dict[str, Scenario]:
@@ -60,6 +62,16 @@ def scenarios(sizes: Sizes) -> dict[str, Scenario]:
     time = {"warm": sizes.warm, "turns": sizes.turns, "seconds": sizes.seconds}
     half = sizes.shares.index(0.5)
     made: dict[str, Scenario] = {}
+
+    for tls, transport in ((False, "plain"), (True, "TLS")):
+        made["call-tls" if tls else "call"] = Scenario(
+            {"kind": "call", "calls": sizes.calls},
+            (
+                Figure(f"a whole call, {transport}", "calls/s of a core", "calls"),
+                Figure(f"a whole call, {transport}", "µs CPU", "cost_us"),
+            ),
+            tls,
+        )
 
     for tls, transport in ((False, "plain"), (True, "TLS")):
         suffix = "-tls" if tls else ""
@@ -101,6 +113,24 @@ def scenarios(sizes: Sizes) -> dict[str, Scenario]:
             ),
             tls,
         )
+
+    came = f"{sizes.storm:,} TLS clients come at once"
+    made["storm-tls"] = Scenario(
+        {"kind": "storm", "clients": sizes.storm},
+        (
+            Figure(f"{came}: until all have joined", "s", "seconds"),
+            Figure(f"{came}: a join", "µs CPU", "cost_us"),
+            *(
+                Figure(f"{came}: {what}, {figure}", "ms", f"{key}_{figure}_ms")
+                for key, what in (("before", "latency of calls that go on, before"), ("during", "the same, meanwhile"))
+                for figure in ("p50", "p99", "max")
+            ),
+            Figure(f"{came}: longest GET of the health page", "ms", "health_max_ms"),
+            Figure(f"{came}: error of the latencies (an echo), p99", "ms", "echo_p99_ms"),
+        ),
+        tls=True,
+        together=False,
+    )
 
     made["guards"] = Scenario(
         {"kind": "relay"} | time,

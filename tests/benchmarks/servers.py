@@ -65,6 +65,7 @@ class Server:
     pids: tuple[int, ...]
     urls: tuple[str, ...]
     redis: tuple[int, ...] = ()
+    health: str = "/"
 
 
 @dataclass
@@ -101,7 +102,7 @@ class Servers:
             # An app with rules learns the user from the address.
             query = "?user={user}" if name == "rules" else ""
             urls = tuple(f"{'wss' if tls else 'ws'}://{HOST}:{port}/{query}" for _, port in processes)
-            yield Server(tuple(pid for pid, _ in processes), urls, (redis,) if hosts else ())
+            yield Server(tuple(pid for pid, _ in processes), urls, (redis,) if hosts else (), _health(name))
 
     @contextmanager
     def _process(self, name: str, tls: bool, more: Mapping[str, str] | None = None) -> Iterator[tuple[int, int]]:
@@ -120,8 +121,7 @@ class Servers:
                 preexec_fn=leave_client_core,
             )
             try:
-                path = "/healthz" if name in ("ours", "app", "rules") else "/"
-                if not _answers(process, port, tls, path, plain_tcp=name in ("c", "redis")):
+                if not _answers(process, port, tls, _health(name), plain_tcp=name in ("c", "redis")):
                     log.seek(0)
                     raise UnavailableError(f"{name} did not start: {' '.join(command)}\n{log.read().decode()[-2000:]}")
                 yield process.pid, port
@@ -206,6 +206,11 @@ class Servers:
 
     def _compile_relay(self) -> None:
         _run([shutil.which("cc") or "gcc", "-O2", "-o", str(self.folder / "relay"), str(HERE / "c" / "relay.c")])
+
+
+def _health(name: str) -> str:
+    """Return the path that answers 200 when the server is well."""
+    return "/" if name in ("node", "c") else "/healthz"
 
 
 def free_port() -> int:

@@ -91,9 +91,9 @@ class Stream:
     def noted(self) -> dict[str, Any]:
         return {
             "offered": self.rate,
-            "p50_us": _quantile(self._latencies, 0.50),
-            "p99_us": _quantile(self._latencies, 0.99),
-            "late_us": _quantile(self._lateness, 0.99),
+            "p50_us": quantile(self._latencies, 0.50) * MICROSECONDS,
+            "p99_us": quantile(self._latencies, 0.99) * MICROSECONDS,
+            "late_us": quantile(self._lateness, 0.99) * MICROSECONDS,
         }
 
     def _arrival(self, due: deque[float]) -> Callable[[], None]:
@@ -117,5 +117,6 @@ def _nothing() -> None:
     pass
 
 
-def _quantile(seconds: list[float], share: float) -> float:
-    return sorted(seconds)[int(share * len(seconds))] * MICROSECONDS
+def quantile(seconds: list[float], share: float) -> float:
+    """Return the value below which that share of them is, 1 for the greatest."""
+    return sorted(seconds)[min(int(share * len(seconds)), len(seconds) - 1)]
