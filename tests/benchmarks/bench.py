@@ -9,14 +9,14 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import figure
 import report
 from scenarios import FULL, QUICK, Scenario, Step, scenarios
-from servers import HERE, Server, Servers, UnavailableError
+from servers import HERE, PROJECT, Server, Servers, UnavailableError
 
 LOAD_SECONDS = 600  # no job of the load may take longer
 
@@ -38,11 +38,14 @@ def _compare(options: argparse.Namespace) -> str:
     """Every scenario against every server in turn, round by round."""
     known = scenarios(QUICK if options.quick else FULL)
     wanted = {name: known[name] for name in options.only or known}
+    if options.against:
+        ours = {name: scenario for name, scenario in wanted.items() if scenario.servers[0] == "ours"}
+        wanted = {name: replace(scenario, servers=("ours", "other")) for name, scenario in ours.items()}
     needed = {job["idle"][-1] for scenario in wanted.values() if "idle" in (job := scenario.job)}
     _check_descriptors(max(needed, default=0))
     results: report.Results = {name: {server: [] for server in scenario.servers} for name, scenario in wanted.items()}
     names = {server for scenario in wanted.values() for server in scenario.servers}
-    with Servers.prepared(names, dict(options.env)) as servers:
+    with Servers.prepared(names, dict(options.env), options.against or PROJECT) as servers:
         saturation: dict[tuple[str, bool], float] = {}
         for number in range(options.rounds):
             for name, scenario in wanted.items():
@@ -143,6 +146,9 @@ def _options() -> argparse.Namespace:
         metavar="NAME=VALUE",
         type=_setting,
         help="a setting for this server; can be repeated",
+    )
+    parser.add_argument(
+        "--against", type=Path, metavar="FOLDER", help="compare with the server of another checkout in place of others"
     )
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the table there as well")
     parser.add_argument("--figure", type=Path, metavar="FILE", help="draw cost and latency there (.svg, .png)")

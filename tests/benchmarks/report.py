@@ -23,10 +23,11 @@ Results = dict[str, dict[str, list[list[Step]]]]  # scenario, server, round, ste
 OTHERS = {
     "node": "Node.js",
     "c": "C relay",
+    "other": "another checkout",
     "bare": "all off",
     "app": "no rules",
     "inside": "inside a worker",
-    "ours": "no Redis",
+    "ours": "ours by default",
 }
 NOTES = {
     "client": ("*", "the client, not the server, was the limit: the server could do more; its cost holds"),

@@ -138,6 +138,12 @@ def scenarios(sizes: Sizes) -> dict[str, Scenario]:
         servers=("ours", "bare"),
     )
 
+    made["debug"] = Scenario(
+        {"kind": "relay"} | time,
+        (Figure("relay of a candidate with a log at debug level, and at the default", "µs CPU", "cost_us"),),
+        servers=("debug", "ours"),
+    )
+
     # What an app costs that names its users, decides each join and hears of each call.
     made["rules"] = Scenario(
         {"kind": "relay"} | time,

@@ -74,12 +74,14 @@ class Servers:
 
     folder: Path
     environment: dict[str, str] = field(default_factory=dict)  # of ours, beside what the benchmark sets
+    project: Path = PROJECT
+    other: Path = PROJECT  # another checkout of it
 
     @classmethod
     @contextmanager
-    def prepared(cls, names: set[str], environment: dict[str, str]) -> Iterator[Servers]:
+    def prepared(cls, names: set[str], environment: dict[str, str], other: Path = PROJECT) -> Iterator[Servers]:
         with tempfile.TemporaryDirectory(prefix="signaling-bench-") as folder:
-            servers = cls(Path(folder), environment)
+            servers = cls(Path(folder), environment, other=other)
             servers._make_certificate()
             if HOSTS.keys() & names and not shutil.which("redis-server"):
                 raise UnavailableError("redis-server is not on the PATH")
@@ -131,6 +133,13 @@ class Servers:
     def _ours(self, port: int, tls: bool) -> tuple[list[str], Path, dict[str, str]]:
         return self._with(GUARDS | self.environment, port, tls)
 
+    def _debug(self, port: int, tls: bool) -> tuple[list[str], Path, dict[str, str]]:
+        return self._with(GUARDS | self.environment | {"SIGNALING_LOG_LEVEL": "debug"}, port, tls)
+
+    def _other(self, port: int, tls: bool) -> tuple[list[str], Path, dict[str, str]]:
+        command, _, environment = self._ours(port, tls)
+        return command, self.other, environment
+
     def _bare(self, port: int, tls: bool) -> tuple[list[str], Path, dict[str, str]]:
         return self._with(NO_GUARDS | self.environment, port, tls)
 
@@ -150,12 +159,11 @@ class Servers:
         environment = {
             "PORT": str(port),
             "SIGNALING_BIND": HOST,
-            "SIGNALING_LOG_LEVEL": "warning",
             "SIGNALING_MAX_CONNECTIONS": str(MAX_CONNECTIONS),
         }
         if tls:
             environment |= {"SIGNALING_TLS_CERT": str(self._certificate), "SIGNALING_TLS_KEY": str(self._key)}
-        return command, PROJECT, environment | dict(settings)
+        return command, self.project, environment | dict(settings)
 
     def _node(self, port: int, tls: bool) -> tuple[list[str], Path, dict[str, str]]:
         environment = {"PORT": str(port), "NODE_ENV": "production"}
