@@ -15,12 +15,13 @@ import resource
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
+from ssl import SSLSession
 from typing import Any
 
 import usage
 import uvloop
 from connections import MICROSECONDS, Load, Span, limited, relayed, spent
-from newcomers import crowd
+from newcomers import Newcomer, crowd
 from ongoing import Ongoing
 from payloads import PAYLOADS
 from picows import WSError
@@ -29,6 +30,7 @@ from traffic import Rally, Stream, Traffic, quantile
 
 SETTLE_SECONDS = 6
 QUIET_SECONDS = 0.1
+NEWCOMERS = 20  # at a time, where they are no storm
 CANDIDATES = 20  # of each end of a call
 MILLISECONDS = 1e3
 Steps = list[dict[str, Any]]
@@ -141,6 +143,30 @@ async def _each_in_turns(
     return spans
 
 
+async def resume(*loads: Load, clients: int = 1000, turns: int = 10, tickets: int = 20) -> list[Steps]:
+    """Connect and join over TLS, with a session to resume and with a new one; all stay open."""
+    # A ticket is good as long as the connection is open that it came with.
+    givers = [await crowd(load, tickets, NEWCOMERS) for load in loads]
+    twice, acts = [load for load in loads for _ in range(2)], []
+    came: list[list[Newcomer]] = [[] for _ in twice]
+    for load, of_load, resumed, new in zip(loads, givers, came[::2], came[1::2], strict=True):
+        acts.append(partial(_come, load, [giver.session for giver in of_load], resumed))
+        acts.append(partial(_come, load, [None], new))
+    spans = await _each_in_turns(acts, twice, clients, turns, warm=100)
+    steps = []
+    for of_resumed, of_new, resumed in zip(spans[::2], spans[1::2], came[::2], strict=True):
+        step, new_step = (spent(of_one, (clients // turns) * turns) for of_one in (of_resumed, of_new))
+        step["new_cost_us"] = new_step["cost_us"]
+        step["of_new"] = step["cost_us"] / new_step["cost_us"]
+        step["resumed"] = 100 * sum(newcomer.resumed for newcomer in resumed) / len(resumed)
+        steps.append([step])
+    return steps
+
+
+async def _come(load: Load, sessions: Sequence[SSLSession | None], came: list[Newcomer], count: int) -> None:
+    came += await crowd(load, count, NEWCOMERS, sessions)
+
+
 async def storm(
     *loads: Load, clients: int = 10000, calls: int = 10, before: float = 3.0, warm: int = 200
 ) -> list[Steps]:
@@ -206,6 +232,7 @@ KINDS: dict[str, Callable[..., Any]] = {
     "relay": relay,
     "call": call,
     "connect": connect,
+    "resume": resume,
     "storm": storm,
     "memory": memory,
     "paced": paced,

@@ -24,6 +24,7 @@ OTHERS = {
     "node": "Node.js",
     "c": "C relay",
     "other": "another checkout",
+    "workers": "two workers",
     "bare": "all off",
     "app": "no rules",
     "inside": "inside a worker",

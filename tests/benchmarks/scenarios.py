@@ -114,6 +114,18 @@ def scenarios(sizes: Sizes) -> dict[str, Scenario]:
             tls,
         )
 
+    made["resume-tls"] = Scenario(
+        {"kind": "resume", "clients": 2 * sizes.connect_pairs},
+        (
+            Figure("connect and join, TLS, resumed session", "µs CPU", "cost_us"),
+            Figure("connect and join, TLS, new session, by the same client", "µs CPU", "new_cost_us"),
+            Figure("connect and join, TLS, resumed session, of a new one", "times", "of_new"),
+            Figure("sessions that were resumed, of those that tried", "%", "resumed"),
+        ),
+        tls=True,
+        servers=("ours", "node", "workers"),
+    )
+
     came = f"{sizes.storm:,} TLS clients come at once"
     made["storm-tls"] = Scenario(
         {"kind": "storm", "clients": sizes.storm},

@@ -37,8 +37,8 @@ GUARDS = {
     "SIGNALING_METRICS_TOKEN": "benchmark",
     "SIGNALING_OPS_TOKEN": "benchmark",
 }
-# Ours with a Redis: how many hosts share it, each with one worker.
-HOSTS = {"inside": 1, "across": 2}
+# Ours with a Redis: how many hosts share it, and how many workers each has.
+HOSTS = {"inside": (1, 1), "across": (2, 1), "workers": (1, 2)}
 
 NO_GUARDS = {"SIGNALING_JOIN_RATE": "0", "SIGNALING_MESSAGE_RATE": "0"}
 
@@ -95,16 +95,17 @@ class Servers:
     def running(self, name: str, tls: bool) -> Iterator[Server]:
         """Start a server, with the Redis that it needs, wait until it answers, and stop it afterwards."""
         with ExitStack() as parts:
-            if hosts := HOSTS.get(name):
+            if name in HOSTS:
+                hosts, workers = HOSTS[name]
                 redis, port = parts.enter_context(self._process("redis", False))
-                environment = {"SIGNALING_REDIS_URL": f"redis://{HOST}:{port}", "WEB_CONCURRENCY": "1"}
+                environment = {"SIGNALING_REDIS_URL": f"redis://{HOST}:{port}", "WEB_CONCURRENCY": str(workers)}
                 processes = [parts.enter_context(self._process("ours", tls, environment)) for _ in range(hosts)]
             else:
                 processes = [parts.enter_context(self._process(name, tls))]
             # An app with rules learns the user from the address.
             query = "?user={user}" if name == "rules" else ""
             urls = tuple(f"{'wss' if tls else 'ws'}://{HOST}:{port}/{query}" for _, port in processes)
-            yield Server(tuple(pid for pid, _ in processes), urls, (redis,) if hosts else (), _health(name))
+            yield Server(tuple(pid for pid, _ in processes), urls, (redis,) if name in HOSTS else (), _health(name))
 
     @contextmanager
     def _process(self, name: str, tls: bool, more: Mapping[str, str] | None = None) -> Iterator[tuple[int, int]]:
