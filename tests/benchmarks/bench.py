@@ -15,8 +15,9 @@ from typing import Any
 
 import figure
 import report
+from programs import HERE, PROJECT, UnavailableError
 from scenarios import FULL, QUICK, Scenario, Step, scenarios
-from servers import HERE, PROJECT, Server, Servers, UnavailableError
+from servers import Server, Servers
 
 LOAD_SECONDS = 600  # no job of the load may take longer
 
@@ -55,7 +56,7 @@ def _compare(options: argparse.Namespace) -> str:
                     _say(f"round {number + 1} of {options.rounds}: {name}, {' and '.join(kinds)}")
                     with ExitStack() as running:
                         started = [
-                            (kind, running.enter_context(servers.running(kind, scenario.tls)))
+                            running.enter_context(servers.running(kind, scenario.tls))
                             for kind in kinds * (2 if scenario.twins else 1)
                         ]
                         for kind, steps in zip(kinds, _load(job, started), strict=not scenario.twins):
@@ -75,7 +76,7 @@ def _job(scenario: Scenario, servers: Servers, saturation: dict[tuple[str, bool]
         if key not in saturation:
             _say(f"how much {scenario.saturated} can relay, {'TLS' if scenario.tls else 'plain'}")
             with servers.running(*key) as server:
-                step = _load({"kind": "relay"}, [(key[0], server)])[0][0]
+                step = _load({"kind": "relay"}, [server])[0][0]
             saturation[key] = step["rate"] / min(1, step["server_busy"])
         job["rates"] = [share * saturation[key] for share in shares]
     return job
@@ -105,9 +106,9 @@ def _elsewhere(options: argparse.Namespace) -> str:
     )
 
 
-def _load(job: dict[str, Any], servers: Sequence[tuple[str, Server]]) -> list[list[Step]]:
-    """Run one job against the servers, each with its kind: the steps of each."""
-    return _run(job | {"servers": [asdict(server) | {"joins": kind != "c"} for kind, server in servers]})
+def _load(job: dict[str, Any], servers: Sequence[Server]) -> list[list[Step]]:
+    """Run one job against the servers: the steps of each."""
+    return _run(job | {"servers": [asdict(server) for server in servers]})
 
 
 def _run(job: dict[str, Any]) -> list[list[Step]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import json
 import os
 import ssl
 import time
@@ -16,8 +15,8 @@ from typing import Any, NamedTuple, TypeVar
 
 import usage
 from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
+from protocols import PROTOCOLS, Event
 
-BYE = b'{"type":"bye"}'
 LANES = 10  # pairs that are opened at a time
 MICROSECONDS = 1e6
 T = TypeVar("T")
@@ -30,35 +29,48 @@ class Client(WSListener):
     peer: Client
     take: Callable[[WSFrame], None]
 
-    def __init__(self, load: Load) -> None:
-        self.load = load
-        self.take = self._take_reply
-        self.paired: asyncio.Future[None] = load.loop.create_future()
-        self.leaves = False
+    def __init__(self, load: Load, user: str) -> None:
+        self.load, self.user = load, user
+        self.take = self._take_event
+        self._leaves = False
+        self._events = {event: load.loop.create_future() for event in Event}
 
     def on_ws_connected(self, transport: WSTransport) -> None:
         self.transport = transport
+        self._happened(self.load.protocol.handshake)
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         self.take(frame)
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
-        if not self.leaves:
+        if not self._leaves:
             self.load.fail(f"the server closed a connection: {transport.close_handshake}")
 
     def send(self, payload: bytes) -> None:
         self.transport.send(WSMsgType.TEXT, payload)
 
+    def payload(self, kind: str) -> bytes:
+        """Return a message of that kind to the peer."""
+        return self.load.protocol.payload(kind, self.peer.user)
+
     def expect(self, size: int, arrived: Callable[[], None]) -> None:
-        """From now on call `queue_read` at each relayed message: it is no shorter than what was sent; an error is."""
+        """From now on call `arrived` at each relayed message: it is no shorter than what was sent; an error is."""
 
         def take(frame: WSFrame) -> None:
-            if frame.payload_size < size:
-                self.load.fail(f"the server answered {frame.get_payload_as_bytes()!r}")
-            self.load.messages += 1
-            arrived()
+            if frame.payload_size >= size:
+                self.load.messages += 1
+                arrived()
+            elif not self._reply(text := frame.get_payload_as_bytes()):
+                self.load.fail(f"the server answered {text!r}")
 
         self.take = take
+
+    async def join(self) -> None:
+        """Join the peer, where that takes a message."""
+        if message := self.load.protocol.join(self.user, self.peer.user):
+            await self._events[Event.WELCOME]
+            self.send(message)
+        await self._events[Event.PAIRED]
 
     async def say(self, payload: bytes) -> None:
         """Send a message, and wait until the peer has it."""
@@ -69,36 +81,32 @@ class Client(WSListener):
 
     async def hang_up(self) -> None:
         """Leave the room, wait until the peer knows, and then both close."""
-        parted = self.load.loop.create_future()
-        self.peer.take = partial(_take_bye, parted)
-        self.send(BYE)
-        await parted
-        self.peer.send(BYE)
+        self.take, self.peer.take = self._take_event, self.peer._take_event
+        self.send(self.load.protocol.bye(self.peer.user))
+        await self.peer._events[Event.LEFT]
+        self.peer.send(self.load.protocol.bye(self.user))
         await asyncio.gather(self._close(), self.peer._close())
 
     async def _close(self) -> None:
-        self.leaves = True
-        self.take = _ignore
+        self._leaves = True
         self.transport.send_close(WSCloseCode.OK)
         await self.transport.wait_disconnected()
 
-    def _take_reply(self, frame: WSFrame) -> None:
-        if frame.msg_type is not WSMsgType.TEXT:
-            return
-        message = json.loads(frame.get_payload_as_bytes())
-        if message["type"] == "error":
-            self.load.fail(f"the server answered {message}")
-        elif message["type"] == "roomInfo" and message["userCount"] == 2 and not self.paired.done():
-            self.paired.set_result(None)
+    def _take_event(self, frame: WSFrame) -> None:
+        if frame.msg_type is WSMsgType.TEXT and not self._reply(text := frame.get_payload_as_bytes()):
+            self._happened(event := self.load.protocol.event(text))
+            if event is Event.ERROR:
+                self.load.fail(f"the server answered {text!r}")
 
+    def _happened(self, event: Event | None) -> None:
+        if event and not self._events[event].done():
+            self._events[event].set_result(None)
 
-def _take_bye(parted: asyncio.Future[None], frame: WSFrame) -> None:
-    if not parted.done() and json.loads(frame.get_payload_as_bytes())["type"] == "bye":
-        parted.set_result(None)
-
-
-def _ignore(frame: WSFrame) -> None:
-    pass
+    def _reply(self, text: bytes) -> bool:
+        """Send what is to be answered at once, and return whether there was something."""
+        if reply := self.load.protocol.reply(text):
+            self.send(reply)
+        return reply is not None
 
 
 @dataclass(frozen=True)
@@ -120,11 +128,12 @@ class Load:
         urls: Sequence[str],
         pids: Sequence[int] = (),
         redis: Sequence[int] = (),
-        joins: bool = True,
+        protocol: str = "rooms",
         verify: bool = False,
         health: str = "/",
     ) -> None:
-        self.urls, self.pids, self.redis, self.joins, self.health = urls, pids, redis, joins, health
+        self.urls, self.pids, self.redis, self.health = urls, pids, redis, health
+        self.protocol = PROTOCOLS[protocol]
         self.loop = asyncio.get_running_loop()
         self.failure: asyncio.Future[None] = self.loop.create_future()
         self.messages = 0
@@ -169,7 +178,7 @@ class Load:
         async def lane() -> list[T]:
             return [await once(number) for number in numbers]
 
-        lanes = await self.unless_failed(lane() for _ in range(LANES if self.joins else 1))
+        lanes = await self.unless_failed(lane() for _ in range(1 if self.protocol.one_by_one else LANES))
         return list(itertools.chain(*lanes))
 
     async def open(self, count: int) -> list[tuple[Client, Client]]:
@@ -178,22 +187,18 @@ class Load:
 
     async def pair(self, number: int) -> tuple[Client, Client]:
         """Connect and join one pair."""
-        names = self.names(number)
-        urls = (url.replace("{user}", name) for url, name in zip((self.urls[0], self.urls[-1]), names, strict=True))
-        pair = await self._connect(next(urls)), await self._connect(next(urls))
-        for client, peer, name, other in zip(pair, pair[::-1], names, names[::-1], strict=True):
-            client.peer = peer
-            if self.joins:
-                client.send(json.dumps({"type": "join", "userId": name, "remoteId": other}).encode())
-        if self.joins:
-            await asyncio.gather(*(client.paired for client in pair))
-        return pair
+        users = self.names(number)
+        one = await self._connect(self.urls[0], users[0])
+        other = await self._connect(self.urls[-1], users[1])
+        one.peer, other.peer = other, one
+        await asyncio.gather(one.join(), other.join())
+        return one, other
 
-    async def _connect(self, url: str) -> Client:
-        client = Client(self)
+    async def _connect(self, url: str, user: str) -> Client:
+        client = Client(self, user)
         await ws_connect(
             lambda: client,
-            url,
+            url.replace("{user}", user),
             ssl_context=self.context,
             read_buffer_init_size=8192,
             websocket_handshake_timeout=30,

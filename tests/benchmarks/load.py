@@ -23,7 +23,6 @@ import uvloop
 from connections import MICROSECONDS, Load, Span, limited, relayed, spent
 from newcomers import Newcomer, crowd
 from ongoing import Ongoing
-from payloads import PAYLOADS
 from picows import WSError
 from servers import client_core
 from traffic import Rally, Stream, Traffic, quantile
@@ -40,7 +39,7 @@ async def relay(
     *loads: Load, pairs: int = 50, payload: str = "candidate", idle: Sequence[int] = (0,), **turns: float
 ) -> list[Steps]:
     """As many messages as go, one in flight in each pair; at the first server beside each number of others, idle."""
-    rallies = [Rally(load, await load.open(pairs), PAYLOADS[payload]) for load in loads]
+    rallies = [Rally(load, await load.open(pairs), payload) for load in loads]
     steps: list[Steps] = [[] for _ in loads]
     beside = 0
     for count in idle:
@@ -62,7 +61,7 @@ async def paced(
     The client spins, so its core is full unless something else took it: then neither side is the limit. It is the limit
     itself where the 99th percentile of its lateness, `late_us`, is over a quarter of the latency's.
     """
-    streams = [Stream(load, await load.open(pairs), PAYLOADS[payload]) for load in loads]
+    streams = [Stream(load, await load.open(pairs), payload) for load in loads]
     steps: list[Steps] = [[] for _ in loads]
     for rate in rates:
         for stream in streams:
@@ -120,10 +119,10 @@ async def _call(load: Load, number: int) -> None:
     """Each step begins when the other side has got the one before."""
     caller, callee = await load.pair(number)
     for client in (caller, callee):
-        await client.say(PAYLOADS["offer"])
+        await client.say(client.payload("offer"))
     for _ in range(CANDIDATES):
         for client in (caller, callee):
-            await client.say(PAYLOADS["candidate"])
+            await client.say(client.payload("candidate"))
     await caller.hang_up()
 
 

@@ -28,7 +28,6 @@ from urllib.parse import urlsplit
 
 import uvloop
 from connections import Client, Load
-from payloads import PAYLOADS
 from picows import WSError
 from servers import client_core, leave_client_core
 
@@ -117,7 +116,7 @@ async def _until_quiet() -> None:
 
 def _speak(client: Client, noted: Noted) -> Callable[[], Awaitable[None]]:
     """Return what sends a message and waits until the peer has it."""
-    data, clock = PAYLOADS["candidate"], time.monotonic
+    data, clock = client.payload("candidate"), time.monotonic
     sent = deque[tuple[float, asyncio.Future[None]]]()
 
     def arrived() -> None:

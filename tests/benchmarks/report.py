@@ -16,12 +16,15 @@ from importlib import metadata
 from pathlib import Path
 from statistics import median
 
+from programs import HERE, PROJECT
 from scenarios import Figure, Scenario, Step
-from servers import HERE, PROJECT
 
 Results = dict[str, dict[str, list[list[Step]]]]  # scenario, server, round, step
 OTHERS = {
     "node": "Node.js",
+    "flask_sock": "flask-sock",
+    "socketio": "Flask-SocketIO",
+    "peerjs": "peerjs-server",
     "c": "C relay",
     "other": "another checkout",
     "workers": "two workers",

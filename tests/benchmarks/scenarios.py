@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+PEERS = ("ours", "node", "flask_sock", "socketio", "peerjs")
 Step = dict[str, Any]
 
 
@@ -50,11 +51,12 @@ class Sizes:
     storm: int = 10000
     memory: int = 10000
     memory_tls: int = 4000
+    peers_memory: int = 2000
     shares: tuple[float, ...] = (0.1, 0.25, 0.5, 0.75, 0.9)
 
 
 FULL = Sizes()
-QUICK = Sizes(0.7, 0.2, 4, (0, 2000), 100, 150, 1000, 2000, 1000, (0.25, 0.5, 0.75))
+QUICK = Sizes(0.7, 0.2, 4, (0, 2000), 100, 150, 1000, 2000, 1000, 500, (0.25, 0.5, 0.75))
 
 
 def scenarios(sizes: Sizes) -> dict[str, Scenario]:
@@ -72,6 +74,7 @@ def scenarios(sizes: Sizes) -> dict[str, Scenario]:
             ),
             tls,
         )
+        made["peers-call-tls" if tls else "peers-call"] = replace(made["call-tls" if tls else "call"], servers=PEERS)
 
     for tls, transport in ((False, "plain"), (True, "TLS")):
         suffix = "-tls" if tls else ""
@@ -143,6 +146,26 @@ def scenarios(sizes: Sizes) -> dict[str, Scenario]:
         tls=True,
         together=False,
     )
+
+    # What a team would pick in its place.
+    for name, job, figures in (
+        (
+            "peers-relay",
+            {"kind": "relay"} | time,
+            (Figure("relay of a 250-byte candidate, plain", "µs CPU", "cost_us"),),
+        ),
+        (
+            "peers-connect",
+            {"kind": "connect", "pairs": sizes.connect_pairs},
+            (Figure("connect and join, plain", "µs CPU", "cost_us"),),
+        ),
+        (
+            "peers-memory",
+            {"kind": "memory", "pairs": sizes.peers_memory // 2},
+            (Figure(f"memory of a connection, plain, {sizes.peers_memory:,} joined", "KiB PSS", "kib"),),
+        ),
+    ):
+        made[name] = Scenario(job, figures, servers=PEERS, together=name != "peers-memory")
 
     made["guards"] = Scenario(
         {"kind": "relay"} | time,
