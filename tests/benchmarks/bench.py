@@ -61,7 +61,7 @@ def _compare(options: argparse.Namespace) -> str:
                         ]
                         for kind, steps in zip(kinds, _load(job, started), strict=not scenario.twins):
                             results[name][kind].append(steps)
-    text = f"{report.table(results, wanted)}\n\n{report.context(options.rounds)}"
+    text = f"{report.tables(results, wanted)}\n\n{report.context(options.rounds)}"
     # After the revision was looked at: the figure may be a file of it.
     if options.figure:
         figure.draw(results, options.figure)
@@ -163,6 +163,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--insecure", action="store_true", help="with --url: do not verify its certificate")
     options = parser.parse_args()
     options.rounds = options.rounds or (2 if options.quick else 3)
+    if options.figure and options.against:
+        parser.error("--figure draws this server beside others, not beside another checkout")
     if options.figure and options.only and not set(options.only) & set(figure.SCENARIOS):
         parser.error(f"--figure needs one of the scenarios {', '.join(figure.SCENARIOS)}")
     return options
