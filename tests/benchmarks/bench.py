@@ -38,7 +38,7 @@ def main() -> None:
 def _compare(options: argparse.Namespace) -> str:
     """Every scenario against every server in turn, round by round."""
     known = scenarios(QUICK if options.quick else FULL)
-    wanted = {name: known[name] for name in options.only or known}
+    wanted = {name: scenario for name, scenario in known.items() if name in (options.only or known)}
     if options.against:
         ours = {name: scenario for name, scenario in wanted.items() if scenario.servers[0] == "ours"}
         wanted = {name: replace(scenario, servers=("ours", "other")) for name, scenario in ours.items()}

@@ -14,7 +14,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 PROJECT = HERE.parents[1]
 PEERS = HERE / "peers"
-PEERS_VENV = PEERS / "flask" / f".venv-{sys.version_info.major}.{sys.version_info.minor}"
+PEERS_VENV = PROJECT / f".venv-peers-{sys.version_info.major}.{sys.version_info.minor}"
 HOST = "127.0.0.1"
 MAX_CONNECTIONS = 20_000
 

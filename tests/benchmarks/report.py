@@ -46,7 +46,7 @@ def tables(results: Results, scenarios: dict[str, Scenario]) -> str:
     for section in sections:
         of_section = {name: by_server for name, by_server in results.items() if scenarios[name].section == section}
         parts.append(f"## {section}\n\n{_table(of_section, scenarios, marks)}")
-    notes = [f"\\{sign} {text}." for sign, text in NOTES.values() if sign in marks]
+    notes = [f"`{sign}` {text}." for sign, text in NOTES.values() if sign in marks]
     return "\n\n".join([*parts, *notes])
 
 
