@@ -9,14 +9,15 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import figure
 import report
+from programs import HERE, PROJECT, UnavailableError
 from scenarios import FULL, QUICK, Scenario, Step, scenarios
-from servers import HERE, Server, Servers, UnavailableError
+from servers import Server, Servers
 
 LOAD_SECONDS = 600  # no job of the load may take longer
 
@@ -37,12 +38,15 @@ def main() -> None:
 def _compare(options: argparse.Namespace) -> str:
     """Every scenario against every server in turn, round by round."""
     known = scenarios(QUICK if options.quick else FULL)
-    wanted = {name: known[name] for name in options.only or known}
+    wanted = {name: scenario for name, scenario in known.items() if name in (options.only or known)}
+    if options.against:
+        ours = {name: scenario for name, scenario in wanted.items() if scenario.servers[0] == "ours"}
+        wanted = {name: replace(scenario, servers=("ours", "other")) for name, scenario in ours.items()}
     needed = {job["idle"][-1] for scenario in wanted.values() if "idle" in (job := scenario.job)}
     _check_descriptors(max(needed, default=0))
     results: report.Results = {name: {server: [] for server in scenario.servers} for name, scenario in wanted.items()}
     names = {server for scenario in wanted.values() for server in scenario.servers}
-    with Servers.prepared(names, dict(options.env)) as servers:
+    with Servers.prepared(names, dict(options.env), options.against or PROJECT) as servers:
         saturation: dict[tuple[str, bool], float] = {}
         for number in range(options.rounds):
             for name, scenario in wanted.items():
@@ -52,12 +56,12 @@ def _compare(options: argparse.Namespace) -> str:
                     _say(f"round {number + 1} of {options.rounds}: {name}, {' and '.join(kinds)}")
                     with ExitStack() as running:
                         started = [
-                            (kind, running.enter_context(servers.running(kind, scenario.tls)))
+                            running.enter_context(servers.running(kind, scenario.tls))
                             for kind in kinds * (2 if scenario.twins else 1)
                         ]
                         for kind, steps in zip(kinds, _load(job, started), strict=not scenario.twins):
                             results[name][kind].append(steps)
-    text = f"{report.table(results, wanted)}\n\n{report.context(options.rounds)}"
+    text = f"{report.tables(results, wanted)}\n\n{report.context(options.rounds)}"
     # After the revision was looked at: the figure may be a file of it.
     if options.figure:
         figure.draw(results, options.figure)
@@ -72,7 +76,7 @@ def _job(scenario: Scenario, servers: Servers, saturation: dict[tuple[str, bool]
         if key not in saturation:
             _say(f"how much {scenario.saturated} can relay, {'TLS' if scenario.tls else 'plain'}")
             with servers.running(*key) as server:
-                step = _load({"kind": "relay"}, [(key[0], server)])[0][0]
+                step = _load({"kind": "relay"}, [server])[0][0]
             saturation[key] = step["rate"] / min(1, step["server_busy"])
         job["rates"] = [share * saturation[key] for share in shares]
     return job
@@ -102,9 +106,9 @@ def _elsewhere(options: argparse.Namespace) -> str:
     )
 
 
-def _load(job: dict[str, Any], servers: Sequence[tuple[str, Server]]) -> list[list[Step]]:
-    """Run one job against the servers, each with its kind: the steps of each."""
-    return _run(job | {"servers": [asdict(server) | {"joins": kind != "c"} for kind, server in servers]})
+def _load(job: dict[str, Any], servers: Sequence[Server]) -> list[list[Step]]:
+    """Run one job against the servers: the steps of each."""
+    return _run(job | {"servers": [asdict(server) for server in servers]})
 
 
 def _run(job: dict[str, Any]) -> list[list[Step]]:
@@ -144,6 +148,9 @@ def _options() -> argparse.Namespace:
         type=_setting,
         help="a setting for this server; can be repeated",
     )
+    parser.add_argument(
+        "--against", type=Path, metavar="FOLDER", help="compare with the server of another checkout in place of others"
+    )
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the table there as well")
     parser.add_argument("--figure", type=Path, metavar="FILE", help="draw cost and latency there (.svg, .png)")
     parser.add_argument(
@@ -156,6 +163,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--insecure", action="store_true", help="with --url: do not verify its certificate")
     options = parser.parse_args()
     options.rounds = options.rounds or (2 if options.quick else 3)
+    if options.figure and options.against:
+        parser.error("--figure draws this server beside others, not beside another checkout")
     if options.figure and options.only and not set(options.only) & set(figure.SCENARIOS):
         parser.error(f"--figure needs one of the scenarios {', '.join(figure.SCENARIOS)}")
     return options

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import json
 import os
 import ssl
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from functools import partial
+from typing import Any, NamedTuple, TypeVar
 
 import usage
-from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
+from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
+from protocols import PROTOCOLS, Event
 
 LANES = 10  # pairs that are opened at a time
 MICROSECONDS = 1e6
+T = TypeVar("T")
 
 
 class Client(WSListener):
@@ -27,42 +29,84 @@ class Client(WSListener):
     peer: Client
     take: Callable[[WSFrame], None]
 
-    def __init__(self, load: Load) -> None:
-        self.load = load
-        self.take = self._take_reply
-        self.paired: asyncio.Future[None] = load.loop.create_future()
+    def __init__(self, load: Load, user: str) -> None:
+        self.load, self.user = load, user
+        self.take = self._take_event
+        self._leaves = False
+        self._events = {event: load.loop.create_future() for event in Event}
 
     def on_ws_connected(self, transport: WSTransport) -> None:
         self.transport = transport
+        self._happened(self.load.protocol.handshake)
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         self.take(frame)
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
-        self.load.fail(f"the server closed a connection: {transport.close_handshake}")
+        if not self._leaves:
+            self.load.fail(f"the server closed a connection: {transport.close_handshake}")
 
     def send(self, payload: bytes) -> None:
         self.transport.send(WSMsgType.TEXT, payload)
 
+    def payload(self, kind: str) -> bytes:
+        """Return a message of that kind to the peer."""
+        return self.load.protocol.payload(kind, self.peer.user)
+
     def expect(self, size: int, arrived: Callable[[], None]) -> None:
-        """From now on call `queue_read` at each relayed message: it is no shorter than what was sent; an error is."""
+        """From now on call `arrived` at each relayed message: it is no shorter than what was sent; an error is."""
 
         def take(frame: WSFrame) -> None:
-            if frame.payload_size < size:
-                self.load.fail(f"the server answered {frame.get_payload_as_bytes()!r}")
-            self.load.messages += 1
-            arrived()
+            if frame.payload_size >= size:
+                self.load.messages += 1
+                arrived()
+            elif not self._reply(text := frame.get_payload_as_bytes()):
+                self.load.fail(f"the server answered {text!r}")
 
         self.take = take
 
-    def _take_reply(self, frame: WSFrame) -> None:
-        if frame.msg_type is not WSMsgType.TEXT:
-            return
-        message = json.loads(frame.get_payload_as_bytes())
-        if message["type"] == "error":
-            self.load.fail(f"the server answered {message}")
-        elif message["type"] == "roomInfo" and message["userCount"] == 2 and not self.paired.done():
-            self.paired.set_result(None)
+    async def join(self) -> None:
+        """Join the peer, where that takes a message."""
+        if message := self.load.protocol.join(self.user, self.peer.user):
+            await self._events[Event.WELCOME]
+            self.send(message)
+        await self._events[Event.PAIRED]
+
+    async def say(self, payload: bytes) -> None:
+        """Send a message, and wait until the peer has it."""
+        heard = self.load.loop.create_future()
+        self.peer.expect(len(payload), partial(heard.set_result, None))
+        self.send(payload)
+        await heard
+
+    async def hang_up(self) -> None:
+        """Leave the room, wait until the peer knows, and then both close."""
+        self.take, self.peer.take = self._take_event, self.peer._take_event
+        self.send(self.load.protocol.bye(self.peer.user))
+        await self.peer._events[Event.LEFT]
+        self.peer.send(self.load.protocol.bye(self.user))
+        await asyncio.gather(self._close(), self.peer._close())
+
+    async def _close(self) -> None:
+        self._leaves = True
+        self.transport.send_close(WSCloseCode.OK)
+        await self.transport.wait_disconnected()
+
+    def _take_event(self, frame: WSFrame) -> None:
+        if frame.msg_type is WSMsgType.TEXT and not self._reply(text := frame.get_payload_as_bytes()):
+            self._happened(event := self.load.protocol.event(text))
+            if event is Event.ERROR:
+                self.load.fail(f"the server answered {text!r}")
+
+    def _happened(self, event: Event | None) -> None:
+        if event and not self._events[event].done():
+            self._events[event].set_result(None)
+
+    def _reply(self, text: bytes) -> bool:
+        """Send what is to be answered at once, and return whether there was something."""
+        if reply := self.load.protocol.reply(text):
+            self.send(reply)
+        return reply is not None
 
 
 @dataclass(frozen=True)
@@ -84,18 +128,20 @@ class Load:
         urls: Sequence[str],
         pids: Sequence[int] = (),
         redis: Sequence[int] = (),
-        joins: bool = True,
+        protocol: str = "rooms",
         verify: bool = False,
+        health: str = "/",
     ) -> None:
-        self.urls, self.pids, self.redis, self.joins = urls, pids, redis, joins
+        self.urls, self.pids, self.redis, self.health = urls, pids, redis, health
+        self.protocol = PROTOCOLS[protocol]
         self.loop = asyncio.get_running_loop()
         self.failure: asyncio.Future[None] = self.loop.create_future()
         self.messages = 0
-        self._numbers = itertools.count()
+        self._reserved = 0
         self._prefix = os.urandom(4).hex()
-        self._context = ssl.create_default_context() if urls[0].startswith("wss:") else None
-        if self._context and not verify:
-            self._context.check_hostname, self._context.verify_mode = False, ssl.CERT_NONE
+        self.context = ssl.create_default_context() if urls[0].startswith("wss:") else None
+        if self.context and not verify:
+            self.context.check_hostname, self.context.verify_mode = False, ssl.CERT_NONE
 
     def fail(self, reason: str) -> None:
         if not self.failure.done():
@@ -106,38 +152,54 @@ class Load:
         with suppress(TimeoutError):
             await asyncio.wait_for(asyncio.shield(self.failure), seconds)
 
-    async def open(self, count: int) -> list[tuple[Client, Client]]:
-        """Connect and join `count` pairs, some at a time; one by one where order alone makes the pairs."""
-        turns = iter(range(count))
-
-        async def lane() -> list[tuple[Client, Client]]:
-            return [await self._pair(next(self._numbers)) for _ in turns]
-
-        lanes = asyncio.gather(*(lane() for _ in range(LANES if self.joins else 1)))
-        waited: set[asyncio.Future[Any]] = {lanes, self.failure}
+    async def unless_failed(self, tasks: Iterable[Awaitable[T]]) -> list[T]:
+        """Wait for all of them, unless the load fails."""
+        together = asyncio.gather(*tasks)
+        waited: set[asyncio.Future[Any]] = {together, self.failure}
         await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
         if self.failure.done():
             self.failure.result()
-        return list(itertools.chain(*await lanes))
+        return await together
 
-    async def _pair(self, number: int) -> tuple[Client, Client]:
-        names = f"{self._prefix}a{number}", f"{self._prefix}b{number}"
-        urls = (url.replace("{user}", name) for url, name in zip((self.urls[0], self.urls[-1]), names, strict=True))
-        pair = await self._connect(next(urls)), await self._connect(next(urls))
-        for client, peer, name, other in zip(pair, pair[::-1], names, names[::-1], strict=True):
-            client.peer = peer
-            if self.joins:
-                client.send(json.dumps({"type": "join", "userId": name, "remoteId": other}).encode())
-        if self.joins:
-            await asyncio.gather(*(client.paired for client in pair))
-        return pair
+    def reserve(self, count: int) -> int:
+        """Take the numbers of `count` pairs: the first of them."""
+        first, self._reserved = self._reserved, self._reserved + count
+        return first
 
-    async def _connect(self, url: str) -> Client:
-        client = Client(self)
+    def names(self, number: int) -> tuple[str, str]:
+        """Return the users of a pair."""
+        return f"{self._prefix}a{number}", f"{self._prefix}b{number}"
+
+    async def each(self, count: int, once: Callable[[int], Awaitable[T]]) -> list[T]:
+        """Do it `count` times, some at a time, each for a pair of its own; one by one where order makes the pairs."""
+        first = self.reserve(count)
+        numbers = iter(range(first, first + count))
+
+        async def lane() -> list[T]:
+            return [await once(number) for number in numbers]
+
+        lanes = await self.unless_failed(lane() for _ in range(1 if self.protocol.one_by_one else LANES))
+        return list(itertools.chain(*lanes))
+
+    async def open(self, count: int) -> list[tuple[Client, Client]]:
+        """Connect and join `count` pairs."""
+        return await self.each(count, self.pair)
+
+    async def pair(self, number: int) -> tuple[Client, Client]:
+        """Connect and join one pair."""
+        users = self.names(number)
+        one = await self._connect(self.urls[0], users[0])
+        other = await self._connect(self.urls[-1], users[1])
+        one.peer, other.peer = other, one
+        await asyncio.gather(one.join(), other.join())
+        return one, other
+
+    async def _connect(self, url: str, user: str) -> Client:
+        client = Client(self, user)
         await ws_connect(
             lambda: client,
-            url,
-            ssl_context=self._context,
+            url.replace("{user}", user),
+            ssl_context=self.context,
             read_buffer_init_size=8192,
             websocket_handshake_timeout=30,
         )
@@ -145,7 +207,7 @@ class Load:
 
     def mark(self) -> Mark:
         server_cpu, redis_cpu = usage.cpu_seconds(self.pids), usage.cpu_seconds(self.redis)
-        return Mark(time.perf_counter(), self.messages, server_cpu + redis_cpu, redis_cpu, time.process_time())
+        return Mark(time.monotonic(), self.messages, server_cpu + redis_cpu, redis_cpu, time.process_time())
 
     async def span(self, seconds: float) -> Span:
         """Hold the load for some seconds."""
@@ -168,7 +230,11 @@ class Span(NamedTuple):
 
 def relayed(spans: Sequence[Span]) -> dict[str, Any]:
     """Return what a relayed message cost, and which side had its core full."""
-    spending = spent(spans, int(sum(span.of("messages") for span in spans)))
+    return limited(spent(spans, int(sum(span.of("messages") for span in spans))))
+
+
+def limited(spending: dict[str, Any]) -> dict[str, Any]:
+    """Add which side had its core full."""
     full = "server" if spending["server_busy"] > 0.90 else "client" if spending["client_busy"] > 0.95 else "neither"
     return spending | {"limit": full}
 

@@ -13,19 +13,25 @@ import json
 import os
 import resource
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from ssl import SSLSession
 from typing import Any
 
 import usage
 import uvloop
-from connections import Load, Span, relayed, spent
-from payloads import PAYLOADS
+from connections import MICROSECONDS, Load, Span, limited, relayed, spent
+from newcomers import Newcomer, crowd
+from ongoing import Ongoing
 from picows import WSError
 from servers import client_core
-from traffic import Rally, Stream, Traffic
+from traffic import Rally, Stream, Traffic, quantile
 
 SETTLE_SECONDS = 6
 QUIET_SECONDS = 0.1
+NEWCOMERS = 20  # at a time, where they are no storm
+CANDIDATES = 20  # of each end of a call
+MILLISECONDS = 1e3
 Steps = list[dict[str, Any]]
 
 
@@ -33,7 +39,7 @@ async def relay(
     *loads: Load, pairs: int = 50, payload: str = "candidate", idle: Sequence[int] = (0,), **turns: float
 ) -> list[Steps]:
     """As many messages as go, one in flight in each pair; at the first server beside each number of others, idle."""
-    rallies = [Rally(load, await load.open(pairs), PAYLOADS[payload]) for load in loads]
+    rallies = [Rally(load, await load.open(pairs), payload) for load in loads]
     steps: list[Steps] = [[] for _ in loads]
     beside = 0
     for count in idle:
@@ -55,7 +61,7 @@ async def paced(
     The client spins, so its core is full unless something else took it: then neither side is the limit. It is the limit
     itself where the 99th percentile of its lateness, `late_us`, is over a quarter of the latency's.
     """
-    streams = [Stream(load, await load.open(pairs), PAYLOADS[payload]) for load in loads]
+    streams = [Stream(load, await load.open(pairs), payload) for load in loads]
     steps: list[Steps] = [[] for _ in loads]
     for rate in rates:
         for stream in streams:
@@ -96,16 +102,100 @@ async def _in_turns(
 
 async def connect(*loads: Load, pairs: int = 500, turns: int = 10, warm_pairs: int = 100) -> list[Steps]:
     """Connect and join, a new session for each where there is TLS; the pairs stay open."""
-    for load in loads:
-        await load.open(warm_pairs)
+    spans = await _each_in_turns([load.open for load in loads], loads, pairs, turns, warm_pairs)
+    return [[spent(of_one, 2 * (pairs // turns) * turns)] for of_one in spans]
+
+
+async def call(*loads: Load, calls: int = 400, turns: int = 10, warm_calls: int = 100) -> list[Steps]:
+    """All the signaling of a call, from its first connection to the end of its last."""
+    spans = await _each_in_turns(
+        [partial(load.each, once=partial(_call, load)) for load in loads], loads, calls, turns, warm_calls
+    )
+    steps = [spent(of_one, (calls // turns) * turns) for of_one in spans]
+    return [[step | {"calls": MICROSECONDS / step["cost_us"]}] for step in steps]
+
+
+async def _call(load: Load, number: int) -> None:
+    """Each step begins when the other side has got the one before."""
+    caller, callee = await load.pair(number)
+    for client in (caller, callee):
+        await client.say(client.payload("offer"))
+    for _ in range(CANDIDATES):
+        for client in (caller, callee):
+            await client.say(client.payload("candidate"))
+    await caller.hang_up()
+
+
+async def _each_in_turns(
+    acts: Sequence[Callable[[int], Awaitable[Any]]], loads: Sequence[Load], count: int, turns: int, warm: int
+) -> list[list[Span]]:
+    """Do each act `count` times, a part of that in each turn."""
+    for act in acts:
+        await act(warm)
     spans: list[list[Span]] = [[] for _ in loads]
     for turn in range(turns):
         for at in range(len(loads))[:: -1 if turn % 2 else 1]:
             before = loads[at].mark()
-            await loads[at].open(pairs // turns)
+            await acts[at](count // turns)
             await loads[at].hold(QUIET_SECONDS)
             spans[at].append(Span(before, loads[at].mark()))
-    return [[spent(of_one, 2 * (pairs // turns) * turns)] for of_one in spans]
+    return spans
+
+
+async def resume(*loads: Load, clients: int = 1000, turns: int = 10, tickets: int = 20) -> list[Steps]:
+    """Connect and join over TLS, with a session to resume and with a new one; all stay open."""
+    # A ticket is good as long as the connection is open that it came with.
+    givers = [await crowd(load, tickets, NEWCOMERS) for load in loads]
+    twice, acts = [load for load in loads for _ in range(2)], []
+    came: list[list[Newcomer]] = [[] for _ in twice]
+    for load, of_load, resumed, new in zip(loads, givers, came[::2], came[1::2], strict=True):
+        acts.append(partial(_come, load, [giver.session for giver in of_load], resumed))
+        acts.append(partial(_come, load, [None], new))
+    spans = await _each_in_turns(acts, twice, clients, turns, warm=100)
+    steps = []
+    for of_resumed, of_new, resumed in zip(spans[::2], spans[1::2], came[::2], strict=True):
+        step, new_step = (spent(of_one, (clients // turns) * turns) for of_one in (of_resumed, of_new))
+        step["new_cost_us"] = new_step["cost_us"]
+        step["of_new"] = step["cost_us"] / new_step["cost_us"]
+        step["resumed"] = 100 * sum(newcomer.resumed for newcomer in resumed) / len(resumed)
+        steps.append([step])
+    return steps
+
+
+async def _come(load: Load, sessions: Sequence[SSLSession | None], came: list[Newcomer], count: int) -> None:
+    came += await crowd(load, count, NEWCOMERS, sessions)
+
+
+async def storm(
+    *loads: Load, clients: int = 10000, calls: int = 10, before: float = 3.0, warm: int = 200
+) -> list[Steps]:
+    """Many clients come at once, TLS handshakes and joins, beside calls that go on."""
+    steps: list[Steps] = []
+    for load in loads:
+        for newcomer in await crowd(load, warm):
+            newcomer.leave()
+        ongoing = await Ongoing.start(load, calls)
+        await load.hold(before)
+        begin = load.mark()
+        await crowd(load, clients)
+        span = Span(begin, load.mark())
+        noted = await ongoing.end()
+        start, end = span.before.at, span.after.at
+        quiet, stormy = (
+            {kind: [took for at, took in noted[kind] if since <= at < until] for kind in noted}
+            for since, until in ((start - before, start), (start, end))
+        )
+        step = limited(spent([span], clients)) | {"seconds": span.of("at")}
+        for name, seconds in (
+            ("before", quiet["messages"]),
+            ("during", stormy["messages"]),
+            ("health", stormy["health"]),
+            ("echo", stormy["echo"]),
+        ):
+            for figure, share in (("p50", 0.5), ("p99", 0.99), ("max", 1.0)):
+                step[f"{name}_{figure}_ms"] = quantile(seconds, share) * MILLISECONDS
+        steps.append([step])
+    return steps
 
 
 async def memory(*loads: Load, pairs: int = 5000, warm_pairs: int = 50) -> list[Steps]:
@@ -139,7 +229,10 @@ def quiet_collector() -> None:
 
 KINDS: dict[str, Callable[..., Any]] = {
     "relay": relay,
+    "call": call,
     "connect": connect,
+    "resume": resume,
+    "storm": storm,
     "memory": memory,
     "paced": paced,
 }

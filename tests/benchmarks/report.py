@@ -1,4 +1,4 @@
-"""The results as a Markdown table, and what there is to know about how they came about."""
+"""The results as Markdown tables, and what there is to know about how they came about."""
 
 from __future__ import annotations
 
@@ -16,17 +16,21 @@ from importlib import metadata
 from pathlib import Path
 from statistics import median
 
+from programs import HERE, PEERS, PROJECT
 from scenarios import Figure, Scenario, Step
-from servers import HERE, PROJECT
 
 Results = dict[str, dict[str, list[list[Step]]]]  # scenario, server, round, step
 OTHERS = {
     "node": "Node.js",
+    "flask_sock": "flask-sock",
+    "socketio": "Flask-SocketIO",
+    "peerjs": "peerjs-server",
     "c": "C relay",
+    "other": "another checkout",
     "bare": "all off",
     "app": "no rules",
     "inside": "inside a worker",
-    "ours": "no Redis",
+    "ours": "ours by default",
 }
 NOTES = {
     "client": ("*", "the client, not the server, was the limit: the server could do more; its cost holds"),
@@ -34,8 +38,20 @@ NOTES = {
 }
 
 
-def table(results: Results, scenarios: dict[str, Scenario]) -> str:
-    """One row a figure: the median of the rounds, and in brackets the least and the greatest.
+def tables(results: Results, scenarios: dict[str, Scenario]) -> str:
+    """One table for each section: a figure a row."""
+    sections = dict.fromkeys(scenarios[name].section for name in results)
+    marks: set[str] = set()
+    parts = []
+    for section in sections:
+        of_section = {name: by_server for name, by_server in results.items() if scenarios[name].section == section}
+        parts.append(f"## {section}\n\n{_table(of_section, scenarios, marks)}")
+    notes = [f"`{sign}` {text}." for sign, text in NOTES.values() if sign in marks]
+    return "\n\n".join([*parts, *notes])
+
+
+def _table(results: Results, scenarios: dict[str, Scenario], marks: set[str]) -> str:
+    """The median of the rounds, and in brackets the least and the greatest.
 
     The first server of a scenario is ours; the others have columns of their own, and how ours compares with them.
     """
@@ -44,7 +60,6 @@ def table(results: Results, scenarios: dict[str, Scenario]) -> str:
     for other in others:
         head += [OTHERS[other], f"ours / {OTHERS[other]}"]
     rows = [head, ["---"] * 2 + ["---:"] * (len(head) - 2)]
-    marks: set[str] = set()
     for name, by_server in results.items():
         first, *rest = by_server
         for figure in scenarios[name].figures:
@@ -57,9 +72,7 @@ def table(results: Results, scenarios: dict[str, Scenario]) -> str:
                 row += [cells[other], _compared(figure, values[first], values[other])] if known else ["-", "-"]
             rows.append([figure.title, figure.unit, *row])
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = [f"| {' | '.join(map(str.ljust, row, widths))} |" for row in rows]
-    notes = [f"{sign} {text}." for sign, text in NOTES.values() if sign in marks]
-    return "\n".join(lines + [""] * bool(notes) + notes)
+    return "\n".join(f"| {' | '.join(map(str.ljust, row, widths))} |" for row in rows)
 
 
 def context(rounds: int) -> str:
@@ -72,6 +85,7 @@ def context(rounds: int) -> str:
         software.append(f"Redis {_output('redis-server', '--version').split('v=')[1].split()[0]}")
     software += [f"Node.js {_output('node', '--version').lstrip('v')}"]
     software += [f"{name} {_node_version(name)}" for name in ("express", "ws")]
+    software += _peers()
     how = "one round" if rounds == 1 else f"medians of {rounds} rounds, in brackets the least and the greatest"
     return "\n".join(
         (
@@ -115,6 +129,15 @@ def _version(package: str) -> str | None:
 
 def _node_version(package: str) -> str:
     return str(json.loads((HERE / "node" / "node_modules" / package / "package.json").read_text())["version"])
+
+
+def _peers() -> list[str]:
+    """The peers that a user would pick, as they are pinned."""
+    pinned = (PEERS / "flask" / "requirements.txt").read_text().splitlines()
+    versions = dict(line.split("==") for line in pinned if "==" in line)
+    names = ("Flask-SocketIO", "python-socketio", "gevent-websocket", "simple-websocket")
+    peerjs = json.loads((PEERS / "peerjs" / "package.json").read_text())["dependencies"]["peer"]
+    return [*(f"{name} {versions[name]}" for name in names), f"peer {peerjs}"]
 
 
 def _output(*command: str) -> str:

@@ -4,43 +4,20 @@ from __future__ import annotations
 
 import http.client
 import os
-import shutil
 import signal
 import socket
 import ssl
 import subprocess
-import sys
-import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-PROJECT = HERE.parents[1]
-HOST = "127.0.0.1"
+from programs import HEALTH, HOST, HOSTS, PATHS, PLAIN_TCP, PROJECT, PROTOCOLS, Programs, UnavailableError
+
 START_SECONDS = 30
 STOP_SECONDS = 20
-MAX_CONNECTIONS = 20_000
-
-# Everything that watches over a message and takes note of it, with limits that the load does not reach.
-_UNREACHED = "1000000"
-GUARDS = {
-    "SIGNALING_ALLOWED_ORIGINS": "https://app.example.org",
-    "SIGNALING_CONNECTIONS_PER_IP": _UNREACHED,
-    "SIGNALING_CONNECTION_RATE": _UNREACHED,
-    "SIGNALING_CONNECTION_BURST": _UNREACHED,
-    "SIGNALING_JOIN_RATE": _UNREACHED,
-    "SIGNALING_MESSAGE_RATE": _UNREACHED,
-    "SIGNALING_MESSAGE_BURST": _UNREACHED,
-    "SIGNALING_METRICS_TOKEN": "benchmark",
-    "SIGNALING_OPS_TOKEN": "benchmark",
-}
-# Ours with a Redis: how many hosts share it, each with one worker.
-HOSTS = {"inside": 1, "across": 2}
-
-NO_GUARDS = {"SIGNALING_JOIN_RATE": "0", "SIGNALING_MESSAGE_RATE": "0"}
 
 
 def client_core() -> int | None:
@@ -54,10 +31,6 @@ def leave_client_core() -> None:
     os.sched_setaffinity(0, os.sched_getaffinity(0) - {client_core()})
 
 
-class UnavailableError(Exception):
-    """A server cannot be built or started here; the message says why."""
-
-
 @dataclass(frozen=True)
 class Server:
     """A server that runs, on one host or several: the processes at the roots of its trees, and where it listens."""
@@ -65,50 +38,50 @@ class Server:
     pids: tuple[int, ...]
     urls: tuple[str, ...]
     redis: tuple[int, ...] = ()
+    protocol: str = "rooms"
+    health: str = "/healthz"
 
 
-@dataclass
 class Servers:
-    """Builds what has to be built once, in a temporary folder, and starts the servers by name."""
+    """Starts the servers by name."""
 
-    folder: Path
-    environment: dict[str, str] = field(default_factory=dict)  # of ours, beside what the benchmark sets
+    def __init__(self, programs: Programs) -> None:
+        self._programs = programs
 
     @classmethod
     @contextmanager
-    def prepared(cls, names: set[str], environment: dict[str, str]) -> Iterator[Servers]:
-        with tempfile.TemporaryDirectory(prefix="signaling-bench-") as folder:
-            servers = cls(Path(folder), environment)
-            servers._make_certificate()
-            if HOSTS.keys() & names and not shutil.which("redis-server"):
-                raise UnavailableError("redis-server is not on the PATH")
-            if "node" in names:
-                _install_node_modules()
-            if "c" in names:
-                servers._compile_relay()
-            yield servers
+    def prepared(cls, names: set[str], settings: dict[str, str], other: Path = PROJECT) -> Iterator[Servers]:
+        """Prepare what those names need."""
+        with Programs.prepared(names, settings, other) as programs:
+            yield cls(programs)
 
     @contextmanager
     def running(self, name: str, tls: bool) -> Iterator[Server]:
         """Start a server, with the Redis that it needs, wait until it answers, and stop it afterwards."""
         with ExitStack() as parts:
-            if hosts := HOSTS.get(name):
-                redis, port = parts.enter_context(self._process("redis", False))
-                environment = {"SIGNALING_REDIS_URL": f"redis://{HOST}:{port}", "WEB_CONCURRENCY": "1"}
-                processes = [parts.enter_context(self._process("ours", tls, environment)) for _ in range(hosts)]
+            redis: tuple[int, ...] = ()
+            if name in HOSTS:
+                hosts, workers = HOSTS[name]
+                pid, port = parts.enter_context(self._process("redis", False))
+                redis = (pid,)
+                settings = {"SIGNALING_REDIS_URL": f"redis://{HOST}:{port}", "WEB_CONCURRENCY": str(workers)}
+                processes = [parts.enter_context(self._process("ours", tls, settings)) for _ in range(hosts)]
             else:
                 processes = [parts.enter_context(self._process(name, tls))]
-            # An app with rules learns the user from the address.
-            query = "?user={user}" if name == "rules" else ""
-            urls = tuple(f"{'wss' if tls else 'ws'}://{HOST}:{port}/{query}" for _, port in processes)
-            yield Server(tuple(pid for pid, _ in processes), urls, (redis,) if hosts else ())
+            yield Server(
+                tuple(pid for pid, _ in processes),
+                tuple(f"{'wss' if tls else 'ws'}://{HOST}:{port}/{PATHS.get(name, '')}" for _, port in processes),
+                redis,
+                PROTOCOLS.get(name, "rooms"),
+                HEALTH.get(name, "/healthz"),
+            )
 
     @contextmanager
     def _process(self, name: str, tls: bool, more: Mapping[str, str] | None = None) -> Iterator[tuple[int, int]]:
         """Start a process, wait until it answers on its port, and stop its whole group afterwards."""
         port = free_port()
-        command, folder, environment = getattr(self, f"_{name}")(port, tls)
-        with open(self.folder / f"{name}-{port}.log", "w+b") as log:
+        command, folder, environment = self._programs.of(name, port, tls)
+        with open(self._programs.folder / f"{name}-{port}.log", "w+b") as log:
             process = subprocess.Popen(
                 command,
                 cwd=folder,
@@ -120,114 +93,18 @@ class Servers:
                 preexec_fn=leave_client_core,
             )
             try:
-                path = "/healthz" if name in ("ours", "app", "rules") else "/"
-                if not _answers(process, port, tls, path, plain_tcp=name in ("c", "redis")):
+                if not _answers(process, port, tls, HEALTH.get(name, "/healthz"), name in PLAIN_TCP):
                     log.seek(0)
                     raise UnavailableError(f"{name} did not start: {' '.join(command)}\n{log.read().decode()[-2000:]}")
                 yield process.pid, port
             finally:
                 _stop(process)
 
-    def _ours(self, port: int, tls: bool) -> tuple[list[str], Path, dict[str, str]]:
-        return self._with(GUARDS | self.environment, port, tls)
-
-    def _bare(self, port: int, tls: bool) -> tuple[list[str], Path, dict[str, str]]:
-        return self._with(NO_GUARDS | self.environment, port, tls)
-
-    def _app(self, port: int, tls: bool) -> tuple[list[str], Path, dict[str, str]]:
-        return self._in_app("0", port, tls)
-
-    def _rules(self, port: int, tls: bool) -> tuple[list[str], Path, dict[str, str]]:
-        return self._in_app("1", port, tls)
-
-    def _in_app(self, rules: str, port: int, tls: bool) -> tuple[list[str], Path, dict[str, str]]:
-        command, folder, environment = self._with(NO_GUARDS | self.environment, port, tls)
-        more = {"RULES": rules, "PYTHONPATH": f"{folder}:{HERE}"}
-        return [*command[:-1], "app:app"], folder, environment | more
-
-    def _with(self, settings: Mapping[str, str], port: int, tls: bool) -> tuple[list[str], Path, dict[str, str]]:
-        command = [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", "wsgi:app"]
-        environment = {
-            "PORT": str(port),
-            "SIGNALING_BIND": HOST,
-            "SIGNALING_LOG_LEVEL": "warning",
-            "SIGNALING_MAX_CONNECTIONS": str(MAX_CONNECTIONS),
-        }
-        if tls:
-            environment |= {"SIGNALING_TLS_CERT": str(self._certificate), "SIGNALING_TLS_KEY": str(self._key)}
-        return command, PROJECT, environment | dict(settings)
-
-    def _node(self, port: int, tls: bool) -> tuple[list[str], Path, dict[str, str]]:
-        environment = {"PORT": str(port), "NODE_ENV": "production"}
-        if tls:
-            environment |= {"TLS_CERT": str(self._certificate), "TLS_KEY": str(self._key)}
-        return ["node", "server.js"], HERE / "node", environment
-
-    def _c(self, port: int, tls: bool) -> tuple[list[str], Path, dict[str, str]]:
-        if tls:
-            raise UnavailableError("the C relay has no TLS")
-        return [str(self.folder / "relay"), str(port)], self.folder, {}
-
-    def _redis(self, port: int, tls: bool) -> tuple[list[str], Path, dict[str, str]]:
-        return ["redis-server", "--port", str(port), "--bind", HOST, "--save", ""], self.folder, {}
-
-    @property
-    def _certificate(self) -> Path:
-        return self.folder / "certificate.pem"
-
-    @property
-    def _key(self) -> Path:
-        return self.folder / "key.pem"
-
-    def _make_certificate(self) -> None:
-        """A throw-away EC P-256 certificate for the loopback address, the same for all servers."""
-        _run(
-            [
-                "openssl",
-                "req",
-                "-x509",
-                "-newkey",
-                "ec",
-                "-pkeyopt",
-                "ec_paramgen_curve:P-256",
-                "-nodes",
-                "-days",
-                "2",
-                "-subj",
-                "/CN=localhost",
-                "-addext",
-                f"subjectAltName=DNS:localhost,IP:{HOST}",
-                "-keyout",
-                str(self._key),
-                "-out",
-                str(self._certificate),
-            ]
-        )
-
-    def _compile_relay(self) -> None:
-        _run([shutil.which("cc") or "gcc", "-O2", "-o", str(self.folder / "relay"), str(HERE / "c" / "relay.c")])
-
 
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         return int(probe.getsockname()[1])
-
-
-def _install_node_modules() -> None:
-    if not shutil.which("node"):
-        raise UnavailableError("node is not on the PATH")
-    if not (HERE / "node" / "node_modules").is_dir():
-        _run(["npm", "install", "--no-package-lock", "--no-audit", "--no-fund", "--prefix", str(HERE / "node")])
-
-
-def _run(command: list[str]) -> None:
-    try:
-        subprocess.run(command, check=True, capture_output=True, text=True)
-    except FileNotFoundError:
-        raise UnavailableError(f"{command[0]} is not on the PATH") from None
-    except subprocess.CalledProcessError as error:
-        raise UnavailableError(f"{' '.join(command)}\n{error.stderr[-2000:]}") from None
 
 
 def _answers(process: subprocess.Popen[bytes], port: int, tls: bool, path: str, plain_tcp: bool) -> bool:

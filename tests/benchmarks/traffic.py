@@ -34,15 +34,16 @@ class Traffic(Protocol):
 class Rally:
     """Ping-pong: one message in flight in each pair."""
 
-    def __init__(self, load: Load, pairs: Pairs, data: bytes) -> None:
+    def __init__(self, load: Load, pairs: Pairs, payload: str) -> None:
         self.load = load
-        self._pairs, self._data = pairs, data
+        self._pairs, self._payload = pairs, payload
 
     def begin(self) -> None:
         for pair in self._pairs:
             for client in pair:
-                client.expect(len(self._data), partial(client.send, self._data))
-            pair[0].send(self._data)
+                data = client.payload(self._payload)
+                client.expect(len(data), partial(client.send, data))
+            pair[0].send(pair[0].payload(self._payload))
 
     def cease(self) -> None:
         for client in itertools.chain(*self._pairs):
@@ -62,10 +63,9 @@ class Stream:
     The client spins to send in time.
     """
 
-    def __init__(self, load: Load, pairs: Pairs, data: bytes) -> None:
+    def __init__(self, load: Load, pairs: Pairs, payload: str) -> None:
         self.load = load
         self.rate = 0.0
-        self._data = data
         self._goes_on = False
         self._upcoming = 0.0
         self._latencies = list[float]()
@@ -73,8 +73,10 @@ class Stream:
         clients = list(itertools.chain(*pairs))
         due = {client: deque[float]() for client in clients}  # of the messages under way to each
         for client in clients:
-            client.expect(len(data), self._arrival(due[client]))
-        self._turns = itertools.cycle((client.send, due[client.peer].append) for client in clients)
+            client.expect(len(client.payload(payload)), self._arrival(due[client]))
+        self._turns = itertools.cycle(
+            (partial(client.send, client.payload(payload)), due[client.peer].append) for client in clients
+        )
 
     def begin(self) -> None:
         self._goes_on = True
@@ -91,9 +93,9 @@ class Stream:
     def noted(self) -> dict[str, Any]:
         return {
             "offered": self.rate,
-            "p50_us": _quantile(self._latencies, 0.50),
-            "p99_us": _quantile(self._latencies, 0.99),
-            "late_us": _quantile(self._lateness, 0.99),
+            "p50_us": quantile(self._latencies, 0.50) * MICROSECONDS,
+            "p99_us": quantile(self._latencies, 0.99) * MICROSECONDS,
+            "late_us": quantile(self._lateness, 0.99) * MICROSECONDS,
         }
 
     def _arrival(self, due: deque[float]) -> Callable[[], None]:
@@ -107,7 +109,7 @@ class Stream:
         while self._upcoming <= now:
             send, note = next(self._turns)
             note(self._upcoming)
-            send(self._data)
+            send()
             self._lateness.append(now - self._upcoming)
             self._upcoming += random.expovariate(self.rate)
         self.load.loop.call_soon(self._spin)
@@ -117,5 +119,6 @@ def _nothing() -> None:
     pass
 
 
-def _quantile(seconds: list[float], share: float) -> float:
-    return sorted(seconds)[int(share * len(seconds))] * MICROSECONDS
+def quantile(seconds: list[float], share: float) -> float:
+    """Return the value below which that share of them is, 1 for the greatest."""
+    return sorted(seconds)[min(int(share * len(seconds)), len(seconds) - 1)]

@@ -26,6 +26,7 @@ FILES = [
     "docs/logs.md",
     "docs/tests.md",
     "docs/webhook.md",
+    "tests/benchmarks/README.md",
     *sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs/examples").rglob("*.md")),
     *sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs/examples").rglob("*.py")),
     *sorted(str(path.relative_to(ROOT)) for path in (ROOT / "signaling").rglob("*.py")),
