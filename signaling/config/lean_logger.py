@@ -10,61 +10,43 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping
-from types import TracebackType
-from typing import Any, TypeAlias
+from typing import Any
 
 LOGGERS = ("signaling.node.handler", "signaling.rooms.session")
 """The loggers that each connection uses."""
 
-_ExcInfo: TypeAlias = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
-
-_UNKNOWN = ("(unknown file)", 0, "(unknown function)", None)
-
-# The attributes that all records have in common.
-_common: dict[str, Any] = {}
-
 
 class LeanLogger(logging.Logger):
-    """A logger whose records name no source line, and whose thread is the main one."""
+    """A logger of the main thread, whose information names no source line."""
 
-    def findCaller(self, stack_info: bool = False, stacklevel: int = 1) -> tuple[str, int, str, str | None]:  # noqa: N802
-        """Return what logging itself has where there is no stack."""
-        return super().findCaller(stack_info, stacklevel) if stack_info else _UNKNOWN
+    def __init__(self, name: str, level: int = logging.NOTSET) -> None:
+        super().__init__(name, level)
+        record = logging.LogRecord(name, logging.INFO, "(unknown file)", 0, "", (), None, "(unknown function)")
+        # The attributes that all records have in common.
+        self._common = vars(record)
+        self._start = record.created - record.relativeCreated / 1000
 
-    def makeRecord(  # noqa: N802
-        self,
-        name: str,
-        level: int,
-        fn: str,
-        lno: int,
-        msg: object,
-        args: Any,
-        exc_info: _ExcInfo | None,
-        func: str | None = None,
-        extra: Mapping[str, object] | None = None,
-        sinfo: str | None = None,
-    ) -> logging.LogRecord:
-        """Return a record with all its attributes."""
-        if exc_info or logging.getLogRecordFactory() is not logging.LogRecord:
-            return super().makeRecord(name, level, fn, lno, msg, args, exc_info, func, extra, sinfo)
+    def info(self, msg: object, *args: object, extra: Mapping[str, object] | None = None, **options: Any) -> None:
+        """Log a record with all attributes of an ordinary one."""
+        if not self.isEnabledFor(logging.INFO):
+            return
+        if options or logging.getLogRecordFactory() is not logging.LogRecord:
+            super().info(msg, *args, extra=extra, **options)
+            return
         now = time.time()
         record = logging.LogRecord.__new__(logging.LogRecord)
         fields = record.__dict__
-        fields.update(_common)
-        fields["name"] = name
-        fields["levelno"], fields["levelname"] = level, logging.getLevelName(level)
+        fields.update(self._common)
         fields["msg"], fields["args"] = msg, args
-        fields["stack_info"] = sinfo
         fields["created"], fields["msecs"] = now, now % 1 * 1000 // 1
-        fields["relativeCreated"] = _common["relativeCreated"] + (now - _common["created"]) * 1000
+        fields["relativeCreated"] = (now - self._start) * 1000
         if extra is not None:
             fields.update(extra)
-        return record
+        self.handle(record)
 
 
 def install() -> None:
-    """Make the loggers of :data:`LOGGERS`, before anybody else does, in the process that uses them."""
-    _common.update(vars(logging.LogRecord("", logging.INFO, *_UNKNOWN[:2], "", (), None, _UNKNOWN[2])))
+    """Make the loggers of :data:`LOGGERS`, in the process that uses them and before anybody else does."""
     ordinary = logging.getLoggerClass()
     logging.setLoggerClass(LeanLogger)
     try:

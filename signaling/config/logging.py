@@ -52,8 +52,10 @@ class TextFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         level = f"{record.levelname} " if record.levelno >= logging.WARNING else ""
         line = f"[{iso_8601(record.created)}] {level}{record.getMessage()}"
-        for name, value in _fields(record):
-            line += f" {name}={quoted(value) if isinstance(value, str) else value}"
+        fields = record.__dict__
+        for name in _FIELDS:
+            if name in fields and (value := fields[name]) != "":
+                line += f" {name}={quoted(value) if isinstance(value, str) else value}"
         line = escaped(line)
         if not record.exc_info:
             return line
@@ -71,8 +73,11 @@ class JsonFormatter(logging.Formatter):
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),
-            **dict(_fields(record)),
         }
+        fields = record.__dict__
+        for name in _FIELDS:
+            if name in fields and (value := fields[name]) != "":
+                line[name] = value
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
         try:
@@ -81,11 +86,6 @@ class JsonFormatter(logging.Formatter):
             # A path may contain bytes that are no text.
             encoded = json.dumps(line, separators=(",", ":"))
         return escaped(encoded)
-
-
-def _fields(record: logging.LogRecord) -> list[tuple[str, Any]]:
-    fields = record.__dict__
-    return [(name, fields[name]) for name in _FIELDS if name in fields and fields[name] != ""]
 
 
 def lost_lines(settings: Settings) -> Callable[[int], str]:

@@ -11,6 +11,7 @@ import select
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 
 from gevent.monkey import get_original
 
@@ -25,16 +26,16 @@ def open_without_waiting(descriptor: int) -> tuple[Callable[[bytes], int], Calla
     """
     mode = os.fstat(descriptor).st_mode
     if stat.S_ISREG(mode):
-        return lambda data: os.write(descriptor, data), lambda: None
+        return partial(os.write, descriptor), lambda: None
     if stat.S_ISSOCK(mode):
         with _without_timeout():
             sock = _socket.socket(fileno=os.dup(descriptor))
         return lambda data: sock.send(data, _socket.MSG_DONTWAIT | _socket.MSG_NOSIGNAL), sock.close
     with suppress(OSError):
         reopened = os.open(f"/proc/self/fd/{descriptor}", os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY)
-        return lambda data: os.write(reopened, data), lambda: os.close(reopened)
+        return partial(os.write, reopened), partial(os.close, reopened)
     # The file belongs to another user, or there is no /proc.
-    return lambda data: _write_with_room(descriptor, data), lambda: None
+    return partial(_write_with_room, descriptor), lambda: None
 
 
 def _write_with_room(descriptor: int, data: bytes) -> int:

@@ -20,25 +20,22 @@ class LineHandler(logging.Handler):
         self._output = output
 
     def handle(self, record: logging.LogRecord) -> bool:
-        """Write ``record`` if the filters let it pass."""
-        if self.filters and not self.filter(record):
-            return False
-        self.emit(record)
-        return True
+        """Write ``record`` if the filters let it pass.
 
-    def emit(self, record: logging.LogRecord) -> None:
-        """Write ``record``. A record that cannot be formatted is told on standard error, and costs no other one."""
+        A record that cannot be formatted is told on standard error, and costs no other one.
+        """
         output = self._output
-        if output.lose():
-            return
+        if (self.filters and not self.filter(record)) or output.lose():
+            return False
         try:
-            line = self.format(record) + "\n"
+            line = self.format(record)
         except Exception:
             self.handleError(record)
-            return
-        output.write_in_turn(line.encode(errors="backslashreplace"))
+            return False
+        output.write_in_turn(f"{line}\n".encode(errors="backslashreplace"))
         if record.levelno >= logging.ERROR:
             output.drain()
+        return True
 
     def flush(self) -> None:
         """Write what was collected."""

@@ -107,17 +107,12 @@ class Output(io.RawIOBase):
         """Write whole lines, in one go with the others of this turn of the event loop if :meth:`collect` was called."""
         with self._lock:
             self._keep(lines)
-            end_turn = self._at_end_of_turn
-            if end_turn is None or self._thread != _thread_id() or self._pending_bytes > MAX_COLLECTED_BYTES:
+            if self._at_end_of_turn is None or self._thread != _thread_id():
                 self.drain()
             elif not self._scheduled:
-                try:
-                    end_turn(self._end_turn)
-                    self._scheduled = True
-                except ValueError:
-                    # The event loop was destroyed: the process ends.
-                    self._at_end_of_turn = None
-                    self.drain()
+                self._schedule(self._at_end_of_turn)
+            elif self._pending_bytes > MAX_COLLECTED_BYTES:
+                self.drain()
 
     def lose(self) -> bool:
         """Return whether there is no place for a line, and count that line as lost if so."""
@@ -183,17 +178,23 @@ class Output(io.RawIOBase):
 
     def _keep(self, lines: bytes) -> None:
         """Put ``lines`` into the buffer, or count them as lost."""
-        if self._is_full(lines):
+        if self._lost or self._pending_bytes + len(lines) > MAX_PENDING_BYTES:
             self.drain()
-            if self._is_full(lines):
+            # After one lost line, all are lost until the loss is told: so it is told in its place.
+            if self._lost or (self._pending and self._pending_bytes + len(lines) > MAX_PENDING_BYTES):
                 self._lost += lines.count(b"\n")
                 return
         self._pending.append(lines)
         self._pending_bytes += len(lines)
 
-    def _is_full(self, lines: bytes) -> bool:
-        # After one lost line, all are lost until the loss is told: so it is told in its place.
-        return bool(self._lost or (self._pending and self._pending_bytes + len(lines) > MAX_PENDING_BYTES))
+    def _schedule(self, at_end_of_turn: Callable[[Callable[[], None]], object]) -> None:
+        try:
+            at_end_of_turn(self._end_turn)
+            self._scheduled = True
+        except ValueError:
+            # The event loop was destroyed.
+            self._at_end_of_turn = None
+            self.drain()
 
     def _end_turn(self) -> None:
         self._scheduled = False
@@ -202,13 +203,15 @@ class Output(io.RawIOBase):
     def _write_pending(self) -> None:
         pending = self._pending
         while pending:
-            count = _count_of_one_write(pending)
+            # No other process can write into so many bytes (POSIX).
+            count = len(pending) if self._pending_bytes <= select.PIPE_BUF else _count(pending, select.PIPE_BUF)
             data = b"".join(pending[:count])
             rest = self._send(data)
             pending[:count] = [rest] if rest else []
             self._pending_bytes -= len(data) - len(rest)
             if rest:
                 return
+        self._pending_bytes = 0
         if self._lost:
             lost, self._lost = self._lost, 0
             line = (self._describe(lost) + "\n").encode(errors="backslashreplace")
@@ -234,12 +237,12 @@ class Output(io.RawIOBase):
             return data
 
 
-def _count_of_one_write(pending: list[bytes]) -> int:
-    """Return how many of the lines are one write, which no other process can interrupt (POSIX)."""
+def _count(pending: list[bytes], max_bytes: int) -> int:
+    """Return how many of the lines fit into ``max_bytes``, but at least one."""
     count = size = 0
     for lines in pending:
         size += len(lines)
-        if size > select.PIPE_BUF:
+        if size > max_bytes:
             break
         count += 1
     return count or 1
