@@ -225,6 +225,16 @@ def test_another_thread_does_not_wait_for_the_turn(log: Log):
     assert log.lines() == ["main", "other"]
 
 
+def test_one_thread_at_a_time_writes(log: Log):
+    thread = threading.Thread(target=log.log.info, args=("other",))
+    with log.output._lock:
+        thread.start()
+        thread.join(0.2)
+        assert thread.is_alive()
+    thread.join()
+    assert log.lines() == ["other"]
+
+
 def test_a_handler_of_a_signal_may_log_while_lines_are_written(log: Log):
     write = log.output._write
     assert write is not None
@@ -345,7 +355,7 @@ ENDS = {
     "a fork": ("if not os.fork(): lines(100, 110); os._exit(0)\nos.wait(); lines(50, 60)", 60),
     "a fork that goes on": ("if not os.fork(): lines(100, 110); sys.exit()\nos.wait(); lines(50, 60)", 60),
     "a function at the end": ("atexit.register(lines, 50, 60)", 60),
-    "a function at the very end": ("at_the_very_end.append(lambda: lines(50, 60))", 60),
+    "a function at the very end": ("at_the_very_end.append(lambda: (lines(50, 60), os._exit(3)))", 60),
 }
 
 
