@@ -1,0 +1,48 @@
+"""The handler of log lines that go to standard error."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+from .output import Output
+
+
+class LineHandler(logging.Handler):
+    """Writes a record as one line, together with the other lines of the turn of the event loop.
+
+    It takes no lock, since :class:`~signaling.process.output.Output` has its own. An error, and what is before it, is
+    written at once. A record for which there is no place is not formatted.
+    """
+
+    def __init__(self, output: Output) -> None:
+        super().__init__()
+        self._output = output
+
+    def handle(self, record: logging.LogRecord) -> bool:
+        """Write ``record`` if the filters let it pass.
+
+        A record that cannot be formatted is told on standard error, and costs no other one.
+        """
+        output = self._output
+        if (self.filters and not self.filter(record)) or output.lose():
+            return False
+        try:
+            line = self.format(record)
+        except Exception:
+            self.handleError(record)
+            return False
+        output.write_in_turn(f"{line}\n".encode(errors="backslashreplace"))
+        if record.levelno >= logging.ERROR:
+            output.drain()
+        return True
+
+    def flush(self) -> None:
+        """Write what was collected."""
+        self._output.drain()
+
+
+def on_stderr() -> logging.Handler:
+    """Return the handler of standard error: of the :class:`Output` there, if it was installed, or of the stream."""
+    output = getattr(sys.stderr, "buffer", None)
+    return LineHandler(output) if isinstance(output, Output) else logging.StreamHandler()
