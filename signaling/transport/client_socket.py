@@ -104,6 +104,10 @@ class Bounded(_Base):
         while view:
             view = view[self.send(view[:_PIECE_BYTES], flags) :]
 
+    def release(self) -> None:
+        """Let go of the bare socket, which a connection has taken over. A close of this object does nothing then."""
+        self._sock = None
+
     def _wait_for_client(self, bounds: Pending, wait: Callable[..., None]) -> None:
         # The timeout of the base class would restart with each byte of a TLS record.
         time_left = bounds.time_left()
