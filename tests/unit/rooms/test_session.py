@@ -310,6 +310,16 @@ class Reader(Person):
         self.read += [payload.decode() for payload in payloads]
 
 
+class LateReader(Person):
+    """It reads what was sent to it when it is asked, and not on the stack of the sender."""
+
+    def send_text(self, *payloads: bytes) -> None:
+        self.inbox += payloads  # type: ignore[arg-type]
+
+    def hears(self) -> list[dict[str, Any]]:
+        return [json.loads(payload) for payload in super().hears()]  # type: ignore[arg-type]
+
+
 FIELDS = ["data", "candidate", "id", "token", "apiKey", "userId", "remoteId", "iceServers", "unknown"]
 TYPES = ["message", "candidate", "join", "bye", "ping", "nonsense", 7]
 NESTS = [("[", "", "]"), ('{"a":', "0", "}"), (r'[ "\"[{\\" , ', "0", " ] ")]
@@ -326,7 +336,7 @@ def test_deep_json_is_forwarded_as_it_is_or_invalid_wherever_it_is_and_however_d
     bob = Reader(registry)
     bob.joins("bob", "alice")
     for depth, nest, frames in itertools.product(DEPTHS, NESTS, (0, 400)):
-        alice = Person(registry).joins("alice", "bob")
+        alice = LateReader(registry).joins("alice", "bob")
         alice.hears()
         bob.read.clear()
         fields = {"type": json.dumps(type_), "userId": '"alice"', "remoteId": '"bob"', field: nested(depth, *nest)}
