@@ -1,7 +1,7 @@
 """Clients that connect over TLS and join, as cheaply as Python can: the server is to be the limit, not they.
 
-OpenSSL reads and writes the socket itself, which also lets a client resume a TLS session; picows and uvloop cannot. Of
-the WebSocket there is only what a client of a signaling server needs.
+There is only what a client of a signaling server needs of TLS and of the WebSocket. It can also resume a TLS session,
+which picows and uvloop cannot.
 """
 
 from __future__ import annotations
@@ -26,10 +26,12 @@ class Newcomer:
 
     def __init__(self, load: Load, user: str, peer: str, session: ssl.SSLSession | None) -> None:
         self.joined: asyncio.Future[None] = load.loop.create_future()
-        self._load, self._user, self._peer, self._session = load, user, peer, session
-        self._received = bytearray()
+        self._load, self._user, self._peer = load, user, peer
+        self._received = b""
         self._step = self._shake_hands
-        self._tls: ssl.SSLSocket
+        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        assert load.context is not None
+        self._tls = load.context.wrap_bio(self._incoming, self._outgoing, session=session)
 
     @property
     def resumed(self) -> bool:
@@ -44,81 +46,85 @@ class Newcomer:
         """Connect and join."""
         address = urlsplit(url)
         self._host = address.netloc
-        sock = socket.socket()
-        sock.setblocking(False)
-        await self._load.loop.sock_connect(sock, (address.hostname, address.port))
-        context = self._load.context
-        assert context is not None
-        self._tls = context.wrap_socket(sock, do_handshake_on_connect=False, session=self._session)
-        self._load.loop.add_reader(self._tls.fileno(), self._readable)
-        self._readable()
+        self._socket = socket.socket()
+        self._socket.setblocking(False)
+        # Over loopback it is done at once, unless the server's queue is full.
+        if self._socket.connect_ex((address.hostname, address.port)):
+            await self._load.loop.sock_connect(self._socket, (address.hostname, address.port))
+        self._load.loop.add_reader(self._socket, self._readable)
+        self._go_on()
         await self.joined
 
     def leave(self) -> None:
         """Go without a word."""
-        self._load.loop.remove_reader(self._tls.fileno())
-        self._tls.close()
+        self._load.loop.remove_reader(self._socket)
+        self._socket.close()
 
     def _readable(self) -> None:
         try:
-            self._step()
+            data = self._socket.recv(_READ)
+            if not data:
+                raise ConnectionError("it closed the connection")
+            self._incoming.write(data)
+            self._go_on()
+        except Exception as error:
+            self._load.loop.remove_reader(self._socket)
+            self._load.fail(f"the server lost a newcomer: {type(error).__name__}: {error}")
+
+    def _go_on(self) -> None:
+        """Do what can be done with what has arrived, and send what that makes."""
+        try:
+            while True:
+                self._step()
         except ssl.SSLWantReadError:
             pass
-        except Exception as error:
-            self._lost(f"{type(error).__name__}: {error}")
-
-    def _lost(self, reason: str) -> None:
-        self._load.loop.remove_reader(self._tls.fileno())
-        self._load.fail(f"the server lost a newcomer: {reason}")
+        if self._outgoing.pending:
+            self._socket.send(self._outgoing.read())
 
     def _shake_hands(self) -> None:
         self._tls.do_handshake()
         self._step = self._read_head
-        self._tls.send(
+        self._tls.write(
             f"GET / HTTP/1.1\r\nHost: {self._host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
             "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n".encode()
         )
 
     def _read_head(self) -> None:
-        self._received += self._tls.recv(_READ)
+        self._received += self._tls.read(_READ)
         head, end, rest = self._received.partition(b"\r\n\r\n")
         if not end:
             return
         if not head.startswith(b"HTTP/1.1 101"):
-            self._lost(f"it answered {bytes(head)!r}")
-            return
+            raise ConnectionError(f"it answered {head!r}")
         self._received = rest
         self._step = self._read_frames
         self._send(_TEXT, json.dumps({"type": "join", "userId": self._user, "remoteId": self._peer}).encode())
 
     def _read_frames(self) -> None:
-        received = self._received
-        data = self._tls.recv(_READ)
-        if not data:
-            self._lost("it closed the connection")
-            return
-        received += data
-        while len(received) >= 4:
-            size, start = received[1], 2
+        received = self._received + self._tls.read(_READ)
+        at = 0
+        while len(received) >= at + 4:
+            size, start = received[at + 1], at + 2
             if size == 126:
-                size, start = int.from_bytes(received[2:4], "big"), 4
+                size, start = int.from_bytes(received[at + 2 : at + 4], "big"), at + 4
             if len(received) < start + size:
-                return
-            self._take(received[0] & 0xF, received[start : start + size])
-            del received[: start + size]
+                break
+            self._take(received[at] & 0xF, received[start : start + size])
+            at = start + size
+        self._received = received[at:]
 
-    def _take(self, opcode: int, payload: bytearray) -> None:
+    def _take(self, opcode: int, payload: bytes) -> None:
         if opcode == _PING:
-            self._send(_PONG, bytes(payload))
+            self._send(_PONG, payload)
         elif opcode == _CLOSE or payload.startswith(b'{"type":"error"'):
-            self._lost(f"it sent {bytes(payload)!r}")
-        elif payload.startswith((b'{"type":"created"', b'{"type":"joined"')) and not self.joined.done():
+            raise ConnectionError(f"it sent {payload!r}")
+        elif not self.joined.done() and payload.startswith((b'{"type":"created"', b'{"type":"joined"')):
             self.joined.set_result(None)
 
     def _send(self, opcode: int, payload: bytes) -> None:
         # A mask of zeros leaves the payload as it is.
         assert len(payload) < 126
-        self._tls.send(bytes((0x80 | opcode, 0x80 | len(payload), 0, 0, 0, 0)) + payload)
+        self._tls.write(bytes((0x80 | opcode, 0x80 | len(payload), 0, 0, 0, 0)) + payload)
 
 
 async def crowd(
