@@ -17,6 +17,7 @@ import os
 import select
 import sys
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 
 MAX_PENDING_BYTES = 262_144
 """Bytes of lines that are kept until there is room."""
+
+MAX_LATER = 64
+"""Calls that wait for the end of a turn of the event loop: see :func:`later`."""
 
 MAX_COLLECTED_BYTES = 16_384
 """Bytes of lines that wait for the end of a turn of the event loop."""
@@ -72,7 +76,8 @@ class Output(io.RawIOBase):
         self._pending: list[bytes] = []
         self._pending_bytes = 0
         self._lost = 0
-        self._failed = self._draining = self._scheduled = False
+        self._later: deque[Callable[[], None]] = deque()
+        self._failed = self._draining = self._scheduled = self._is_later = False
         # Calls a function at the end of a turn of the event loop, which runs in the thread.
         self._at_end_of_turn: Callable[[Callable[[], None]], object] | None = None
         self._thread = 0
@@ -92,6 +97,7 @@ class Output(io.RawIOBase):
     def write(self, data: ReadableBuffer) -> int:
         """Write all complete lines, and keep the start of the next one."""
         text = bytes(data)
+        self.do_later()
         with self._lock:
             lines, newline, partial = (self._partial + text).rpartition(b"\n")
             if len(partial) > MAX_PENDING_BYTES:
@@ -100,26 +106,49 @@ class Output(io.RawIOBase):
             self._partial = partial
             if newline:
                 self._keep(lines + newline)
-                self.drain()
+                self._drain()
         return len(text)
 
     def write_in_turn(self, lines: bytes) -> None:
         """Write whole lines, in one go with the others of this turn of the event loop if :meth:`collect` was called."""
+        self.do_later()
         with self._lock:
             self._keep(lines)
-            if self._at_end_of_turn is None or self._thread != _thread_id():
-                self.drain()
+            if not self._is_in_turn():
+                self._drain()
             elif not self._scheduled:
-                self._schedule(self._at_end_of_turn)
+                self._schedule()
             elif self._pending_bytes > MAX_COLLECTED_BYTES:
-                self.drain()
+                self._drain()
+
+    def later(self, call: Callable[[], None]) -> None:
+        """Let ``call`` write lines at the end of the turn, but before anybody else writes; or now if there is no turn."""
+        if not self._is_in_turn():
+            call()
+            return
+        self._later.append(call)
+        if not self._scheduled:
+            self._schedule()
+        elif len(self._later) >= MAX_LATER:
+            self.do_later()
+
+    def do_later(self) -> None:
+        """Let the calls of :meth:`later` write now."""
+        if not self._later or self._is_later or self._thread != _thread_id():
+            return
+        self._is_later = True
+        try:
+            while self._later:
+                self._later.popleft()()
+        finally:
+            self._is_later = False
 
     def lose(self) -> bool:
         """Return whether there is no place for a line, and count that line as lost if so."""
         if not self._lost:
             return False
         with self._lock:
-            self.drain()
+            self._drain()
             if self._lost:
                 self._lost += 1
             return bool(self._lost)
@@ -135,14 +164,8 @@ class Output(io.RawIOBase):
 
     def drain(self) -> None:
         """Write the kept lines as far as there is room."""
-        with self._lock:
-            # The handler of a signal may log meanwhile. The loop that it interrupted goes on to its lines.
-            if not self._draining:
-                self._draining = True
-                try:
-                    self._write_pending()
-                finally:
-                    self._draining = False
+        self.do_later()
+        self._drain()
 
     def flush(self) -> None:
         """Write the kept lines as far as there is room."""
@@ -151,6 +174,7 @@ class Output(io.RawIOBase):
     def finish(self, seconds: float) -> None:
         """Write the kept lines, and wait for room for at most ``seconds``. From now on, collect no lines."""
         deadline = time.monotonic() + seconds
+        self.do_later()
         self._at_end_of_turn = None
         if self._partial:
             self.write(b"\n")
@@ -170,7 +194,8 @@ class Output(io.RawIOBase):
         """Drop the kept lines, and collect no more. In a forked process, the parent writes them."""
         # Another thread of the parent may hold the lock.
         self._lock = _new_lock()
-        self._draining = self._scheduled = False
+        self._later.clear()
+        self._draining = self._scheduled = self._is_later = False
         self._at_end_of_turn = None
         self._partial = b""
         self._pending.clear()
@@ -179,7 +204,7 @@ class Output(io.RawIOBase):
     def _keep(self, lines: bytes) -> None:
         """Put ``lines`` into the buffer, or count them as lost."""
         if self._lost or self._pending_bytes + len(lines) > MAX_PENDING_BYTES:
-            self.drain()
+            self._drain()
             # After one lost line, all are lost until the loss is told: so it is told in its place.
             if self._lost or (self._pending and self._pending_bytes + len(lines) > MAX_PENDING_BYTES):
                 self._lost += lines.count(b"\n")
@@ -187,18 +212,33 @@ class Output(io.RawIOBase):
         self._pending.append(lines)
         self._pending_bytes += len(lines)
 
-    def _schedule(self, at_end_of_turn: Callable[[Callable[[], None]], object]) -> None:
+    def _is_in_turn(self) -> bool:
+        return self._at_end_of_turn is not None and self._thread == _thread_id()
+
+    def _schedule(self) -> None:
+        assert self._at_end_of_turn is not None
         try:
-            at_end_of_turn(self._end_turn)
+            self._at_end_of_turn(self._end_turn)
             self._scheduled = True
         except ValueError:
             # The event loop was destroyed.
-            self._at_end_of_turn = None
-            self.drain()
+            self.finish(0)
 
     def _end_turn(self) -> None:
-        self._scheduled = False
-        self.drain()
+        try:
+            self.drain()
+        finally:
+            self._scheduled = False
+
+    def _drain(self) -> None:
+        with self._lock:
+            # The handler of a signal may log meanwhile. The loop that it interrupted goes on to its lines.
+            if not self._draining:
+                self._draining = True
+                try:
+                    self._write_pending()
+                finally:
+                    self._draining = False
 
     def _write_pending(self) -> None:
         pending = self._pending
@@ -279,6 +319,15 @@ def collect(at_end_of_turn: Callable[[Callable[[], None]], object]) -> None:
     """
     for output in _all:
         output.collect(at_end_of_turn)
+
+
+def later(call: Callable[[], None]) -> None:
+    """Let ``call`` log at the end of the turn of the event loop, before anybody else writes to standard error."""
+    output = getattr(sys.stderr, "buffer", None)
+    if isinstance(output, Output):
+        output.later(call)
+    else:
+        call()
 
 
 def drain() -> None:

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from signaling.config import lean_logger
-from signaling.config.lean_logger import LeanLogger
+from signaling.process import lean_logger
+from signaling.process.lean_logger import LeanLogger
 from tests.waiting import TIMEOUT
 
 
@@ -92,7 +92,7 @@ def test_the_service_has_these_loggers_and_an_app_that_embeds_it_has_not():
         "from types import SimpleNamespace as Any\n"
         "{}\n"
         "import wsgi\n"
-        "from signaling.config.lean_logger import LOGGERS\n"
+        "from signaling.process.lean_logger import LOGGERS\n"
         "print([type(logging.getLogger(name)).__name__ for name in LOGGERS])\n"
         "print([type(sys.modules[name].log).__name__ for name in LOGGERS])\n"
         "print(type(logging.getLogger('shop')).__name__, logging.logThreads, bool(logging._srcfile))\n"

@@ -10,14 +10,21 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
+
+from . import output
 
 LOGGERS = ("signaling.node.handler", "signaling.rooms.session")
 """The loggers that each connection uses."""
 
 
 class LeanLogger(logging.Logger):
-    """A logger of the main thread, whose information names no source line."""
+    """A logger of the main thread, whose information names no source line.
+
+    Its values do not change, so the records of one turn of the event loop are made and written at the end of it. One
+    after the other they take less than half of the time, since the processor has the code at hand.
+    """
 
     def __init__(self, name: str, level: int = logging.NOTSET) -> None:
         super().__init__(name, level)
@@ -28,18 +35,21 @@ class LeanLogger(logging.Logger):
 
     def info(self, msg: object, *args: object, extra: Mapping[str, object] | None = None, **options: Any) -> None:
         """Log a record with all attributes of an ordinary one."""
-        if not self.isEnabledFor(logging.INFO):
-            return
-        if options or logging.getLogRecordFactory() is not logging.LogRecord:
-            super().info(msg, *args, extra=extra, **options)
-            return
-        now = time.time()
+        if self.isEnabledFor(logging.INFO):
+            if options or logging.getLogRecordFactory() is not logging.LogRecord:
+                super().info(msg, *args, extra=extra, **options)
+            else:
+                output.later(partial(self._log_later, time.time(), msg, args, extra))
+
+    def _log_later(
+        self, created: float, msg: object, args: tuple[object, ...], extra: Mapping[str, object] | None
+    ) -> None:
         record = logging.LogRecord.__new__(logging.LogRecord)
         fields = record.__dict__
         fields.update(self._common)
         fields["msg"], fields["args"] = msg, args
-        fields["created"], fields["msecs"] = now, now % 1 * 1000 // 1
-        fields["relativeCreated"] = (now - self._start) * 1000
+        fields["created"], fields["msecs"] = created, created % 1 * 1000 // 1
+        fields["relativeCreated"] = (created - self._start) * 1000
         if extra is not None:
             fields.update(extra)
         self.handle(record)
