@@ -76,7 +76,7 @@ class Output(io.RawIOBase):
         self._pending: list[bytes] = []
         self._pending_bytes = 0
         self._lost = 0
-        self._later: deque[Callable[[], None]] = deque()
+        self._later: deque[Callable[[], str]] = deque()
         self._failed = self._draining = self._scheduled = self._is_later = False
         # Calls a function at the end of a turn of the event loop, which runs in the thread.
         self._at_end_of_turn: Callable[[Callable[[], None]], object] | None = None
@@ -109,11 +109,11 @@ class Output(io.RawIOBase):
                 self._drain()
         return len(text)
 
-    def write_in_turn(self, lines: bytes) -> None:
-        """Write whole lines, in one go with the others of this turn of the event loop if :meth:`collect` was called."""
+    def write_in_turn(self, line: str) -> None:
+        """Write a line, in one go with the others of this turn of the event loop if :meth:`collect` was called."""
         self.do_later()
         with self._lock:
-            self._keep(lines)
+            self._keep_line(line)
             if not self._is_in_turn():
                 self._drain()
             elif not self._scheduled:
@@ -121,25 +121,28 @@ class Output(io.RawIOBase):
             elif self._pending_bytes > MAX_COLLECTED_BYTES:
                 self._drain()
 
-    def later(self, call: Callable[[], None]) -> None:
-        """Let ``call`` write lines at the end of the turn, but before anybody else writes; or now if there is no turn."""
+    def later(self, line: Callable[[], str]) -> None:
+        """Write what ``line`` returns at the end of the turn, but before anybody else writes; or now without a turn."""
+        self._later.append(line)
         if not self._is_in_turn():
-            call()
-            return
-        self._later.append(call)
-        if not self._scheduled:
+            self.do_later()
+            self._drain()
+        elif not self._scheduled:
             self._schedule()
         elif len(self._later) >= MAX_LATER:
             self.do_later()
 
     def do_later(self) -> None:
         """Let the calls of :meth:`later` write now."""
-        if not self._later or self._is_later or self._thread != _thread_id():
+        if not self._later or self._is_later:
             return
         self._is_later = True
         try:
             while self._later:
-                self._later.popleft()()
+                call = self._later.popleft()
+                if not self.lose() and (line := call()):
+                    with self._lock:
+                        self._keep_line(line)
         finally:
             self._is_later = False
 
@@ -200,6 +203,9 @@ class Output(io.RawIOBase):
         self._partial = b""
         self._pending.clear()
         self._pending_bytes = self._lost = 0
+
+    def _keep_line(self, line: str) -> None:
+        self._keep(f"{line}\n".encode(errors="backslashreplace"))
 
     def _keep(self, lines: bytes) -> None:
         """Put ``lines`` into the buffer, or count them as lost."""
@@ -321,13 +327,14 @@ def collect(at_end_of_turn: Callable[[Callable[[], None]], object]) -> None:
         output.collect(at_end_of_turn)
 
 
-def later(call: Callable[[], None]) -> None:
-    """Let ``call`` log at the end of the turn of the event loop, before anybody else writes to standard error."""
-    output = getattr(sys.stderr, "buffer", None)
+def later(line: Callable[[], str]) -> None:
+    """Write to standard error what ``line`` returns, if it is not empty: see :meth:`Output.later`."""
+    stream = sys.stderr
+    output = getattr(stream, "buffer", None)
     if isinstance(output, Output):
-        output.later(call)
-    else:
-        call()
+        output.later(line)
+    elif text := line():
+        stream.write(f"{text}\n")
 
 
 def drain() -> None:
