@@ -8,16 +8,22 @@ process: a formatter of an app with ``%(process)d`` would fail. So only these lo
 from __future__ import annotations
 
 import logging
+import sys
 import time
+from collections import deque
 from collections.abc import Mapping
-from functools import partial
-from typing import Any
+from typing import Any, TypeAlias
 
-from . import output
-from .log_handler import LineHandler
+from .log_handler import LineFormat, LineHandler
+from .output import Output
 
 LOGGERS = ("signaling.node.handler", "signaling.rooms.session")
 """The loggers that each connection uses."""
+
+MAX_CALLS = 64
+"""Calls of these loggers that wait for the end of a turn of the event loop."""
+
+_Call: TypeAlias = tuple["LeanLogger", float, object, tuple[object, ...], Mapping[str, object] | None]
 
 _call_handlers = logging.Logger.callHandlers
 
@@ -25,8 +31,8 @@ _call_handlers = logging.Logger.callHandlers
 class LeanLogger(logging.Logger):
     """A logger whose information names no source line, and consists of values that do not change.
 
-    So its lines are formatted and written at the end of the turn of the event loop. If nobody but the
-    :class:`LineHandler` of its parent is to see them, they need no records.
+    So its calls wait for the end of the turn of the event loop. If nobody but the :class:`LineHandler` of its parent is
+    to see them, they become lines without becoming records.
     """
 
     def info(self, msg: object, *args: object, extra: Mapping[str, object] | None = None, **options: Any) -> None:
@@ -34,47 +40,53 @@ class LeanLogger(logging.Logger):
         if self.isEnabledFor(logging.INFO):
             if options:
                 super().info(msg, *args, extra=extra, **options)
-            else:
-                output.later(partial(self._line, time.time(), msg, args, extra or {}))
+                return
+            calls = _calls
+            calls.append((self, time.time(), msg, args, extra))
+            if len(calls) == 1 or len(calls) > MAX_CALLS:
+                _begin()
 
-    def _line(self, created: float, msg: object, args: tuple[object, ...], extra: Mapping[str, object]) -> str:
-        """Return a line, or an empty one if a record of it went to the handlers."""
-        handler = self._only_handler()
-        if handler is not None and handler.line is not None:
-            try:
-                text = str(msg) % args if args else str(msg)
-                return handler.line(created, logging.INFO, self.name, text, extra)
-            except Exception:
-                # The handler tells about it.
-                pass
-        record = self.makeRecord(
-            self.name, logging.INFO, "(unknown file)", 0, msg, args, None, "(unknown function)", extra
-        )
+    def line_format(self) -> LineFormat | None:
+        """Return how a line is formatted without a record, or None if somebody is to see the records."""
+        # Others that look at each record, such as Sentry, replace these.
+        if (
+            logging.Logger.callHandlers is not _call_handlers
+            or logging.getLogRecordFactory() is not logging.LogRecord
+            or self.filters
+        ):
+            return None
+        found: list[logging.Handler] = []
+        logger: logging.Logger | None = self
+        while logger is not None:
+            found += logger.handlers
+            logger = logger.parent if logger.propagate else None
+        if len(found) != 1:
+            return None
+        handler = found[0]
+        return handler.line if type(handler) is LineHandler and not handler.filters and not handler.level else None
+
+    def handle_later(
+        self, created: float, msg: object, args: tuple[object, ...], extra: Mapping[str, object] | None
+    ) -> None:
+        """Make a record of an earlier call, and give it to the handlers."""
+        place = ("(unknown file)", 0)
+        record = self.makeRecord(self.name, logging.INFO, *place, msg, args, None, "(unknown function)", extra)
         record.relativeCreated += (created - record.created) * 1000
         record.created, record.msecs = created, created % 1 * 1000 // 1
         self.handle(record)
-        return ""
 
-    def _only_handler(self) -> LineHandler | None:
-        parent = self.parent
-        if (
-            parent is None
-            or self.handlers
-            or self.filters
-            or not self.propagate
-            or parent.propagate
-            or len(parent.handlers) != 1
-            # Others that look at each record replace these, such as Sentry.
-            or logging.Logger.callHandlers is not _call_handlers
-            or logging.getLogRecordFactory() is not logging.LogRecord
-        ):
-            return None
-        [handler] = parent.handlers
-        return handler if type(handler) is LineHandler and not handler.filters and not handler.level else None
+
+_calls: deque[_Call] = deque()
+_output: Output | None = None
 
 
 def install() -> None:
     """Make the loggers of :data:`LOGGERS`, in the process that uses them and before anybody else does."""
+    global _output
+    output = getattr(sys.stderr, "buffer", None)
+    if isinstance(output, Output):
+        _output = output
+        output.before_write = _do_calls
     ordinary = logging.getLoggerClass()
     logging.setLoggerClass(LeanLogger)
     try:
@@ -82,3 +94,37 @@ def install() -> None:
             logging.getLogger(name)
     finally:
         logging.setLoggerClass(ordinary)
+
+
+def _begin() -> None:
+    """Let the end of the turn do the calls. Without a turn, or if there are many, do them now."""
+    if len(_calls) > MAX_CALLS or _output is None or not _output.schedule():
+        _do_calls()
+        if _output is not None:
+            _output.drain()
+
+
+def _do_calls() -> None:
+    lines: list[str] = []
+    logger: LeanLogger | None = None
+    line_format: LineFormat | None = None
+    while _calls:
+        call = _calls.popleft()
+        if call[0] is not logger:
+            logger = call[0]
+            line_format = logger.line_format()
+        _, created, msg, args, extra = call
+        if line_format is not None and _output is not None:
+            try:
+                text = str(msg) % args if args else str(msg)
+                lines.append(line_format(created, logging.INFO, logger.name, text, extra or {}))
+                continue
+            except Exception:
+                # The handler tells about it.
+                line_format = None
+        if lines and _output is not None:
+            _output.keep(lines)
+            lines = []
+        logger.handle_later(created, msg, args, extra)
+    if lines and _output is not None:
+        _output.keep(lines)

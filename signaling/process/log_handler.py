@@ -5,8 +5,12 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Callable, Mapping
+from typing import TypeAlias
 
 from .output import Output
+
+LineFormat: TypeAlias = Callable[[float, int, str, str, Mapping[str, object]], str]
+"""Formats a line: its time, its level, the name of the logger, the message, and further fields."""
 
 
 class LineHandler(logging.Handler):
@@ -19,7 +23,7 @@ class LineHandler(logging.Handler):
     def __init__(self, output: Output) -> None:
         super().__init__()
         self._output = output
-        self.line: Callable[[float, int, str, str, Mapping[str, object]], str] | None = None
+        self.line: LineFormat | None = None
 
     def setFormatter(self, fmt: logging.Formatter | None) -> None:  # noqa: N802
         """Use a formatter. Its method ``line``, if it has one, formats without a record."""

@@ -17,7 +17,6 @@ import os
 import select
 import sys
 import time
-from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -30,9 +29,6 @@ if TYPE_CHECKING:
 
 MAX_PENDING_BYTES = 262_144
 """Bytes of lines that are kept until there is room."""
-
-MAX_LATER = 64
-"""Calls that wait for the end of a turn of the event loop: see :func:`later`."""
 
 MAX_COLLECTED_BYTES = 16_384
 """Bytes of lines that wait for the end of a turn of the event loop."""
@@ -51,6 +47,10 @@ _all: list[Output] = []
 _sleep: Callable[[float], None] = get_original("time", "sleep")
 _new_lock: Callable[[], Any] = get_original("_thread", "RLock")
 _thread_id: Callable[[], int] = get_original("_thread", "get_ident")
+
+
+def _nothing() -> None:
+    pass
 
 
 def _describe_loss(lost: int) -> str:
@@ -76,8 +76,8 @@ class Output(io.RawIOBase):
         self._pending: list[bytes] = []
         self._pending_bytes = 0
         self._lost = 0
-        self._later: deque[Callable[[], str]] = deque()
-        self._failed = self._draining = self._scheduled = self._is_later = False
+        self.before_write: Callable[[], None] = _nothing
+        self._failed = self._draining = self._scheduled = False
         # Calls a function at the end of a turn of the event loop, which runs in the thread.
         self._at_end_of_turn: Callable[[Callable[[], None]], object] | None = None
         self._thread = 0
@@ -97,7 +97,7 @@ class Output(io.RawIOBase):
     def write(self, data: ReadableBuffer) -> int:
         """Write all complete lines, and keep the start of the next one."""
         text = bytes(data)
-        self.do_later()
+        self.before_write()
         with self._lock:
             lines, newline, partial = (self._partial + text).rpartition(b"\n")
             if len(partial) > MAX_PENDING_BYTES:
@@ -111,40 +111,31 @@ class Output(io.RawIOBase):
 
     def write_in_turn(self, line: str) -> None:
         """Write a line, in one go with the others of this turn of the event loop if :meth:`collect` was called."""
-        self.do_later()
-        with self._lock:
-            self._keep_line(line)
-            if not self._is_in_turn():
-                self._drain()
-            elif not self._scheduled:
-                self._schedule()
-            elif self._pending_bytes > MAX_COLLECTED_BYTES:
-                self._drain()
-
-    def later(self, line: Callable[[], str]) -> None:
-        """Write what ``line`` returns at the end of the turn, but before anybody else writes; or now without a turn."""
-        self._later.append(line)
-        if not self._is_in_turn():
-            self.do_later()
+        self.before_write()
+        self.keep([line])
+        if self._pending_bytes > MAX_COLLECTED_BYTES or not self.schedule():
             self._drain()
-        elif not self._scheduled:
-            self._schedule()
-        elif len(self._later) >= MAX_LATER:
-            self.do_later()
 
-    def do_later(self) -> None:
-        """Let the calls of :meth:`later` write now."""
-        if not self._later or self._is_later:
-            return
-        self._is_later = True
-        try:
-            while self._later:
-                call = self._later.popleft()
-                if not self.lose() and (line := call()):
-                    with self._lock:
-                        self._keep_line(line)
-        finally:
-            self._is_later = False
+    def keep(self, lines: list[str]) -> None:
+        """Put lines into the buffer."""
+        data = "\n".join([*lines, ""]).encode(errors="backslashreplace")
+        with self._lock:
+            self._keep(data)
+
+    def schedule(self) -> bool:
+        """Drain at the end of the turn of the event loop. Return False if there is none in this thread."""
+        at_end_of_turn = self._at_end_of_turn
+        if at_end_of_turn is None or self._thread != _thread_id():
+            return False
+        if not self._scheduled:
+            try:
+                at_end_of_turn(self._end_turn)
+                self._scheduled = True
+            except ValueError:
+                # The event loop was destroyed.
+                self._at_end_of_turn = None
+                return False
+        return True
 
     def lose(self) -> bool:
         """Return whether there is no place for a line, and count that line as lost if so."""
@@ -167,7 +158,7 @@ class Output(io.RawIOBase):
 
     def drain(self) -> None:
         """Write the kept lines as far as there is room."""
-        self.do_later()
+        self.before_write()
         self._drain()
 
     def flush(self) -> None:
@@ -177,7 +168,7 @@ class Output(io.RawIOBase):
     def finish(self, seconds: float) -> None:
         """Write the kept lines, and wait for room for at most ``seconds``. From now on, collect no lines."""
         deadline = time.monotonic() + seconds
-        self.do_later()
+        self.before_write()
         self._at_end_of_turn = None
         if self._partial:
             self.write(b"\n")
@@ -197,15 +188,11 @@ class Output(io.RawIOBase):
         """Drop the kept lines, and collect no more. In a forked process, the parent writes them."""
         # Another thread of the parent may hold the lock.
         self._lock = _new_lock()
-        self._later.clear()
-        self._draining = self._scheduled = self._is_later = False
+        self._draining = self._scheduled = False
         self._at_end_of_turn = None
         self._partial = b""
         self._pending.clear()
         self._pending_bytes = self._lost = 0
-
-    def _keep_line(self, line: str) -> None:
-        self._keep(f"{line}\n".encode(errors="backslashreplace"))
 
     def _keep(self, lines: bytes) -> None:
         """Put ``lines`` into the buffer, or count them as lost."""
@@ -217,18 +204,6 @@ class Output(io.RawIOBase):
                 return
         self._pending.append(lines)
         self._pending_bytes += len(lines)
-
-    def _is_in_turn(self) -> bool:
-        return self._at_end_of_turn is not None and self._thread == _thread_id()
-
-    def _schedule(self) -> None:
-        assert self._at_end_of_turn is not None
-        try:
-            self._at_end_of_turn(self._end_turn)
-            self._scheduled = True
-        except ValueError:
-            # The event loop was destroyed.
-            self.finish(0)
 
     def _end_turn(self) -> None:
         try:
@@ -325,16 +300,6 @@ def collect(at_end_of_turn: Callable[[Callable[[], None]], object]) -> None:
     """
     for output in _all:
         output.collect(at_end_of_turn)
-
-
-def later(line: Callable[[], str]) -> None:
-    """Write to standard error what ``line`` returns, if it is not empty: see :meth:`Output.later`."""
-    stream = sys.stderr
-    output = getattr(stream, "buffer", None)
-    if isinstance(output, Output):
-        output.later(line)
-    elif text := line():
-        stream.write(f"{text}\n")
 
 
 def drain() -> None:
