@@ -8,11 +8,14 @@ process: a formatter of an app with ``%(process)d`` would fail. So only these lo
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
+
+from gevent.monkey import get_original
 
 from .log_handler import LineFormat, LineHandler
 from .output import Output
@@ -76,6 +79,9 @@ class LeanLogger(logging.Logger):
         self.handle(record)
 
 
+# The unpatched one: gevent's would switch to another greenlet.
+_new_lock: Callable[[], Any] = get_original("_thread", "allocate_lock")
+_lock = _new_lock()
 _calls: deque[_Call] = deque()
 _output: Output | None = None
 
@@ -105,26 +111,51 @@ def _begin() -> None:
 
 
 def _do_calls() -> None:
+    # Another thread may be at it, or a value of one of the calls logs.
+    if not _calls or not _lock.acquire(blocking=False):
+        return
+    try:
+        while _calls:
+            _do_some()
+    finally:
+        _lock.release()
+
+
+def _do_some() -> None:
+    """Do calls up to one that needs a record."""
     lines: list[str] = []
     logger: LeanLogger | None = None
     line_format: LineFormat | None = None
-    while _calls:
-        call = _calls.popleft()
-        if call[0] is not logger:
-            logger = call[0]
-            line_format = logger.line_format()
-        _, created, msg, args, extra = call
-        if line_format is not None and _output is not None:
+    try:
+        while _calls:
+            call = _calls.popleft()
+            if _output is not None and _output.lose():
+                continue
+            if call[0] is not logger:
+                logger = call[0]
+                line_format = logger.line_format()
+            if line_format is None or _output is None:
+                break
+            _, created, msg, args, extra = call
             try:
                 text = str(msg) % args if args else str(msg)
                 lines.append(line_format(created, logging.INFO, logger.name, text, extra or {}))
-                continue
             except Exception:
                 # The handler tells about it.
-                line_format = None
+                break
+        else:
+            return
+    finally:
         if lines and _output is not None:
             _output.keep(lines)
-            lines = []
-        logger.handle_later(created, msg, args, extra)
-    if lines and _output is not None:
-        _output.keep(lines)
+    logger.handle_later(*call[1:])
+
+
+def _forget() -> None:
+    """In a forked process: the parent does the calls, and a thread of it may hold the lock."""
+    global _lock
+    _calls.clear()
+    _lock = _new_lock()
+
+
+os.register_at_fork(after_in_child=_forget)

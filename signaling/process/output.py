@@ -14,7 +14,6 @@ from __future__ import annotations
 import atexit
 import io
 import os
-import select
 import sys
 import time
 from collections.abc import Callable
@@ -22,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from gevent.monkey import get_original
 
-from .descriptor import open_without_waiting
+from .descriptor import PIPE_BUF, count_of_one_write, open_without_waiting
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -76,6 +75,7 @@ class Output(io.RawIOBase):
         self._pending: list[bytes] = []
         self._pending_bytes = 0
         self._lost = 0
+        # Writes lines that come before all others.
         self.before_write: Callable[[], None] = _nothing
         self._failed = self._draining = self._scheduled = False
         # Calls a function at the end of a turn of the event loop, which runs in the thread.
@@ -120,7 +120,8 @@ class Output(io.RawIOBase):
         """Put lines into the buffer."""
         data = "\n".join([*lines, ""]).encode(errors="backslashreplace")
         with self._lock:
-            self._keep(data)
+            for part in [data] if len(data) <= PIPE_BUF else data.splitlines(keepends=True):
+                self._keep(part)
 
     def schedule(self) -> bool:
         """Drain at the end of the turn of the event loop. Return False if there is none in this thread."""
@@ -148,11 +149,7 @@ class Output(io.RawIOBase):
             return bool(self._lost)
 
     def collect(self, at_end_of_turn: Callable[[Callable[[], None]], object]) -> None:
-        """From now on, collect the lines of :meth:`write_in_turn`.
-
-        Args:
-            at_end_of_turn: calls a function at the end of the turn of this thread's event loop.
-        """
+        """From now on, collect the lines of a turn of this thread's event loop: see :func:`collect`."""
         self._thread = _thread_id()
         self._at_end_of_turn = at_end_of_turn
 
@@ -224,8 +221,7 @@ class Output(io.RawIOBase):
     def _write_pending(self) -> None:
         pending = self._pending
         while pending:
-            # No other process can write into so many bytes (POSIX).
-            count = len(pending) if self._pending_bytes <= select.PIPE_BUF else _count(pending, select.PIPE_BUF)
+            count = len(pending) if self._pending_bytes <= PIPE_BUF else count_of_one_write(pending)
             data = b"".join(pending[:count])
             rest = self._send(data)
             pending[:count] = [rest] if rest else []
@@ -258,17 +254,6 @@ class Output(io.RawIOBase):
             return data
 
 
-def _count(pending: list[bytes], max_bytes: int) -> int:
-    """Return how many of the lines fit into ``max_bytes``, but at least one."""
-    count = size = 0
-    for lines in pending:
-        size += len(lines)
-        if size > max_bytes:
-            break
-        count += 1
-    return count or 1
-
-
 def install(describe: Callable[[int], str] = _describe_loss) -> None:
     """Replace :data:`sys.stdout` and :data:`sys.stderr` by an :class:`Output`. A second call does nothing.
 
@@ -293,11 +278,7 @@ def install(describe: Callable[[int], str] = _describe_loss) -> None:
 
 
 def collect(at_end_of_turn: Callable[[Callable[[], None]], object]) -> None:
-    """From now on, write the log lines of one turn of the event loop of this thread in one go.
-
-    Args:
-        at_end_of_turn: calls a function at the end of the turn.
-    """
+    """Write the log lines of a turn of this thread's event loop in one go: ``at_end_of_turn`` calls a function then."""
     for output in _all:
         output.collect(at_end_of_turn)
 
