@@ -22,10 +22,9 @@ import gevent
 from gevent.server import StreamServer
 from gunicorn.workers.ggevent import GeventWorker
 
-from .config import lean_logger
 from .config.env import PREFIX, SettingsError, shown, web_concurrency
 from .config.settings import Settings
-from .process import output
+from .process import lean_logger, output
 from .process.supervisor import spawn_forever
 from .security import start_secret  # noqa: F401 - the workers inherit it
 from .server import bind_address, boot, preflight

@@ -7,7 +7,7 @@ import logging
 import re
 import ssl
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -50,36 +50,42 @@ class TextFormatter(logging.Formatter):
     """Formats ``[2024-01-01T12:00:00.000Z] Client connected connection=5f0c…``; a traceback has lines of its own."""
 
     def format(self, record: logging.LogRecord) -> str:
-        level = f"{record.levelname} " if record.levelno >= logging.WARNING else ""
-        line = f"[{iso_8601(record.created)}] {level}{record.getMessage()}"
-        fields = record.__dict__
-        for name in _FIELDS:
-            if name in fields and (value := fields[name]) != "":
-                line += f" {name}={quoted(value) if isinstance(value, str) else value}"
-        line = escaped(line)
+        line = self.line(record.created, record.levelno, record.name, record.getMessage(), record.__dict__)
         if not record.exc_info:
             return line
         # The message of an exception may contain text of a client. No line of it may look like a log line.
         traceback = self.formatException(record.exc_info).splitlines()
         return "\n".join([line, *(f"  {escaped(each)}" for each in traceback)])
 
+    def line(self, created: float, level: int, name: str, message: str, fields: Mapping[str, object]) -> str:  # noqa: ARG002
+        severity = f"{logging.getLevelName(level)} " if level >= logging.WARNING else ""
+        line = f"[{iso_8601(created)}] {severity}{message}"
+        for field in _FIELDS:
+            if field in fields and (value := fields[field]) != "":
+                line += f" {field}={quoted(value) if isinstance(value, str) else value}"
+        return escaped(line)
+
 
 class JsonFormatter(logging.Formatter):
     """Formats one JSON object a line: ``time``, ``level``, ``logger``, ``message``, and further fields."""
 
     def format(self, record: logging.LogRecord) -> str:
-        line: dict[str, Any] = {
-            "time": iso_8601(record.created),
-            "level": record.levelname.lower(),
-            "logger": record.name,
-            "message": record.getMessage(),
+        more = {"exception": self.formatException(record.exc_info)} if record.exc_info else {}
+        return self.line(record.created, record.levelno, record.name, record.getMessage(), record.__dict__, **more)
+
+    def line(
+        self, created: float, level: int, name: str, message: str, fields: Mapping[str, object], **more: str
+    ) -> str:
+        line: dict[str, object] = {
+            "time": iso_8601(created),
+            "level": logging.getLevelName(level).lower(),
+            "logger": name,
+            "message": message,
         }
-        fields = record.__dict__
-        for name in _FIELDS:
-            if name in fields and (value := fields[name]) != "":
-                line[name] = value
-        if record.exc_info:
-            line["exception"] = self.formatException(record.exc_info)
+        for field in _FIELDS:
+            if field in fields and (value := fields[field]) != "":
+                line[field] = value
+        line.update(more)
         try:
             encoded = msgspec.json.encode(line).decode()
         except UnicodeEncodeError:

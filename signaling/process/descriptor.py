@@ -15,6 +15,9 @@ from functools import partial
 
 from gevent.monkey import get_original
 
+PIPE_BUF = select.PIPE_BUF
+"""Bytes that no other process can write into (POSIX)."""
+
 # The unpatched class: gevent's would switch to another greenlet.
 _poll: type[select.poll] = get_original("select", "poll")
 
@@ -46,7 +49,7 @@ def _write_with_room(descriptor: int, data: bytes) -> int:
         if not any(events & select.POLLOUT for _, events in poll.poll(0)):
             break
         # A pipe that polls as writable has room for PIPE_BUF bytes (POSIX).
-        written += os.write(descriptor, data[written : written + select.PIPE_BUF])
+        written += os.write(descriptor, data[written : written + PIPE_BUF])
     if not written:
         raise BlockingIOError
     return written
@@ -61,3 +64,14 @@ def _without_timeout() -> Iterator[None]:
         yield
     finally:
         _socket.setdefaulttimeout(timeout)
+
+
+def count_of_one_write(pending: list[bytes]) -> int:
+    """Return how many of the lines fit into :data:`PIPE_BUF`, but at least one."""
+    count = size = 0
+    for lines in pending:
+        size += len(lines)
+        if size > PIPE_BUF:
+            break
+        count += 1
+    return count or 1

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Callable, Mapping
+from typing import TypeAlias
 
 from .output import Output
+
+LineFormat: TypeAlias = Callable[[float, int, str, str, Mapping[str, object]], str]
+"""Formats a line: its time, its level, the name of the logger, the message, and further fields."""
 
 
 class LineHandler(logging.Handler):
@@ -18,6 +23,12 @@ class LineHandler(logging.Handler):
     def __init__(self, output: Output) -> None:
         super().__init__()
         self._output = output
+        self.line: LineFormat | None = None
+
+    def setFormatter(self, fmt: logging.Formatter | None) -> None:  # noqa: N802
+        """Use a formatter. Its method ``line``, if it has one, formats without a record."""
+        super().setFormatter(fmt)
+        self.line = getattr(fmt, "line", None)
 
     def handle(self, record: logging.LogRecord) -> bool:
         """Write ``record`` if the filters let it pass.
@@ -32,7 +43,7 @@ class LineHandler(logging.Handler):
         except Exception:
             self.handleError(record)
             return False
-        output.write_in_turn(f"{line}\n".encode(errors="backslashreplace"))
+        output.write_in_turn(line)
         if record.levelno >= logging.ERROR:
             output.drain()
         return True

@@ -14,7 +14,6 @@ from __future__ import annotations
 import atexit
 import io
 import os
-import select
 import sys
 import time
 from collections.abc import Callable
@@ -22,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from gevent.monkey import get_original
 
-from .descriptor import open_without_waiting
+from .descriptor import PIPE_BUF, count_of_one_write, open_without_waiting
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -49,6 +48,10 @@ _new_lock: Callable[[], Any] = get_original("_thread", "RLock")
 _thread_id: Callable[[], int] = get_original("_thread", "get_ident")
 
 
+def _nothing() -> None:
+    pass
+
+
 def _describe_loss(lost: int) -> str:
     return f"{lost} lines were lost: nobody read them"
 
@@ -72,6 +75,8 @@ class Output(io.RawIOBase):
         self._pending: list[bytes] = []
         self._pending_bytes = 0
         self._lost = 0
+        # Writes lines that come before all others.
+        self.before_write: Callable[[], None] = _nothing
         self._failed = self._draining = self._scheduled = False
         # Calls a function at the end of a turn of the event loop, which runs in the thread.
         self._at_end_of_turn: Callable[[Callable[[], None]], object] | None = None
@@ -92,6 +97,7 @@ class Output(io.RawIOBase):
     def write(self, data: ReadableBuffer) -> int:
         """Write all complete lines, and keep the start of the next one."""
         text = bytes(data)
+        self.before_write()
         with self._lock:
             lines, newline, partial = (self._partial + text).rpartition(b"\n")
             if len(partial) > MAX_PENDING_BYTES:
@@ -100,49 +106,57 @@ class Output(io.RawIOBase):
             self._partial = partial
             if newline:
                 self._keep(lines + newline)
-                self.drain()
+                self._drain()
         return len(text)
 
-    def write_in_turn(self, lines: bytes) -> None:
-        """Write whole lines, in one go with the others of this turn of the event loop if :meth:`collect` was called."""
+    def write_in_turn(self, line: str) -> None:
+        """Write a line, in one go with the others of this turn of the event loop if :meth:`collect` was called."""
+        self.before_write()
+        self.keep([line])
+        if self._pending_bytes > MAX_COLLECTED_BYTES or not self.schedule():
+            self._drain()
+
+    def keep(self, lines: list[str]) -> None:
+        """Put lines into the buffer."""
+        data = "\n".join([*lines, ""]).encode(errors="backslashreplace")
         with self._lock:
-            self._keep(lines)
-            if self._at_end_of_turn is None or self._thread != _thread_id():
-                self.drain()
-            elif not self._scheduled:
-                self._schedule(self._at_end_of_turn)
-            elif self._pending_bytes > MAX_COLLECTED_BYTES:
-                self.drain()
+            for part in [data] if len(data) <= PIPE_BUF else data.splitlines(keepends=True):
+                self._keep(part)
+
+    def schedule(self) -> bool:
+        """Drain at the end of the turn of the event loop. Return False if there is none in this thread."""
+        at_end_of_turn = self._at_end_of_turn
+        if at_end_of_turn is None or self._thread != _thread_id():
+            return False
+        if not self._scheduled:
+            try:
+                at_end_of_turn(self._end_turn)
+                self._scheduled = True
+            except ValueError:
+                # The event loop was destroyed.
+                self._at_end_of_turn = None
+                return False
+        return True
 
     def lose(self) -> bool:
         """Return whether there is no place for a line, and count that line as lost if so."""
         if not self._lost:
             return False
         with self._lock:
-            self.drain()
+            self._drain()
             if self._lost:
                 self._lost += 1
             return bool(self._lost)
 
     def collect(self, at_end_of_turn: Callable[[Callable[[], None]], object]) -> None:
-        """From now on, collect the lines of :meth:`write_in_turn`.
-
-        Args:
-            at_end_of_turn: calls a function at the end of the turn of this thread's event loop.
-        """
+        """From now on, collect the lines of a turn of this thread's event loop: see :func:`collect`."""
         self._thread = _thread_id()
         self._at_end_of_turn = at_end_of_turn
 
     def drain(self) -> None:
         """Write the kept lines as far as there is room."""
-        with self._lock:
-            # The handler of a signal may log meanwhile. The loop that it interrupted goes on to its lines.
-            if not self._draining:
-                self._draining = True
-                try:
-                    self._write_pending()
-                finally:
-                    self._draining = False
+        self.before_write()
+        self._drain()
 
     def flush(self) -> None:
         """Write the kept lines as far as there is room."""
@@ -151,6 +165,7 @@ class Output(io.RawIOBase):
     def finish(self, seconds: float) -> None:
         """Write the kept lines, and wait for room for at most ``seconds``. From now on, collect no lines."""
         deadline = time.monotonic() + seconds
+        self.before_write()
         self._at_end_of_turn = None
         if self._partial:
             self.write(b"\n")
@@ -179,7 +194,7 @@ class Output(io.RawIOBase):
     def _keep(self, lines: bytes) -> None:
         """Put ``lines`` into the buffer, or count them as lost."""
         if self._lost or self._pending_bytes + len(lines) > MAX_PENDING_BYTES:
-            self.drain()
+            self._drain()
             # After one lost line, all are lost until the loss is told: so it is told in its place.
             if self._lost or (self._pending and self._pending_bytes + len(lines) > MAX_PENDING_BYTES):
                 self._lost += lines.count(b"\n")
@@ -187,24 +202,26 @@ class Output(io.RawIOBase):
         self._pending.append(lines)
         self._pending_bytes += len(lines)
 
-    def _schedule(self, at_end_of_turn: Callable[[Callable[[], None]], object]) -> None:
-        try:
-            at_end_of_turn(self._end_turn)
-            self._scheduled = True
-        except ValueError:
-            # The event loop was destroyed.
-            self._at_end_of_turn = None
-            self.drain()
-
     def _end_turn(self) -> None:
-        self._scheduled = False
-        self.drain()
+        try:
+            self.drain()
+        finally:
+            self._scheduled = False
+
+    def _drain(self) -> None:
+        with self._lock:
+            # The handler of a signal may log meanwhile. The loop that it interrupted goes on to its lines.
+            if not self._draining:
+                self._draining = True
+                try:
+                    self._write_pending()
+                finally:
+                    self._draining = False
 
     def _write_pending(self) -> None:
         pending = self._pending
         while pending:
-            # No other process can write into so many bytes (POSIX).
-            count = len(pending) if self._pending_bytes <= select.PIPE_BUF else _count(pending, select.PIPE_BUF)
+            count = len(pending) if self._pending_bytes <= PIPE_BUF else count_of_one_write(pending)
             data = b"".join(pending[:count])
             rest = self._send(data)
             pending[:count] = [rest] if rest else []
@@ -237,17 +254,6 @@ class Output(io.RawIOBase):
             return data
 
 
-def _count(pending: list[bytes], max_bytes: int) -> int:
-    """Return how many of the lines fit into ``max_bytes``, but at least one."""
-    count = size = 0
-    for lines in pending:
-        size += len(lines)
-        if size > max_bytes:
-            break
-        count += 1
-    return count or 1
-
-
 def install(describe: Callable[[int], str] = _describe_loss) -> None:
     """Replace :data:`sys.stdout` and :data:`sys.stderr` by an :class:`Output`. A second call does nothing.
 
@@ -272,11 +278,7 @@ def install(describe: Callable[[int], str] = _describe_loss) -> None:
 
 
 def collect(at_end_of_turn: Callable[[Callable[[], None]], object]) -> None:
-    """From now on, write the log lines of one turn of the event loop of this thread in one go.
-
-    Args:
-        at_end_of_turn: calls a function at the end of the turn.
-    """
+    """Write the log lines of a turn of this thread's event loop in one go: ``at_end_of_turn`` calls a function then."""
     for output in _all:
         output.collect(at_end_of_turn)
 

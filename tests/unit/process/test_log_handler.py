@@ -321,13 +321,14 @@ atexit.register(lambda: [each() for each in at_the_very_end])
 import gevent.monkey, logging, logging.config, os, signal, sys
 from signaling.config.logging import dict_config
 from signaling.config.settings import Settings
-from signaling.process import log_handler, output
+from signaling.process import lean_logger, log_handler, output
 output.install()
+lean_logger.install()
 logging.config.dictConfig(dict_config(Settings(), log_handler.on_stderr))
 gevent.monkey.patch_all()
 import gevent
 output.collect(gevent.get_hub().loop.run_callback)
-log = logging.getLogger("signaling.test")
+log = logging.getLogger("{name}")
 def lines(first, behind):
     for number in range(first, behind):
         log.info("line %d", number)
@@ -359,11 +360,16 @@ ENDS = {
 }
 
 
+@pytest.mark.parametrize("name", ["signaling.test", "signaling.rooms.session"])
 @pytest.mark.parametrize("end", ENDS)
-def test_every_line_is_written_once_and_in_order_at(end: str):
+def test_every_line_is_written_once_and_in_order_at(end: str, name: str):
     code, count = ENDS[end]
     done = subprocess.run(
-        [sys.executable, "-c", PRELUDE + code], capture_output=True, text=True, timeout=TIMEOUT, check=False
+        [sys.executable, "-c", PRELUDE.replace("{name}", name) + code],
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT,
+        check=False,
     )
     found = [int(line.rpartition(" ")[2]) for line in done.stderr.splitlines() if "] line " in line]
     assert [number for number in found if number < 100] == list(range(count)), done.stderr
