@@ -127,10 +127,30 @@ class ClientSocket(Bounded, gevent.socket.socket):
 
 
 class TlsClientSocket(Bounded, gevent.ssl.SSLSocket):
-    """A socket with TLS."""
+    """A socket with TLS from :meth:`start_tls` on.
 
-    # A class attribute: if the client is gone already, the constructor reads before it can be set.
-    bounds: Pending | None = None
+    gevent's constructor wraps a second socket around the first, and asks the kernel what is known here.
+    """
+
+    server_side = True
+    server_hostname = None
+    suppress_ragged_eofs = True
+    _connected = True
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        self.bounds: Pending | None = None
+        self._sslobj: Any = None
+        gevent.socket.socket.__init__(self, *args, **options)
+
+    def start_tls(self, context: Any) -> None:
+        """Expect a TLS handshake, which :meth:`do_handshake` does.
+
+        Args:
+            context: an :class:`ssl.SSLContext` or a :class:`~signaling.transport.tls.ReloadingContext`.
+        """
+        self._context = context
+        sock = self._sock  # type: ignore[attr-defined]
+        self._sslobj = context._wrap_socket(sock, True, None, owner=sock)
 
 
 def decrypted(sock: gevent.socket.socket) -> bytes:
