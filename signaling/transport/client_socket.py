@@ -6,6 +6,7 @@ other connections work, even if its next bytes are already there.
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -141,6 +142,20 @@ class TlsClientSocket(Bounded, gevent.ssl.SSLSocket):
         self.bounds: Pending | None = None
         self._sslobj: Any = None
         gevent.socket.socket.__init__(self, *args, **options)
+
+    @property
+    def has_tls(self) -> bool:
+        """Whether the handshake may begin."""
+        return self._sslobj is not None
+
+    def peek(self) -> bytes:
+        """Return the first byte that the client sent, and leave it there; an empty string if the client has closed.
+
+        Raises:
+            BlockingIOError: there is none yet.
+        """
+        first: bytes = self._sock.recv(1, socket.MSG_PEEK)  # type: ignore[attr-defined]
+        return first
 
     def start_tls(self, context: Any) -> None:
         """Expect a TLS handshake, which :meth:`do_handshake` does.

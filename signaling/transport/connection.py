@@ -20,6 +20,7 @@ from simple_websocket import ConnectionClosed
 
 from ..protocol.codes import CloseCode
 from . import closing_handshake, frames, tick
+from .loop_share import LoopShare
 from .receiver import FrameReceiver
 from .send_buffer import SendBuffer
 from .socket_io import READABLE, WOULD_BLOCK, is_connected, reader, released, reset
@@ -115,6 +116,16 @@ class Connection(MessageWriter):
                 self._stop(receiver.close_code, receiver.close_reason)
             else:
                 self._wait()
+
+    def acquire_share(self) -> None:
+        """Wait until the reader may do more than forward a message, such as join; the messages of calls come first.
+
+        Raises:
+            simple_websocket.ConnectionClosed: the connection has ended meanwhile.
+        """
+        LoopShare.of(self._hub).acquire(served=True)
+        if self.close_code is not None:
+            raise ConnectionClosed(self.close_code, self.close_reason)
 
     def _wait(self) -> None:
         """Wait until the reader has work: a message, the end, or, after our close frame, any data.

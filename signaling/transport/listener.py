@@ -145,16 +145,18 @@ class Listener(StreamServer):
             client.close()
 
     def _do_tls_handshake(self, client: TlsClientSocket, pending: Pending) -> None:
-        # A silent client costs no OpenSSL state, which is some 50 KiB.
-        if not client.recv(1, socket.MSG_PEEK):
-            raise ConnectionError("the client closed before its TLS handshake")
-        client.start_tls(self._context)
+        pending.acquire_share()
         while True:
             client.settimeout(0.0)
             try:
+                if not client.has_tls:
+                    # A silent client costs no OpenSSL state, which is some 50 KiB.
+                    if not client.peek():
+                        raise ConnectionError("the client closed before its TLS handshake")
+                    client.start_tls(self._context)
                 client.do_handshake()
                 return
-            except ssl.SSLWantReadError:
+            except (BlockingIOError, ssl.SSLWantReadError):
                 wait = gevent.socket.wait_read
             except ssl.SSLWantWriteError:
                 wait = gevent.socket.wait_write

@@ -188,7 +188,7 @@ class PendingConnections:
             exempt: returns whether an address is a proxy, which has no such limit.
         """
         self.stopping = False
-        self._share = LoopShare()
+        self._share = LoopShare.of(gevent.get_hub())
         self._places = places
         self._seconds = seconds
         self._max_head_bytes = max_head_bytes
