@@ -60,7 +60,6 @@ class Handler:
         try:
             while True:
                 message = connection.receive()
-                connection.acquire_share()
                 with self.lock:
                     session.receive(message)
         except ConnectionClosed:

@@ -117,16 +117,6 @@ class Connection(MessageWriter):
             else:
                 self._wait()
 
-    def acquire_share(self) -> None:
-        """Wait until the reader may do more than forward a message, such as join; the messages of calls come first.
-
-        Raises:
-            simple_websocket.ConnectionClosed: the connection has ended meanwhile.
-        """
-        LoopShare.of(self._hub).acquire(served=True)
-        if self.close_code is not None:
-            raise ConnectionClosed(self.close_code, self.close_reason)
-
     def _wait(self) -> None:
         """Wait until the reader has work: a message, the end, or, after our close frame, any data.
 
@@ -142,6 +132,8 @@ class Connection(MessageWriter):
             self._hub.switch()
         finally:
             self._reader = None
+        # A crowd of clients that join or go must not delay the messages of calls.
+        LoopShare.of(self._hub).acquire(served=True)
 
     def _readable(self) -> None:
         if self._reader is None:

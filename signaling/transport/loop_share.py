@@ -16,7 +16,7 @@ from typing import Any
 import gevent
 from greenlet import getcurrent, greenlet
 
-SHARE_SECONDS = 0.005
+SHARE_SECONDS = 0.003
 """Seconds of each tick. New clients delay the messages of calls by this and one step of one client, at most."""
 
 

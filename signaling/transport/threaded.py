@@ -139,9 +139,6 @@ class ThreadedConnection(MessageWriter):
             else:
                 self._wait()
 
-    def acquire_share(self) -> None:
-        """Do nothing: each connection has a thread of its own."""
-
     def _wait(self, seconds: float | None = None) -> None:
         """Send what there is to send, and wait until the client sends or until another thread wakes this one."""
         try:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import random
 import time
+from contextlib import suppress
 
 import gevent
 import gevent.socket
 import pytest
+from simple_websocket import ConnectionClosed
 
 from signaling.transport import loop_share
 from signaling.transport.connection import Connection
@@ -131,8 +133,9 @@ def test_there_is_one_share_for_each_look_at_the_sockets(monkeypatch: pytest.Mon
     assert "step step" not in " ".join(seen[1:])
 
 
-def test_a_join_is_part_of_the_share(monkeypatch: pytest.MonkeyPatch):
-    """It comes as an ordinary message. A crowd that joins must not take a whole turn of the loop."""
+@pytest.mark.parametrize("goes", [False, True], ids=["joins", "goes"])
+def test_whoever_joins_or_goes_takes_a_part_of_the_share(monkeypatch: pytest.MonkeyPatch, goes: bool):
+    """A crowd that does so must not take a whole turn of the loop."""
     monkeypatch.setattr(loop_share, "SHARE_SECONDS", -1.0)
     hub = gevent.get_hub()
     looks = hub.loop.check()
@@ -141,15 +144,18 @@ def test_a_join_is_part_of_the_share(monkeypatch: pytest.MonkeyPatch):
     connections = [Connection(ours, close_timeout=0.1) for ours, _ in pairs]
 
     def serve(connection: Connection) -> None:
-        connection.receive()
-        connection.acquire_share()
-        seen.append("join")
+        with suppress(ConnectionClosed):
+            connection.receive()
+        seen.append("step")
 
     with gevent.Timeout(TIMEOUT):
         servants = [gevent.spawn(serve, connection) for connection in connections]
         gevent.idle()
         for _, theirs in pairs:
-            theirs.send(frame(0x81, b"join"))
+            if goes:
+                theirs.close()
+            else:
+                theirs.send(frame(0x81, b"join"))
         looks.start(lambda: seen.append("look"))
         gevent.joinall(servants)
         looks.close()
@@ -157,6 +163,6 @@ def test_a_join_is_part_of_the_share(monkeypatch: pytest.MonkeyPatch):
         theirs.close()
         connection.wait_closed()
         ours.close()
-    assert seen.count("join") == 5
+    assert seen.count("step") == 5
     # The first one goes on at once, since nobody else is there.
-    assert "join join join" not in " ".join(seen)
+    assert "step step step" not in " ".join(seen)
