@@ -41,9 +41,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 FULL_COLLECTION_AFTER = 100
-"""Passes of the garbage collector over the younger objects, after which it may look through all. Python's default is 10.
+"""Passes of the garbage collector over younger objects after which it may look through all. Python's default is 10.
 
-A pass over 10,000 connections stops a worker for some 150 ms. While they come in, there would be half a dozen of such.
+A pass over 10,000 connections stops a worker for some 150 ms. While they come in, half a dozen of such were due.
 """
 
 _DRAIN_WATCH_SECONDS = 0.1
