@@ -7,8 +7,6 @@ other connections work, even if its next bytes are already there.
 from __future__ import annotations
 
 import socket
-import time
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import gevent.socket
@@ -40,6 +38,8 @@ class Bounded(_Base):
     __slots__ = ()
 
     bounds: Pending | None
+    _read_event: Any
+    _write_event: Any
 
     def recv(self, *args: Any) -> bytes:
         """Do the same as ``socket.recv``, within the deadline of the phase.
@@ -59,7 +59,7 @@ class Bounded(_Base):
                 data = super().recv(*args)
                 break
             except WOULD_BLOCK:
-                self._wait_for_client(bounds, gevent.socket.wait_read)
+                bounds.wait(self._read_event)
             finally:
                 self.settimeout(None)
         bounds.add_bytes(len(data))
@@ -85,7 +85,7 @@ class Bounded(_Base):
                 self.settimeout(None)
             if count or not len(data):
                 break
-            self._wait_for_client(bounds, gevent.socket.wait_write)
+            bounds.wait(self._write_event)
         bounds.add_bytes(count)
         first, bounds.answering = not bounds.answering, True
         if first and bytes(data[: len(SWITCHING)]) == SWITCHING:
@@ -104,17 +104,6 @@ class Bounded(_Base):
         view = memoryview(data).cast("B")
         while view:
             view = view[self.send(view[:_PIECE_BYTES], flags) :]
-
-    def _wait_for_client(self, bounds: Pending, wait: Callable[..., None]) -> None:
-        # The timeout of the base class would restart with each byte of a TLS record.
-        time_left = bounds.time_left()
-        began = time.monotonic()
-        bounds.waiting = True
-        try:
-            wait(self.fileno(), time_left, TimeoutError("the client took too long"))
-        finally:
-            bounds.waiting = False
-            bounds.add_wait(time.monotonic() - began)
 
 
 class ClientSocket(Bounded, gevent.socket.socket):

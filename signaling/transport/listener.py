@@ -157,12 +157,7 @@ class Listener(StreamServer):
                 client.do_handshake()
                 return
             except (BlockingIOError, ssl.SSLWantReadError):
-                wait = gevent.socket.wait_read
+                pending.wait(client._read_event)
             except ssl.SSLWantWriteError:
-                wait = gevent.socket.wait_write
-            pending.waiting = True
-            try:
-                wait(client.fileno(), pending.time_left(), TimeoutError("the TLS handshake took too long"))
-            finally:
-                pending.waiting = False
+                pending.wait(client._write_event)
             pending.acquire_share()
