@@ -8,12 +8,12 @@ from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 
-def make_certificate(path: Path, days: float = 30) -> Path:
+def make_certificate(path: Path, days: float = 30, *, is_rsa: bool = False) -> Path:
     """Write a self-signed certificate for `days` to `path`, and its key beside it, as `.key`; return `path`."""
-    key = ec.generate_private_key(ec.SECP256R1())
+    key = rsa.generate_private_key(65_537, 2_048) if is_rsa else ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
     now = datetime.datetime.now(datetime.UTC)
     names: list[x509.GeneralName] = [

@@ -6,8 +6,7 @@ other connections work, even if its next bytes are already there.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
+import socket
 from typing import TYPE_CHECKING, Any
 
 import gevent.socket
@@ -39,6 +38,8 @@ class Bounded(_Base):
     __slots__ = ()
 
     bounds: Pending | None
+    _read_event: Any
+    _write_event: Any
 
     def recv(self, *args: Any) -> bytes:
         """Do the same as ``socket.recv``, within the deadline of the phase.
@@ -58,7 +59,7 @@ class Bounded(_Base):
                 data = super().recv(*args)
                 break
             except WOULD_BLOCK:
-                self._wait_for_client(bounds, gevent.socket.wait_read)
+                bounds.wait(self._read_event)
             finally:
                 self.settimeout(None)
         bounds.add_bytes(len(data))
@@ -84,7 +85,7 @@ class Bounded(_Base):
                 self.settimeout(None)
             if count or not len(data):
                 break
-            self._wait_for_client(bounds, gevent.socket.wait_write)
+            bounds.wait(self._write_event)
         bounds.add_bytes(count)
         first, bounds.answering = not bounds.answering, True
         if first and bytes(data[: len(SWITCHING)]) == SWITCHING:
@@ -108,17 +109,6 @@ class Bounded(_Base):
         """Let go of the bare socket, which a connection has taken over. A close of this object does nothing then."""
         self._sock = None
 
-    def _wait_for_client(self, bounds: Pending, wait: Callable[..., None]) -> None:
-        # The timeout of the base class would restart with each byte of a TLS record.
-        time_left = bounds.time_left()
-        began = time.monotonic()
-        bounds.waiting = True
-        try:
-            wait(self.fileno(), time_left, TimeoutError("the client took too long"))
-        finally:
-            bounds.waiting = False
-            bounds.add_wait(time.monotonic() - began)
-
 
 class ClientSocket(Bounded, gevent.socket.socket):
     """A TCP or Unix socket."""
@@ -131,10 +121,44 @@ class ClientSocket(Bounded, gevent.socket.socket):
 
 
 class TlsClientSocket(Bounded, gevent.ssl.SSLSocket):
-    """A socket with TLS."""
+    """A socket with TLS from :meth:`start_tls` on.
 
-    # A class attribute: if the client is gone already, the constructor reads before it can be set.
-    bounds: Pending | None = None
+    gevent's constructor wraps a second socket around the first, and asks the kernel what is known here.
+    """
+
+    server_side = True
+    server_hostname = None
+    suppress_ragged_eofs = True
+    _connected = True
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        self.bounds: Pending | None = None
+        self._sslobj: Any = None
+        gevent.socket.socket.__init__(self, *args, **options)
+
+    @property
+    def has_tls(self) -> bool:
+        """Whether the handshake may begin."""
+        return self._sslobj is not None
+
+    def peek(self) -> bytes:
+        """Return the first byte that the client sent, and leave it there; an empty string if the client has closed.
+
+        Raises:
+            BlockingIOError: there is none yet.
+        """
+        first: bytes = self._sock.recv(1, socket.MSG_PEEK)  # type: ignore[attr-defined]
+        return first
+
+    def start_tls(self, context: Any) -> None:
+        """Expect a TLS handshake, which :meth:`do_handshake` does.
+
+        Args:
+            context: an :class:`ssl.SSLContext` or a :class:`~signaling.transport.tls.ReloadingContext`.
+        """
+        self._context = context
+        sock = self._sock
+        self._sslobj = context._wrap_socket(sock, True, None, owner=sock)
 
 
 def decrypted(sock: gevent.socket.socket) -> bytes:

@@ -63,22 +63,21 @@ class Listener(StreamServer):
             pendings: the places for connections.
             group: the greenlets of the connections.
             key: returns the key that an address is limited by, empty if it has no limit.
-            context: requires TLS; the listener sets its ``sslsocket_class``.
+            context: requires TLS.
         """
         super().__init__(sock, self._run, spawn=group.spawn)  # type: ignore[call-overload]
         self._serve = serve
         self._pendings = pendings
         self._key = key
         self._context = context
-        if context is not None:
-            context.sslsocket_class = TlsClientSocket
+        self._socket_class = ClientSocket if context is None else TlsClientSocket
         soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         # The kernel gives the lowest free number, so a high number shows how many are in use.
         self._highest = sys.maxsize if soft == resource.RLIM_INFINITY else soft - min(RESERVED_DESCRIPTORS, soft // 4)
         self._no_descriptors = OccasionalLog(log)
         self._too_many = OccasionalLog(log)
 
-    def do_read(self) -> tuple[ClientSocket, Any] | None:  # type: ignore[override]
+    def do_read(self) -> tuple[ClientSocket | TlsClientSocket, Any] | None:  # type: ignore[override]
         """Accept a connection; return None if there is none at the moment."""
         if not self._pendings.make_room():
             self._pause(_FULL_PAUSE)
@@ -96,7 +95,7 @@ class Listener(StreamServer):
                 self._no_descriptors.warning("%d times no connection could be accepted: %s", error.strerror)
                 self._pause(_FULL_PAUSE)
                 return None
-            sock = ClientSocket(self.socket.family, self.socket.type, self.socket.proto, number)
+            sock = self._socket_class(self.socket.family, self.socket.type, self.socket.proto, number)
             if (bounds := self._bounds(number, address)) is not None:
                 sock.bounds = bounds
                 return sock, address
@@ -126,14 +125,13 @@ class Listener(StreamServer):
         if self.started:
             self.start_accepting()
 
-    def _run(self, sock: ClientSocket, address: Any) -> None:
-        client: ClientSocket | TlsClientSocket = sock
-        pending = sock.bounds
+    def _run(self, client: ClientSocket | TlsClientSocket, address: Any) -> None:
+        pending = client.bounds
         assert pending is not None
         pending.greenlet = getcurrent()
         try:
-            if self._context is not None:
-                client = self._do_tls_handshake(sock, pending)
+            if isinstance(client, TlsClientSocket):
+                self._do_tls_handshake(client, pending)
             self._serve(client, address, pending)
         except OSError as error:
             # The client is gone, too slow, or speaks no TLS. Port scans cause this all the time.
@@ -146,28 +144,20 @@ class Listener(StreamServer):
             self._pendings.leave(pending)
             client.close()
 
-    def _do_tls_handshake(self, sock: ClientSocket, pending: Pending) -> TlsClientSocket:
-        # A silent client costs no OpenSSL state, which is some 50 KiB.
-        if not sock.recv(1, socket.MSG_PEEK):
-            raise ConnectionError("the client closed before its TLS handshake")
-        client: TlsClientSocket = self._context.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
-        try:
-            client.bounds = pending
-            while True:
-                client.settimeout(0.0)
-                try:
-                    client.do_handshake()
-                    return client
-                except ssl.SSLWantReadError:
-                    wait = gevent.socket.wait_read
-                except ssl.SSLWantWriteError:
-                    wait = gevent.socket.wait_write
-                pending.waiting = True
-                try:
-                    wait(client.fileno(), pending.time_left(), TimeoutError("the TLS handshake took too long"))
-                finally:
-                    pending.waiting = False
-                pending.acquire_share()
-        except BaseException:
-            client.close()
-            raise
+    def _do_tls_handshake(self, client: TlsClientSocket, pending: Pending) -> None:
+        pending.acquire_share()
+        while True:
+            client.settimeout(0.0)
+            try:
+                if not client.has_tls:
+                    # A silent client costs no OpenSSL state, which is some 50 KiB.
+                    if not client.peek():
+                        raise ConnectionError("the client closed before its TLS handshake")
+                    client.start_tls(self._context)
+                client.do_handshake()
+                return
+            except (BlockingIOError, ssl.SSLWantReadError):
+                pending.wait(client._read_event)
+            except ssl.SSLWantWriteError:
+                pending.wait(client._write_event)
+            pending.acquire_share()

@@ -1,30 +1,32 @@
-"""The share of each tick of the event loop for connections that are no WebSockets yet.
+"""The share of each tick of the event loop for newcomers: connections up to the first message of their WebSocket.
 
 gevent switches greenlets only where a read or a write would block. A client that always has bytes ready would keep the
-loop for itself, and so would a crowd of new clients. So each connection asks for its part of the tick first.
+loop for itself, and so would a crowd of new clients. So each newcomer asks for its part of the tick first. The messages
+of calls have their turn before: they wait for one share at most.
 """
 
 from __future__ import annotations
 
 import time
+import weakref
 from collections import deque
 from contextlib import suppress
+from typing import Any
 
 import gevent
 from greenlet import getcurrent, greenlet
 
-SHARE_SECONDS = 0.005
+SHARE_SECONDS = 0.003
 """Seconds of each tick. New clients delay the messages of calls by this and one step of one client, at most."""
 
 
 class LoopShare:
     """Lets greenlets work until the share of the tick is used; the others continue in the next ticks."""
 
-    __slots__ = ("_active", "_began", "_check", "_idle", "_loop", "_new", "_served", "_steps")
+    __slots__ = ("_active", "_began", "_check", "_idle", "_loop", "_new", "_scheduled", "_served", "_steps")
 
-    def __init__(self) -> None:
-        """Share the event loop of this thread."""
-        self._loop = gevent.get_hub().loop
+    def __init__(self, loop: Any) -> None:
+        self._loop = loop
         # The check watcher runs after the loop has polled its sockets. The idle watcher keeps the poll from waiting.
         self._check = self._loop.check()
         self._idle = self._loop.idle()
@@ -33,7 +35,16 @@ class LoopShare:
         # The waiting greenlets of new connections, and of connections that were served before.
         self._new: deque[greenlet] = deque()
         self._served: deque[greenlet] = deque()
+        self._scheduled = False
         self._steps = 0
+
+    @staticmethod
+    def of(hub: gevent.hub.Hub) -> LoopShare:
+        """Return the share of the event loop of ``hub``."""
+        share = _shares.get(hub)
+        if share is None:
+            share = _shares[hub] = LoopShare(hub.loop)
+        return share
 
     def acquire(self, served: bool = False) -> None:
         """Wait until this greenlet may do one step of its work, in this tick or a later one.
@@ -63,15 +74,18 @@ class LoopShare:
 
     def _next_tick(self) -> None:
         if self._new or self._served:
-            self._loop.run_callback(self._resume)
+            if not self._scheduled:
+                self._scheduled = True
+                # A callback of a callback: the loop reads from all sockets in between, and then processes what it read.
+                self._loop.run_callback(self._loop.run_callback, self._resume)
         else:
             self._active = False
             self._check.stop()
             self._idle.stop()
 
     def _resume(self) -> None:
-        # The share begins here, after the reads of all others. It is at least one step. A greenlet with more to do
-        # goes to the end of its queue.
+        # The share begins here. It is at least one step. A greenlet with more to do goes to the end of its queue.
+        self._scheduled = False
         self._began = time.monotonic()
         while self._new or self._served:
             self._steps += 1
@@ -83,3 +97,6 @@ class LoopShare:
 
 def _do_nothing() -> None:
     pass
+
+
+_shares: weakref.WeakKeyDictionary[gevent.hub.Hub, LoopShare] = weakref.WeakKeyDictionary()

@@ -14,7 +14,7 @@ from typing import Any
 
 import gevent
 import gevent.socket
-from greenlet import greenlet
+from greenlet import getcurrent, greenlet
 
 from .loop_share import LoopShare
 
@@ -119,6 +119,26 @@ class Pending:
         # In a request only the waits for the client count: the app may take its time to answer.
         self._time_left = self._limit
 
+    def wait(self, watcher: Any) -> None:
+        """Wait until the client has sent something, or can take more, as ``watcher`` says.
+
+        Raises:
+            TimeoutError: the deadline is over.
+            HeadTooLongError: the head is at its limit and continues.
+        """
+        hub = gevent.get_hub()
+        # gevent's Timeout does the same in five times the steps. The one of its sockets would restart with each byte.
+        timer = hub.loop.timer(self.time_left())
+        timer.start(getcurrent().throw, TimeoutError, f"the {self.phase.value} took too long")
+        began = time.monotonic()
+        self.waiting = True
+        try:
+            hub.wait(watcher)
+        finally:
+            self.waiting = False
+            timer.close()
+            self.add_wait(time.monotonic() - began)
+
     def acquire_share(self) -> None:
         """Wait until this connection may do one step of its work; others have their turn before."""
         self.share.acquire(served=self.requests > 1)
@@ -191,7 +211,7 @@ class PendingConnections:
             exempt: returns whether an address is a proxy, which has no such limit.
         """
         self.stopping = False
-        self._share = LoopShare()
+        self._share = LoopShare.of(gevent.get_hub())
         self._places = places
         self._seconds = seconds
         self._max_head_bytes = max_head_bytes

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import gevent
+import gevent.ssl
 
 from ..config.timestamp import iso_8601
 from ..process.reloader import Reloader, describe, read_file
@@ -41,20 +42,27 @@ class ReloadingContext:
 
     A new handshake uses the newest valid pair. Open connections keep the pair they began with.
 
-    Attributes:
-        sslsocket_class: the same as of :class:`ssl.SSLContext`; None for the default class.
+    Each connection begins with a context that has no certificate, and gets that of the pair when its first message is
+    there. OpenSSL keeps the keys of session tickets in the context that a connection began with. So a ticket stays
+    valid when the certificate changes, and in each process that inherited that context.
     """
 
-    sslsocket_class: type[ssl.SSLSocket] | None = None
-
-    def __init__(self, cert: str, key: str, handshake_timeout: float = 10.0) -> None:
+    def __init__(
+        self, cert: str, key: str, handshake_timeout: float = 10.0, tickets: ssl.SSLContext | None = None
+    ) -> None:
         """Load the pair from the paths ``cert`` and ``key``.
 
-        ``handshake_timeout`` is the number of seconds for a handshake that :meth:`wrap_socket` does.
+        Args:
+            cert: the path of the certificate.
+            key: the path of its key.
+            handshake_timeout: the number of seconds for a handshake that :meth:`wrap_socket` does.
+            tickets: the context that connections begin with; None for a new one.
 
         Raises:
             CertificateError: a file is missing or unreadable, or they do not match.
         """
+        self._tickets = tickets or _new_context()
+        self._tickets.sni_callback = self._select
         self._cert = cert
         self._handshake_timeout = handshake_timeout
         # The days left at the last warning.
@@ -80,11 +88,20 @@ class ReloadingContext:
         Raises:
             TimeoutError: the handshake takes too long.
         """
-        if self.sslsocket_class is not None:
-            self._context.sslsocket_class = self.sslsocket_class
-        # gunicorn's own gevent worker would wait for ever.
+        # gunicorn's own gevent worker would wait for ever. Its sessions do not outlive the certificate.
         with gevent.Timeout(self._handshake_timeout, TimeoutError("the TLS handshake takes too long")):
             return self._context.wrap_socket(sock, **options)
+
+    def _wrap_socket(self, *args: Any, **options: Any) -> Any:
+        """Do the same as this method of :class:`ssl.SSLContext`, which gevent's sockets call."""
+        return self._tickets._wrap_socket(*args, **options)  # type: ignore[attr-defined]
+
+    def _select(self, sock: Any, _name: str | None, _context: ssl.SSLContext) -> None:
+        # OpenSSL calls this for each handshake, also if the client names no server.
+        if not isinstance(sock, gevent.ssl.SSLSocket):
+            # gevent unwraps it only for contexts that were made after it patched the process.
+            sock = sock._sslsock()
+        sock.context = self._context
 
     def refresh(self) -> None:
         """Reload the pair if its files changed. If the new pair is broken, log it once, and keep the old pair."""
@@ -111,6 +128,22 @@ class ReloadingContext:
             log.warning("The certificate ends in %s: %s", left, self._cert)
 
 
+def _new_context() -> ssl.SSLContext:
+    """Return a server's context for TLS 1.2 and newer, with new ticket keys and without a certificate."""
+    result = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    result.minimum_version = ssl.TLSVersion.TLSv1_2
+    result.options |= ssl.OP_NO_RENEGOTIATION
+    # OpenSSL's default is two; a browser reconnects with one connection.
+    result.num_tickets = 1
+    return result
+
+
+_tickets = _new_context()
+"""The keys of session tickets: new at each start of the service, and the same in all its workers.
+
+gunicorn's master imports this module before it forks. Without our hooks, each worker has its own.
+"""
+
 _in_use: ReloadingContext | None = None
 
 
@@ -121,7 +154,7 @@ def use(cert: str, key: str, handshake_timeout: float) -> ReloadingContext:
         CertificateError: a file is missing or unreadable, or they do not match.
     """
     global _in_use
-    _in_use = ReloadingContext(cert, key, handshake_timeout)
+    _in_use = ReloadingContext(cert, key, handshake_timeout, _tickets)
     _in_use.remind(time.time())
     return _in_use
 
@@ -159,11 +192,7 @@ def context(cert: str, key: str) -> ssl.SSLContext:
             read_file(path)
         except OSError as error:
             raise CertificateError(f"{path} cannot be read: {error.strerror}") from None
-    result = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    result.minimum_version = ssl.TLSVersion.TLSv1_2
-    result.options |= ssl.OP_NO_RENEGOTIATION
-    # OpenSSL's default is two; a browser reconnects with one connection.
-    result.num_tickets = 1
+    result = _new_context()
     try:
         # Without a password OpenSSL would ask on the terminal for the passphrase of an encrypted key.
         result.load_cert_chain(cert, key, password=lambda: "")

@@ -29,7 +29,7 @@ HEARTBEATS = 10
 PARTITIONS = 64
 """Into how many parts the rooms are divided in a cluster; each worker tells each of them that it is there."""
 
-FIRST_RETRY_SECONDS = 0.25, 0.5
+FIRST_RETRY_SECONDS = 0.0, 0.5
 """When the browser client comes back, at random, after its connection broke."""
 
 SURVEY_TIMEOUT = 15

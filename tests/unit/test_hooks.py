@@ -31,6 +31,7 @@ def test_the_watch_over_the_certificate_goes_on_after_any_error(
     monkeypatch.setattr(tls, "reload_if_changed", look)
     monkeypatch.setattr(nodes, "start_all", lambda: None)
     monkeypatch.setattr(hooks.gc, "freeze", lambda: None)
+    monkeypatch.setattr(hooks.gc, "set_threshold", lambda *_: None)
     # It would drain the nodes of later tests.
     monkeypatch.setattr(hooks, "_watch_end", lambda worker: None)
     monkeypatch.setenv("SIGNALING_TLS_RELOAD_INTERVAL", "0.01")

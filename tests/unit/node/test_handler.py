@@ -50,6 +50,10 @@ class SlowApp:
         self.waiting: list[gevent.event.AsyncResult[None]] = []
         self.slow = False
 
+    @property
+    def has_authorizer(self) -> bool:
+        return True
+
     def authorize(self, user: User, peer: User) -> None:
         if self.slow:
             decision: gevent.event.AsyncResult[None] = gevent.event.AsyncResult()

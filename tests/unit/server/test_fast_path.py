@@ -186,7 +186,7 @@ def test_the_limits_of_gunicorn_hold():
         {"proxy_protocol": True},
         {"limit_request_field_size": 100},
     ],
-    ids=str,
+    ids=lambda changed: next(iter(changed)),
 )
 def test_settings_that_gunicorn_must_see_to_turn_it_off(changed: dict[str, Any]):
     assert FastPath(config()).usable

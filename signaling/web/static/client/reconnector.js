@@ -1,8 +1,9 @@
 /**
  * When and whether a dropped signaling connection is opened again.
  *
- * The delay doubles with each failure. Half of it is random, lest all clients of a restarted server come back at the
- * same moment. If the socket never opened, the server may have refused it, and is asked for the reason.
+ * Each delay is random, up to a limit that doubles with each failure. So after a server was away for a while, its
+ * clients come back over a time of about that length, and none of these moments has many of them. If the socket never
+ * opened, the server may have refused it, and is asked for the reason.
  *
  * @typedef {import('./errors.js').CallError} CallError
  * @typedef {import('./signaling-events.js').Retry} Retry
@@ -10,10 +11,10 @@
 import { fetchRejection, isFinal } from './rejection.js';
 import { Timer } from './timer.js';
 
-/** Delays in milliseconds, of which the last half is random. */
+/** The longest first delay, and the longest of all, in milliseconds. */
 const FIRST_DELAY = 500;
 const MAX_DELAY = 30_000;
-/** The longest delay after a refusal, for example because the server is full. */
+/** The longest delay after a refusal, for example because the server is full. It is at least half of that. */
 const REFUSED_DELAY = 20_000;
 /** How long a connection must last in the room before the next drop counts as the first one. */
 const STABLE_AFTER = 10_000;
@@ -88,7 +89,7 @@ export class Reconnector {
   }
 
   #nextDelay() {
-    return randomDelay(Math.min(MAX_DELAY, FIRST_DELAY * 2 ** this.#failures++));
+    return Math.random() * Math.min(MAX_DELAY, FIRST_DELAY * 2 ** this.#failures++);
   }
 
   /** A join with an expired token would be refused, so an attempt waits for a new token. */
@@ -112,19 +113,11 @@ export class Reconnector {
       return;
     }
     if (error) {
-      const delay = error.code === 'restarting' ? retry.delay : randomDelay(REFUSED_DELAY);
+      const delay = error.code === 'restarting' ? retry.delay : (REFUSED_DELAY * (1 + Math.random())) / 2;
       retry = { ...retry, delay: Math.max(delay, retry.delay), error };
       this.#retry = retry;
       this.#actions.scheduled(retry);
     }
     this.#attemptTimer.start(retry.delay, () => this.#attempt());
   }
-}
-
-/**
- * @param {number} longest milliseconds
- * @returns {number} at least half of it
- */
-function randomDelay(longest) {
-  return (longest * (1 + Math.random())) / 2;
 }
