@@ -7,7 +7,7 @@ repository takes them all.
 # Nothing that makes a lock may be imported here: gevent patches the worker, and not the master.
 from . import hooks
 from .config import logging
-from .process import output
+from .process import log_handler, output
 from .transport.pending import SPARE_PLACES
 
 _settings = hooks.load_settings()
@@ -30,7 +30,7 @@ forwarder_headers = ""
 control_socket_disable = True
 
 loglevel = _settings.log_level
-logconfig_dict = logging.dict_config(_settings)
+logconfig_dict = logging.dict_config(_settings, log_handler.on_stderr)
 # As gunicorn's own access log, but without the query and the referrer, which may hold a token.
 access_log_format = logging.ACCESS_FORMAT
 

@@ -24,7 +24,7 @@ from gunicorn.workers.ggevent import GeventWorker
 
 from .config.env import PREFIX, SettingsError, shown, web_concurrency
 from .config.settings import Settings
-from .process import output
+from .process import lean_logger, output
 from .process.supervisor import spawn_forever
 from .security import start_secret  # noqa: F401 - the workers inherit it
 from .server import bind_address, boot, preflight
@@ -143,6 +143,7 @@ def nworkers_changed(server: Arbiter, new: int, old: int | None) -> None:
 def post_fork(server: Arbiter, worker: Worker) -> None:
     """Save memory, since gevent would keep the place where each greenlet was spawned; and guard the start."""
     gevent.config.track_greenlet_tree = False
+    lean_logger.install()
     guard_start(server, worker)
 
 
@@ -177,6 +178,7 @@ def post_worker_init(worker: Worker) -> None:
     except SettingsError as error:
         boot.stop(error)
     gevent.spawn(_watch_end, worker)
+    output.collect(gevent.get_hub().loop.run_callback)
     spawn_forever("the log", _drain_output)
     spawn_forever("the watch over the certificate", partial(_watch_certificate, load_settings().tls_reload_interval))
 

@@ -7,7 +7,7 @@ import logging
 import re
 import ssl
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -20,17 +20,21 @@ _FIELDS = ("connection", "code", "seconds", "reason")
 ACCESS_FORMAT = '%(h)s %(l)s %(u)s %(t)s "%(m)s %(U)s %(H)s" %(s)s %(b)s "%(a)s"'
 """The format of gunicorn's access log."""
 
-# Text without characters that end a word, begin a field, or are an escape.
-_is_word = re.compile(r'[^\s"=\\]+').fullmatch
-_is_sentence = re.compile(r'[^"=\\]+').fullmatch
-
 
 def quoted(value: str, *, sentence: bool = False) -> str:
     """Return ``value``, which a client chose, in a form that cannot forge another part of a log line.
 
     An ordinary word stays as it is, and with ``sentence`` an ordinary sentence. Other text becomes a JSON string.
     """
-    if (_is_sentence if sentence else _is_word)(value) and value.isprintable():
+    # No character may end a word, begin a field, or be an escape. A space is the only white space that is printable.
+    if (
+        value
+        and value.isprintable()
+        and (sentence or " " not in value)
+        and "=" not in value
+        and '"' not in value
+        and "\\" not in value
+    ):
         return value
     return json.dumps(value, ensure_ascii=False)
 
@@ -46,46 +50,48 @@ class TextFormatter(logging.Formatter):
     """Formats ``[2024-01-01T12:00:00.000Z] Client connected connection=5f0c…``; a traceback has lines of its own."""
 
     def format(self, record: logging.LogRecord) -> str:
-        parts = [f"[{iso_8601(record.created)}] "]
-        if record.levelno >= logging.WARNING:
-            parts.append(f"{record.levelname} ")
-        parts.append(record.getMessage())
-        parts += [f" {name}={_field_value(value)}" for name, value in _fields(record)]
-        line = escaped("".join(parts))
+        line = self.line(record.created, record.levelno, record.name, record.getMessage(), record.__dict__)
         if not record.exc_info:
             return line
         # The message of an exception may contain text of a client. No line of it may look like a log line.
         traceback = self.formatException(record.exc_info).splitlines()
         return "\n".join([line, *(f"  {escaped(each)}" for each in traceback)])
 
+    def line(self, created: float, level: int, name: str, message: str, fields: Mapping[str, object]) -> str:  # noqa: ARG002
+        severity = f"{logging.getLevelName(level)} " if level >= logging.WARNING else ""
+        line = f"[{iso_8601(created)}] {severity}{message}"
+        for field in _FIELDS:
+            if field in fields and (value := fields[field]) != "":
+                line += f" {field}={quoted(value) if isinstance(value, str) else value}"
+        return escaped(line)
+
 
 class JsonFormatter(logging.Formatter):
     """Formats one JSON object a line: ``time``, ``level``, ``logger``, ``message``, and further fields."""
 
     def format(self, record: logging.LogRecord) -> str:
-        line: dict[str, Any] = {
-            "time": iso_8601(record.created),
-            "level": record.levelname.lower(),
-            "logger": record.name,
-            "message": record.getMessage(),
-            **dict(_fields(record)),
+        more = {"exception": self.formatException(record.exc_info)} if record.exc_info else {}
+        return self.line(record.created, record.levelno, record.name, record.getMessage(), record.__dict__, **more)
+
+    def line(
+        self, created: float, level: int, name: str, message: str, fields: Mapping[str, object], **more: str
+    ) -> str:
+        line: dict[str, object] = {
+            "time": iso_8601(created),
+            "level": logging.getLevelName(level).lower(),
+            "logger": name,
+            "message": message,
         }
-        if record.exc_info:
-            line["exception"] = self.formatException(record.exc_info)
+        for field in _FIELDS:
+            if field in fields and (value := fields[field]) != "":
+                line[field] = value
+        line.update(more)
         try:
             encoded = msgspec.json.encode(line).decode()
         except UnicodeEncodeError:
             # A path may contain bytes that are no text.
             encoded = json.dumps(line, separators=(",", ":"))
         return escaped(encoded)
-
-
-def _fields(record: logging.LogRecord) -> list[tuple[str, Any]]:
-    return [(name, value) for name in _FIELDS if (value := getattr(record, name, "")) != ""]
-
-
-def _field_value(value: object) -> str:
-    return quoted(value) if isinstance(value, str) else str(value)
 
 
 def lost_lines(settings: Settings) -> Callable[[int], str]:
@@ -133,18 +139,25 @@ def _formatter(settings: Settings) -> type[logging.Formatter]:
     return JsonFormatter if settings.log_format == "json" else TextFormatter
 
 
-def dict_config(settings: Settings) -> dict[str, Any]:
-    """Return the configuration for ``logging.config.dictConfig``; it includes gunicorn's own lines."""
+def dict_config(settings: Settings, handler: Callable[[], logging.Handler] = logging.StreamHandler) -> dict[str, Any]:
+    """Return the configuration for ``logging.config.dictConfig``; it includes gunicorn's own lines.
+
+    Args:
+        settings: name the level and the form.
+        handler: returns a handler that writes to standard error.
+    """
     level = settings.log_level.upper()
-    to_stderr = {"handlers": ["stderr"], "propagate": False, "level": level}
+    # The filter is for gunicorn and Flask, whose app logs under its own name: the service's is `signaling`.
+    own = {"handlers": ["own"], "filters": ["without_requests"], "propagate": False, "level": level}
     return {
         "version": 1,
         "disable_existing_loggers": False,
         "formatters": {"line": {"()": _formatter(settings)}},
         "filters": {"without_requests": {"()": WithoutRequests}},
         "handlers": {
-            "stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["without_requests"]}
+            "own": {"()": handler, "formatter": "line"},
+            "others": {"()": handler, "formatter": "line", "filters": ["without_requests"]},
         },
-        "root": {"handlers": ["stderr"], "level": "WARNING"},
-        "loggers": {"gunicorn.error": to_stderr, "signaling": to_stderr},
+        "root": {"handlers": ["others"], "level": "WARNING"},
+        "loggers": {"gunicorn.error": own, "signaling": own},
     }

@@ -105,15 +105,16 @@ class Handler:
         code = connection.close_code or CloseCode.ABNORMAL
         session.on_disconnect(code)
         self.context.stats.closes[code] += 1
-        log.info(
-            "Client disconnected",
-            extra={
-                "connection": session.id,
-                "code": int(code),
-                "reason": connection.close_reason,
-                "seconds": round(time.monotonic() - connection.opened, 3),
-            },
-        )
+        if log.isEnabledFor(logging.INFO):
+            log.info(
+                "Client disconnected",
+                extra={
+                    "connection": session.id,
+                    "code": int(code),
+                    "reason": connection.close_reason,
+                    "seconds": round(time.monotonic() - connection.opened, 3),
+                },
+            )
 
 
 @dataclass(frozen=True, slots=True)

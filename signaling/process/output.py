@@ -5,30 +5,32 @@ the rest. Lines beyond it are dropped and counted. When there is room again, one
 
 This applies to everything that is written to :data:`sys.stderr` or :data:`sys.stdout`: log lines, warnings, and the
 tracebacks that gevent prints. The master imports this module while nothing is patched by gevent.
+
+In a worker, the log lines of one turn of the event loop are one write: see :func:`collect`.
 """
 
 from __future__ import annotations
 
-import _socket
 import atexit
 import io
 import os
-import select
-import stat
 import sys
 import time
-from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from gevent.monkey import get_original
+
+from .descriptor import PIPE_BUF, count_of_one_write, open_without_waiting
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
 MAX_PENDING_BYTES = 262_144
 """Bytes of lines that are kept until there is room."""
+
+MAX_COLLECTED_BYTES = 16_384
+"""Bytes of lines that wait for the end of a turn of the event loop."""
 
 FLUSH_SECONDS = 0.5
 """Seconds between two attempts of a worker to write kept lines."""
@@ -40,9 +42,14 @@ _EXIT_PAUSE = 0.005
 
 _all: list[Output] = []
 
-# The unpatched functions: gevent's would switch to another greenlet.
-_poll: type[select.poll] = get_original("select", "poll")
+# The unpatched ones: gevent's would switch to another greenlet, and would take greenlets for threads.
 _sleep: Callable[[float], None] = get_original("time", "sleep")
+_new_lock: Callable[[], Any] = get_original("_thread", "RLock")
+_thread_id: Callable[[], int] = get_original("_thread", "get_ident")
+
+
+def _nothing() -> None:
+    pass
 
 
 def _describe_loss(lost: int) -> str:
@@ -50,7 +57,10 @@ def _describe_loss(lost: int) -> str:
 
 
 class Output(io.RawIOBase):
-    """Writes lines to a file descriptor of the process without waiting. No method yields or raises."""
+    """Writes lines to a file descriptor of the process without waiting. No method yields or raises.
+
+    Any thread may write, and so may a handler of a signal.
+    """
 
     def __init__(self, descriptor: int, describe: Callable[[int], str] = _describe_loss) -> None:
         """Write to ``descriptor``; ``describe`` returns the line about a number of lost lines."""
@@ -59,11 +69,18 @@ class Output(io.RawIOBase):
         # Opened at the first line. Until then gunicorn may replace the descriptor.
         self._write: Callable[[bytes], int] | None = None
         self._release: Callable[[], None] | None = None
+        # Nothing waits while it holds the lock, so no greenlet meets the lock of another one.
+        self._lock = _new_lock()
         self._partial = b""
-        self._pending: deque[bytes] = deque()
+        self._pending: list[bytes] = []
         self._pending_bytes = 0
         self._lost = 0
-        self._failed = False
+        # Writes lines that come before all others.
+        self.before_write: Callable[[], None] = _nothing
+        self._failed = self._draining = self._scheduled = False
+        # Calls a function at the end of a turn of the event loop, which runs in the thread.
+        self._at_end_of_turn: Callable[[Callable[[], None]], object] | None = None
+        self._thread = 0
 
     def fileno(self) -> int:
         """Return the descriptor."""
@@ -80,27 +97,138 @@ class Output(io.RawIOBase):
     def write(self, data: ReadableBuffer) -> int:
         """Write all complete lines, and keep the start of the next one."""
         text = bytes(data)
-        if text.endswith(b"\n") and not self._partial:
-            self._write_lines(text)
-            return len(text)
-        lines, newline, partial = (self._partial + text if self._partial else text).rpartition(b"\n")
-        if len(partial) > MAX_PENDING_BYTES:
-            # A line without an end is lost.
-            partial, self._lost = b"", self._lost + 1
-        self._partial = partial
-        if newline:
-            self._write_lines(lines + newline)
+        self.before_write()
+        with self._lock:
+            lines, newline, partial = (self._partial + text).rpartition(b"\n")
+            if len(partial) > MAX_PENDING_BYTES:
+                # A line without an end is lost.
+                partial, self._lost = b"", self._lost + 1
+            self._partial = partial
+            if newline:
+                self._keep(lines + newline)
+                self._drain()
         return len(text)
+
+    def write_in_turn(self, line: str) -> None:
+        """Write a line, in one go with the others of this turn of the event loop if :meth:`collect` was called."""
+        self.before_write()
+        self.keep([line])
+        if self._pending_bytes > MAX_COLLECTED_BYTES or not self.schedule():
+            self._drain()
+
+    def keep(self, lines: list[str]) -> None:
+        """Put lines into the buffer."""
+        data = "\n".join([*lines, ""]).encode(errors="backslashreplace")
+        with self._lock:
+            for part in [data] if len(data) <= PIPE_BUF else data.splitlines(keepends=True):
+                self._keep(part)
+
+    def schedule(self) -> bool:
+        """Drain at the end of the turn of the event loop. Return False if there is none in this thread."""
+        at_end_of_turn = self._at_end_of_turn
+        if at_end_of_turn is None or self._thread != _thread_id():
+            return False
+        if not self._scheduled:
+            try:
+                at_end_of_turn(self._end_turn)
+                self._scheduled = True
+            except ValueError:
+                # The event loop was destroyed.
+                self._at_end_of_turn = None
+                return False
+        return True
+
+    def lose(self) -> bool:
+        """Return whether there is no place for a line, and count that line as lost if so."""
+        if not self._lost:
+            return False
+        with self._lock:
+            self._drain()
+            if self._lost:
+                self._lost += 1
+            return bool(self._lost)
+
+    def collect(self, at_end_of_turn: Callable[[Callable[[], None]], object]) -> None:
+        """From now on, collect the lines of a turn of this thread's event loop: see :func:`collect`."""
+        self._thread = _thread_id()
+        self._at_end_of_turn = at_end_of_turn
 
     def drain(self) -> None:
         """Write the kept lines as far as there is room."""
-        while self._pending:
-            line = self._pending.popleft()
-            self._pending_bytes -= len(line)
-            if rest := self._send(line):
-                self._pending.appendleft(rest)
-                self._pending_bytes += len(rest)
+        self.before_write()
+        self._drain()
+
+    def flush(self) -> None:
+        """Write the kept lines as far as there is room."""
+        self.drain()
+
+    def finish(self, seconds: float) -> None:
+        """Write the kept lines, and wait for room for at most ``seconds``. From now on, collect no lines."""
+        deadline = time.monotonic() + seconds
+        self.before_write()
+        self._at_end_of_turn = None
+        if self._partial:
+            self.write(b"\n")
+        self.drain()
+        while (self._pending or self._lost) and not self._failed and time.monotonic() < deadline:
+            _sleep(_EXIT_PAUSE)
+            self.drain()
+
+    def close(self) -> None:
+        """Release the resources of this object; the descriptor itself stays open."""
+        super().close()
+        if self._release is not None:
+            self._release()
+        self._write = self._release = None
+
+    def forget(self) -> None:
+        """Drop the kept lines, and collect no more. In a forked process, the parent writes them."""
+        # Another thread of the parent may hold the lock.
+        self._lock = _new_lock()
+        self._draining = self._scheduled = False
+        self._at_end_of_turn = None
+        self._partial = b""
+        self._pending.clear()
+        self._pending_bytes = self._lost = 0
+
+    def _keep(self, lines: bytes) -> None:
+        """Put ``lines`` into the buffer, or count them as lost."""
+        if self._lost or self._pending_bytes + len(lines) > MAX_PENDING_BYTES:
+            self._drain()
+            # After one lost line, all are lost until the loss is told: so it is told in its place.
+            if self._lost or (self._pending and self._pending_bytes + len(lines) > MAX_PENDING_BYTES):
+                self._lost += lines.count(b"\n")
                 return
+        self._pending.append(lines)
+        self._pending_bytes += len(lines)
+
+    def _end_turn(self) -> None:
+        try:
+            self.drain()
+        finally:
+            self._scheduled = False
+
+    def _drain(self) -> None:
+        with self._lock:
+            # The handler of a signal may log meanwhile. The loop that it interrupted goes on to its lines.
+            if not self._draining:
+                self._draining = True
+                try:
+                    self._write_pending()
+                finally:
+                    self._draining = False
+
+    def _write_pending(self) -> None:
+        pending = self._pending
+        while pending:
+            count = len(pending) if self._pending_bytes <= PIPE_BUF else count_of_one_write(pending)
+            data = b"".join(pending[:count])
+            rest = self._send(data)
+            pending[:count] = [rest] if rest else []
+            self._pending_bytes -= len(data) - len(rest)
+            if rest:
+                return
+        self._pending_bytes = 0
         if self._lost:
             lost, self._lost = self._lost, 0
             line = (self._describe(lost) + "\n").encode(errors="backslashreplace")
@@ -111,57 +239,12 @@ class Output(io.RawIOBase):
             elif rest:
                 self._keep(rest)
 
-    def finish(self, seconds: float) -> None:
-        """Write the kept lines, and wait for room for at most ``seconds``."""
-        deadline = time.monotonic() + seconds
-        if self._partial:
-            self.write(b"\n")
-        self.drain()
-        while (self._pending or self._lost) and not self._failed and time.monotonic() < deadline:
-            _sleep(_EXIT_PAUSE)
-            self.drain()
-
-    def close(self) -> None:
-        """Release the resources of this object; the descriptor itself stays open."""
-        if self._release is not None:
-            self._release()
-        self._write = self._release = None
-        super().close()
-
-    def forget(self) -> None:
-        """Drop the kept lines. In a forked process, the parent writes them."""
-        self._partial = b""
-        self._pending.clear()
-        self._pending_bytes = self._lost = 0
-
-    def _write_lines(self, lines: bytes) -> None:
-        if self._pending or self._lost:
-            self.drain()
-        if self._pending or self._lost:
-            self._keep_or_lose(lines)
-        elif rest := self._send(lines):
-            if len(rest) == len(lines):
-                self._keep_or_lose(rest)
-            else:
-                # The start of a line is written, so the rest must follow.
-                self._keep(rest)
-
-    def _keep_or_lose(self, lines: bytes) -> None:
-        if self._lost or self._pending_bytes + len(lines) > MAX_PENDING_BYTES:
-            self._lost += lines.count(b"\n")
-        else:
-            self._keep(lines)
-
-    def _keep(self, lines: bytes) -> None:
-        self._pending.append(lines)
-        self._pending_bytes += len(lines)
-
     def _send(self, data: bytes) -> bytes:
         """Write as much as there is room for, and return the rest."""
         self._failed = False
         try:
             if self._write is None:
-                self._write, self._release = _open(self._descriptor)
+                self._write, self._release = open_without_waiting(self._descriptor)
             return data[self._write(data) :]
         except BlockingIOError:
             return data
@@ -169,52 +252,6 @@ class Output(io.RawIOBase):
             # The reader is gone, or the disk is full. Both may end.
             self._failed = True
             return data
-
-
-def _open(descriptor: int) -> tuple[Callable[[bytes], int], Callable[[], None]]:
-    """Return a function that writes to a descriptor without waiting, and one that releases its resources.
-
-    The first raises BlockingIOError if there is no room.
-
-    The file description must stay a blocking one, since other processes share it.
-    """
-    mode = os.fstat(descriptor).st_mode
-    if stat.S_ISREG(mode):
-        return lambda data: os.write(descriptor, data), lambda: None
-    if stat.S_ISSOCK(mode):
-        with _without_timeout():
-            sock = _socket.socket(fileno=os.dup(descriptor))
-        return lambda data: sock.send(data, _socket.MSG_DONTWAIT | _socket.MSG_NOSIGNAL), sock.close
-    with suppress(OSError):
-        reopened = os.open(f"/proc/self/fd/{descriptor}", os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY)
-        return lambda data: os.write(reopened, data), lambda: os.close(reopened)
-    # The file belongs to another user, or there is no /proc.
-    return lambda data: _write_with_room(descriptor, data), lambda: None
-
-
-def _write_with_room(descriptor: int, data: bytes) -> int:
-    written = 0
-    poll = _poll()
-    poll.register(descriptor, select.POLLOUT)
-    while written < len(data):
-        if not any(events & select.POLLOUT for _, events in poll.poll(0)):
-            break
-        # A pipe that polls as writable has room for PIPE_BUF bytes (POSIX).
-        written += os.write(descriptor, data[written : written + select.PIPE_BUF])
-    if not written:
-        raise BlockingIOError
-    return written
-
-
-@contextmanager
-def _without_timeout() -> Iterator[None]:
-    # A new socket with a timeout would make the shared file description a non-blocking one.
-    timeout = _socket.getdefaulttimeout()
-    _socket.setdefaulttimeout(None)
-    try:
-        yield
-    finally:
-        _socket.setdefaulttimeout(timeout)
 
 
 def install(describe: Callable[[int], str] = _describe_loss) -> None:
@@ -238,6 +275,12 @@ def install(describe: Callable[[int], str] = _describe_loss) -> None:
         _all.append(output)
     os.register_at_fork(after_in_child=_forget)
     atexit.register(_finish)
+
+
+def collect(at_end_of_turn: Callable[[Callable[[], None]], object]) -> None:
+    """Write the log lines of a turn of this thread's event loop in one go: ``at_end_of_turn`` calls a function then."""
+    for output in _all:
+        output.collect(at_end_of_turn)
 
 
 def drain() -> None:

@@ -176,27 +176,22 @@ class Session:
         if self.pair is not None and (self.pair, self.user.key) != (pair, user.key):
             self._leave(LEFT)
         self.user = user
-        name, room = context.stats.name(user.key), context.stats.room(pair)
-        self._log("User %s is joining room %s to connect with %s", name, room, context.stats.name(remote.key))
+        if log.isEnabledFor(logging.INFO):
+            name, room = self._shown(pair)
+            self._log(
+                "User %s is joining room %s to connect with %s", name, room, quoted(context.stats.name(remote.key))
+            )
         context.sessions.move(self, user.key)
         context.registry.join(pair, self, remote, partial(self._on_joined, pair, extras))
 
     def _on_joined(self, pair: Pair, extras: dict[str, object], result: JoinResult) -> None:
         replaced, peer, members = result
         stats = self._context.stats
-        name, room = stats.name(self.user.key), stats.room(pair)
         self._call = stats.enter(pair, self.user.key, first=peer is None, replaces=replaced is not None)
-        if replaced is not None:
-            self._log("User %s has a newer connection, which replaced %s", name, replaced)
-        if peer is None:
-            if replaced is None:
-                self._log("Created new room: %s", room)
-            self._log("User %s is initiator for room %s", name, room)
-            reply = replies.created(pair.room, **extras)
-        else:
-            self._log("User %s joined room %s", name, room)
-            reply = replies.joined(pair.room, **extras)
-        self.deliver(reply, _info(pair, members))
+        if log.isEnabledFor(logging.INFO):
+            self._log_joined(pair, result)
+        reply = replies.created if peer is None else replies.joined
+        self.deliver(reply(pair.room, **extras), _info(pair, members))
 
     def peer_joined(self, members: Sequence[Occupant]) -> None:
         """Tell the client that its peer came, so that it starts or restarts the negotiation."""
@@ -236,22 +231,39 @@ class Session:
         if self._call is not None:
             stats.leave(self._call, self.user.key, reason if code is None else f"{reason}, close code {code:d}")
             self._call = None
-        room = stats.room(pair)
-        self._log("User %s left room %s (%s)", stats.name(self.user.key), room, reason)
-        if peer is None:
-            self._log("Removed empty room: %s", room)
+        if log.isEnabledFor(logging.INFO):
+            name, room = self._shown(pair)
+            self._log("User %s left room %s (%s)", name, room, reason)
+            if peer is None:
+                self._log("Removed empty room: %s", room)
 
     def refuse(self, error: MessageError) -> None:
         """Answer with an ``error``, and close the connection if the error has a close code."""
-        log.debug("Error %s: %s", error.code, quoted(str(error), sentence=True), extra={"connection": self.id})
+        if log.isEnabledFor(logging.DEBUG):
+            log.debug("Error %s: %s", error.code, quoted(str(error), sentence=True), extra={"connection": self.id})
         self._context.stats.fail(error, self._call, self.user.key)
         self.deliver(replies.error(error))
         if error.close is not None:
             self._transport.close(error.close, str(error))
 
+    def _log_joined(self, pair: Pair, result: JoinResult) -> None:
+        name, room = self._shown(pair)
+        if result.replaced is not None:
+            self._log("User %s has a newer connection, which replaced %s", name, quoted(result.replaced))
+        if result.peer is not None:
+            self._log("User %s joined room %s", name, room)
+            return
+        if result.replaced is None:
+            self._log("Created new room: %s", room)
+        self._log("User %s is initiator for room %s", name, room)
+
+    def _shown(self, pair: Pair) -> tuple[str, str]:
+        """Return the user and their room as a log line shows them."""
+        stats = self._context.stats
+        return quoted(stats.name(self.user.key)), quoted(stats.room(pair))
+
     def _log(self, text: str, *values: str) -> None:
-        if log.isEnabledFor(logging.INFO):
-            log.info(text, *map(quoted, values), extra={"connection": self.id})
+        log.info(text, *values, extra={"connection": self.id})
 
 
 def _rate_limited(bucket: TokenBucket, now: float, times: int = 1) -> MessageError:
