@@ -193,6 +193,7 @@ def test_who_sees_records_gets_them_in_order(direct: Direct, monkeypatch: pytest
     direct.lean.info("five")
     assert direct.end_turn() == ["five"]
     assert seen == ["five"]
+    monkeypatch.setattr(logging.Logger, "callHandlers", ordinary)
     direct.lean.addFilter(lambda record: record.msg != "six")
     direct.lean.info("six")
     direct.lean.info("seven")
