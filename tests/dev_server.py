@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,8 @@ class DevServer(Server):
             text=True,
             # A group of its own, for the reloader and its child get Ctrl-C together.
             start_new_session=True,
+            # A shell starts what it puts in the background with Ctrl-C ignored, and so would these tests be.
+            preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
         )
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()

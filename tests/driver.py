@@ -284,6 +284,13 @@ class Client:
         self.send(text, **fields)
         return self.receive()
 
+    def answer_pings(self, count: int) -> None:
+        """Wait until the server has pinged so often, and sent nothing else."""
+        for _ in range(count):
+            frame = self._next()
+            assert frame is not None, "the connection ended"
+            assert frame.opcode is Opcode.PING, frame
+
     def quiet(self) -> bool:
         """Tell if nothing was sent to this client: the answer to a ping comes right behind."""
         return self.ask(type="ping", id="quiet") == {"type": "pong", "id": "quiet"}

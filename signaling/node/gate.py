@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-
-from flask import request
+from typing import NamedTuple
 
 from ..config.env import SettingsError
 from ..config.settings import Settings
@@ -28,6 +27,21 @@ SPLIT = (
 )
 
 
+class Handshake(NamedTuple):
+    """The part of an opening handshake that the gate considers."""
+
+    remote: str
+    """The address at the other end of the TCP connection; empty for a Unix socket."""
+    forwarded: str
+    """The value of ``X-Forwarded-For``."""
+    origin: str | None
+    """The origin of the page, if the client is a browser."""
+    host: str
+    """The host that the client has named, and its port unless it is the usual one."""
+    multiprocess: bool
+    """Whether the server has told the app of other workers."""
+
+
 class Gate:
     """The rules and limits that each handshake must meet.
 
@@ -48,9 +62,19 @@ class Gate:
         self.limiter = ConnectionLimiter(settings)
         self._log = OccasionalLog(log)
 
-    def client_address(self) -> str:
-        """Return the address of the client of this request. It is empty if no proxy names it on a Unix socket."""
-        return self._proxies.client(request.remote_addr or "", request.headers.get("X-Forwarded-For", ""))
+    def client_address(self, remote: str, forwarded: str) -> str:
+        """Return the address of a client. It is empty if no proxy names it on a Unix socket.
+
+        Args:
+            remote: the address at the other end of the TCP connection; empty for a Unix socket.
+            forwarded: the value of ``X-Forwarded-For``.
+        """
+        return self._proxies.client(remote, forwarded)
+
+    @property
+    def has_loader(self) -> bool:
+        """Return whether the app names the user of each connection."""
+        return self._admission is not None and self._admission.has_loader
 
     def check_settings(self) -> None:
         """Check that the app has set nothing too late.
@@ -67,10 +91,11 @@ class Gate:
             return None
         return Rejection("settings", 503, "A setting of the server came after init_app.", 30)
 
-    def rejection(self, address: str, *, count: bool = True) -> Rejection | None:
-        """Return why the client of this request gets no WebSocket, or None if it gets one.
+    def rejection(self, handshake: Handshake, address: str, *, count: bool = True) -> Rejection | None:
+        """Return why the client gets no WebSocket, or None if it gets one.
 
         Args:
+            handshake: the handshake, or a request that asks about one.
             address: the address of the client.
             count: whether this is an attempt, which counts against the limits of the address.
         """
@@ -78,13 +103,12 @@ class Gate:
             return rejection
         if self._connections.draining:
             return _draining()
-        if self._needs_sole_worker and (request.environ.get("wsgi.multiprocess") or not sole_worker.is_sole()):
+        if self._needs_sole_worker and (handshake.multiprocess or not sole_worker.is_sole()):
             # Each worker would have rooms of its own, so two users could wait for each other for ever.
             self._log.warning(SPLIT)
             return Rejection("workers", 503, "The server has several workers and no Redis.", 30)
         # A browser sends cookies along from any page, so with the app's users the origin always counts.
-        has_loader = self._admission is not None and self._admission.has_loader
-        if not self._origins.allow(request.headers.get("Origin"), request.host, always_check=has_loader):
+        if not self._origins.allow(handshake.origin, handshake.host, always_check=self.has_loader):
             return Rejection("origin", 403, "This origin is not allowed.")
         if len(self._connections) >= self._max_connections:
             return _full()

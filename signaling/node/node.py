@@ -29,7 +29,7 @@ from ..version import __version__
 from .cluster import Cluster
 from .control import Control
 from .event_queue import EventQueue, Receivers
-from .gate import Gate
+from .gate import Gate, Handshake
 from .handler import Handler, YieldingAdmission
 from .history import History
 from .info import NodeInfo
@@ -199,15 +199,16 @@ class Node:
 
     def client_address(self) -> str:
         """Return the address of the client of this request. It is empty if no proxy names it on a Unix socket."""
-        return self.gate.client_address()
+        return self.gate.client_address(request.remote_addr or "", request.headers.get("X-Forwarded-For", ""))
 
     def admit(self) -> Handler | Response:
         """Return the handler of the connection of this handshake, or the response that refuses it."""
         if self.shared is not None and dev_server.SOCKET in request.environ:
             return refuse(501, NO_REDIS)
-        address = self.client_address()
+        handshake = _handshake()
+        address = self.gate.client_address(handshake.remote, handshake.forwarded)
         with self.lock:
-            rejection = self.rejection(address)
+            rejection = self.gate.rejection(handshake, address)
         # The app's login sees the address that it sees in other requests.
         identity = UNKNOWN
         if rejection is None:
@@ -221,6 +222,21 @@ class Node:
             with self.lock:
                 self.stats.refuse(rejection.reason, rejection.words)
             return refuse(rejection.status, rejection.words, **rejection.headers)
+        return self._handler(address, identity)
+
+    def admit_without_app(self, handshake: Handshake) -> Handler | None:
+        """Return the handler of a connection that the app need not decide about, or None if :meth:`admit` must.
+
+        No request of Flask is needed, and nothing waits. A refusal has no effect here.
+        """
+        if handshake.multiprocess or self.gate.has_loader:
+            return None
+        address = self.gate.client_address(handshake.remote, handshake.forwarded)
+        if self.gate.rejection(handshake, address) is not None:
+            return None
+        return self._handler(address, self.identify())
+
+    def _handler(self, address: str, identity: Identity) -> Handler:
         return Handler(self.context, self.connections, self.gate.limiter, self.events, self.lock, address, identity)
 
     @property
@@ -232,11 +248,17 @@ class Node:
         """Return the user of the present request, as the app knows them. It may wait."""
         return UNKNOWN if self._admission is None else self._admission.identify()
 
-    def rejection(self, address: str, *, count: bool = True) -> Rejection | None:
-        """Return why the client of this request gets no WebSocket, or None if it gets one.
+    def rejection(self) -> Rejection | None:
+        """Return why the client of this request would get no WebSocket, or None if it would get one."""
+        return self.gate.rejection(_handshake(), self.client_address(), count=False)
 
-        Args:
-            address: the address of the client.
-            count: whether this is an attempt, which counts against the limits of the address.
-        """
-        return self.gate.rejection(address, count=count)
+
+def _handshake() -> Handshake:
+    """Return the handshake of the current request."""
+    return Handshake(
+        request.remote_addr or "",
+        request.headers.get("X-Forwarded-For", ""),
+        request.headers.get("Origin"),
+        request.host,
+        bool(request.environ.get("wsgi.multiprocess")),
+    )

@@ -12,6 +12,7 @@ from http import HTTPStatus
 from typing import Any
 
 import gevent
+from gevent import GreenletExit
 from gevent.pool import Group
 from gunicorn.http import Request, get_parser
 from gunicorn.http.body import ChunkedReader, LengthReader
@@ -36,6 +37,7 @@ from ..transport.client_socket import ClientSocket, TlsClientSocket, decrypted
 from ..transport.listener import Listener
 from ..transport.pending import SPARE_PER_ADDRESS, SPARE_PLACES, HeadTooLongError, Pending, PendingConnections, Phase
 from ..web.headers import standard_headers
+from .fast_path import HEAD_BYTES, Answer, FastPath, Head
 
 MAX_REQUESTS_PER_CONNECTION = 1_000
 """Requests that a client may send over one connection. After the last answer the server closes it."""
@@ -66,6 +68,7 @@ class Worker(GeventWorker):  # type: ignore[misc, unused-ignore]
             per_address=per_address + SPARE_PER_ADDRESS if per_address else 0,
             exempt=TrustedProxies(settings.trusted_proxies).trusts,
         )
+        self._fast_path = FastPath(self.cfg)
         if not self.cfg.accesslog:
             # Since the log has a configuration of its own, gunicorn would format a line for each request all the same.
             # That is a tenth of a connect and join.
@@ -118,6 +121,7 @@ class Worker(GeventWorker):  # type: ignore[misc, unused-ignore]
         parser = get_parser(self.cfg, client, address)
         parser.mesg_class = _Request  # type: ignore[misc, unused-ignore]
         server = client.getsockname()
+        has_fast_path = self._fast_path.usable and isinstance(address, tuple)
         request: Any = None
         proxy: Any = {}
         try:
@@ -130,6 +134,14 @@ class Worker(GeventWorker):  # type: ignore[misc, unused-ignore]
                 pending.begin(Phase.HEAD)
                 request = None
                 buffered = _buffered(parser)
+                if not number and has_fast_path:
+                    data = client.recv(HEAD_BYTES)
+                    parser.unreader.unread(data)
+                    if (head := self._fast_path.parse(data)) is not None:
+                        pending.check_head(head.size)
+                        pending.begin(Phase.REQUEST)
+                        self._serve_handshake(head, parser, client, address, server)
+                        return data[head.size :]
                 request = next(parser)
                 pending.check_head(buffered + pending.head_bytes - _buffered(parser))
                 proxy = request.proxy_protocol_info = request.proxy_protocol_info or proxy
@@ -145,6 +157,36 @@ class Worker(GeventWorker):  # type: ignore[misc, unused-ignore]
         except Exception as error:
             self.handle_error(request, client, address, error)
         return parser.unreader.take_buffered()
+
+    def _serve_handshake(
+        self, head: Head, parser: Any, client: ClientSocket | TlsClientSocket, address: Any, server: Any
+    ) -> None:
+        """Serve the request of an ordinary handshake as :meth:`handle_request` would."""
+        answer = Answer(self.cfg, client, parser)
+        self.nr += 1
+        if self.nr >= self.max_requests:
+            self.alive = False
+        environ = self._fast_path.environ(head, client, address, server)
+        try:
+            pieces: Any = self.wsgi(environ, answer.start_response)  # type: ignore[arg-type, unused-ignore]
+            try:
+                for piece in pieces:
+                    answer.write(piece)
+                answer.close()
+            finally:
+                if hasattr(pieces, "close"):
+                    pieces.close()
+        except (OSError, StopIteration):
+            raise
+        except Exception as error:
+            if answer.begun:
+                self.log.exception("Error handling request")
+                client.close()
+            else:
+                self.handle_error(answer.request, client, address, error)
+        except (GreenletExit, SystemExit):
+            # As in gunicorn's gevent worker.
+            pass
 
     def handle_error(self, request: Any, client: Any, address: Any, error: BaseException) -> None:
         """Answer a request that cannot be served. The log gets only the path of the client's text."""

@@ -56,10 +56,10 @@ def accept(environ: Mapping[str, Any]) -> dict[str, str]:
     Raises:
         HandshakeError: the request is no valid opening handshake.
     """
-    return _accept_fast(environ) or _accept_slow(environ)
+    return accept_fast(environ) or _accept_slow(environ)
 
 
-def _accept_fast(environ: Mapping[str, Any]) -> dict[str, str] | None:
+def accept_fast(environ: Mapping[str, Any]) -> dict[str, str] | None:
     """Return the headers if the fast path accepts the handshake, else None."""
     key = environ.get("HTTP_SEC_WEBSOCKET_KEY", "")
     if (

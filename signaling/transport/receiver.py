@@ -1,8 +1,8 @@
 """Parse the bytes of one client into messages. Sans-I/O.
 
-This parses valid frames itself: whole messages on a fast path, since nearly all frames are that; then fragments, pings
-and pongs. The first other frame, a close or a protocol error, goes to the sans-I/O protocol of `websockets`. The
-library decides how the connection ends.
+This parses valid frames itself: whole messages on a fast path, since nearly all frames are that; then fragments, pings,
+pongs and closes. The first invalid frame goes to the sans-I/O protocol of `websockets`. The library decides how the
+connection ends.
 
 The work of one call and the buffered bytes are bounded, whatever a client sends: see :data:`MAX_FRAMES_PER_TICK`.
 """
@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import struct
 
-from websockets.frames import CloseCode
+from websockets.exceptions import ProtocolError
+from websockets.frames import Close, CloseCode
 from websockets.protocol import OPEN
 from websockets.server import ServerProtocol
 from websockets.speedups import apply_mask
@@ -41,6 +42,8 @@ MAX_FRAMES_AFTER_CLOSE = 1_000
 """Frames that are searched for the client's answer to our close frame. Later bytes are dropped unparsed."""
 
 _TICK = range(MAX_FRAMES_PER_TICK)
+
+_CONTROL = (FIN_PING, FIN_PONG, FIN_CLOSE)
 
 
 class FrameReceiver:
@@ -135,8 +138,10 @@ class FrameReceiver:
                 return
             else:
                 self.slow_frames += 1
-                self._parse_slow(first, frames.unmask(data, start, end))
-                at = self._parse_fast(data, end)
+                if self._parse_slow(first, frames.unmask(data, start, end)):
+                    at = self._parse_fast(data, end)
+                else:
+                    self._library = self._open_library(first)
 
     def feed_after_close(self, data: bytes) -> None:
         """Parse ``data`` for the client's answer to our close frame, and drop everything else."""
@@ -194,8 +199,8 @@ class FrameReceiver:
         return at
 
     def _is_valid(self, first: int, size: int) -> bool:
-        """Return whether the head of a masked frame is valid, and the frame does not end the connection."""
-        if first in (FIN_PING, FIN_PONG):
+        """Return whether the head of a masked frame is valid."""
+        if first in _CONTROL:
             return size <= MAX_CONTROL_BYTES
         if first in (TEXT, FIN_TEXT, BINARY, FIN_BINARY):
             return self._fragments is None and size <= self._max_bytes
@@ -203,14 +208,30 @@ class FrameReceiver:
             return size <= self._max_bytes - len(self._fragments)
         return False
 
-    def _parse_slow(self, first: int, payload: bytes) -> None:
-        """Process a valid frame that is not a whole message."""
+    def _parse_slow(self, first: int, payload: bytes) -> bool:
+        """Process a frame that is not a whole message; return False, with nothing done, for an invalid close."""
+        if first == FIN_CLOSE:
+            return self._parse_close(payload)
         if first == FIN_PING:
             self.replies.append(frames.pong(payload))
-            return
-        if first == FIN_PONG:
+        elif first == FIN_PONG:
             self.pong = True
-            return
+        else:
+            self._parse_fragment(first, payload)
+        return True
+
+    def _parse_close(self, payload: bytes) -> bool:
+        """Answer a close frame with the same (RFC 6455, section 5.5.1), unless it is invalid."""
+        try:
+            close = Close.parse(payload)
+        except (ProtocolError, UnicodeDecodeError):
+            return False
+        self.replies.append(bytes((FIN_CLOSE, len(payload))) + payload)
+        self.answered = True
+        self._end(close.code, close.reason)
+        return True
+
+    def _parse_fragment(self, first: int, payload: bytes) -> None:
         if self._fragments is None:
             self._fragments = Fragments(text=first == TEXT)
         try:
@@ -234,7 +255,7 @@ class FrameReceiver:
     def _check_partial_text(self) -> None:
         # Text that cannot become UTF-8 fails at once, however late the rest arrives (RFC 6455, section 8.1).
         head = frames.head(self._buffer)
-        if head is None or head.first in (FIN_PING, FIN_PONG) or head.start > len(self._buffer):
+        if head is None or head.first in _CONTROL or head.start > len(self._buffer):
             return
         if self._text_check is None:
             decoder = self._fragments.decoder if self._fragments is not None else None

@@ -29,7 +29,8 @@ View = Callable[..., ConnectionHandler | Response]
 ACCEPTED = "signaling.accepted"
 """The key of a function in a WSGI environment. A test gets the handler with it, and there is no WebSocket."""
 
-_SWITCHING = "101 Switching Protocols"
+SWITCHING = "101 Switching Protocols"
+"""The status of the response that accepts a handshake."""
 
 
 class Sock(flask_sock.Sock):  # type: ignore[misc]
@@ -61,7 +62,7 @@ class Sock(flask_sock.Sock):  # type: ignore[misc]
                     headers = handshake.accept(environ)
                 except HandshakeError as error:
                     return refuse(error.status, str(error), **error.headers)
-                response = _Switching(status=_SWITCHING, headers=headers)
+                response = _Switching(status=SWITCHING, headers=headers)
                 sock = environ.get("gunicorn.socket")
                 pending = getattr(sock, "bounds", None)
                 if (accepted := environ.get(ACCEPTED)) is not None:

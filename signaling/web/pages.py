@@ -56,7 +56,7 @@ def add_pages(blueprint: Blueprint, node: Node, *, show_page: bool = True) -> No
         """Answer a page why its WebSocket was refused. A browser shows no status of it, but sends ``Origin`` here."""
         # Pages of other origins may read the answer. Above all, refused origins need it.
         headers = {"Cache-Control": "no-store", "Access-Control-Allow-Origin": "*"}
-        rejection = node.rejection(node.client_address(), count=False)
+        rejection = node.rejection()
         if rejection is None:
             return "", 204, headers
         answer = {"code": REJECTION_CODES[rejection.reason], "message": rejection.words}

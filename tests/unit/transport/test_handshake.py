@@ -78,7 +78,7 @@ def test_both_lanes_agree_on_what_the_short_one_takes():
     taken = 0
     for changed in variants():
         environ = {name: value for name, value in (BROWSERS | changed).items() if value is not None}
-        answer = handshake._accept_fast(environ)
+        answer = handshake.accept_fast(environ)
         if answer is not None:
             taken += 1
             assert answer == judged(environ), changed
@@ -88,7 +88,7 @@ def test_both_lanes_agree_on_what_the_short_one_takes():
 @pytest.mark.parametrize("connection", ["Upgrade", "keep-alive, Upgrade"], ids=["Chromium", "Firefox"])
 def test_browsers_go_by_the_short_lane(connection: str):
     environ = BROWSERS | {"HTTP_CONNECTION": connection}
-    assert handshake._accept_fast(environ) == ACCEPTED == handshake.accept(environ)
+    assert handshake.accept_fast(environ) == ACCEPTED == handshake.accept(environ)
 
 
 def test_the_first_subprotocol_is_taken():

@@ -313,7 +313,7 @@ def test_with_the_apps_users_only_its_own_pages_may_connect(app: Callable[..., F
 
     def reason(origin: str) -> str | None:
         with made.test_request_context(base_url="https://app.example.org", headers={"Origin": origin}):
-            rejection = node.rejection("192.0.2.1")
+            rejection = node.rejection()
             return rejection and rejection.reason
 
     assert reason("https://evil.example.com") is None
