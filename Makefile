@@ -109,8 +109,8 @@ test-deployment: tools $(VENV)/.tests .venv-ansible/.done ## the Ansible roles o
 client: tools ## the browser client's modules in Node.js
 	node --test tests/js/
 
-# What a message costs, beside Node.js and the C floor: some half an hour on a machine with nothing else to do.
-bench: $(VENV)/.tests ## what a message costs, beside Node.js and C; takes half an hour
+# What a call costs, beside Node.js, the C floor and what a team would pick: on a machine with nothing else to do.
+bench: $(VENV)/.tests ## what a call and a message cost, beside other servers; takes forty minutes
 	$(VENV)/bin/pip install -q -r tests/benchmarks/requirements.txt
 	$(VENV)/bin/python tests/benchmarks/bench.py --markdown docs/benchmark.md --figure docs/benchmark.svg $(BENCH)
 

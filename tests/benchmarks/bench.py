@@ -138,7 +138,7 @@ def _say(text: str) -> None:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="bench.py", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="smaller and shorter, a few minutes in all")
-    parser.add_argument("--rounds", type=int, help="how often everything is measured (3; 2 with --quick)")
+    parser.add_argument("--rounds", type=int, help="how often everything is measured (3; 1 with --quick)")
     parser.add_argument("--only", action="append", choices=list(scenarios(FULL)), help="this scenario; can be repeated")
     parser.add_argument(
         "--env",
@@ -162,7 +162,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--pairs", type=int, default=50, help="with --url: how many pairs (50)")
     parser.add_argument("--insecure", action="store_true", help="with --url: do not verify its certificate")
     options = parser.parse_args()
-    options.rounds = options.rounds or (2 if options.quick else 3)
+    options.rounds = options.rounds or (1 if options.quick else 3)
     if options.figure and options.against:
         parser.error("--figure draws this server beside others, not beside another checkout")
     if options.figure and options.only and not set(options.only) & set(figure.SCENARIOS):

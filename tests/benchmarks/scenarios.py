@@ -51,7 +51,7 @@ class Sizes:
     storm: int = 10000
     memory: int = 10000
     memory_tls: int = 4000
-    peers_memory: int = 2000
+    peers_memory: int = 1000
     shares: tuple[float, ...] = (0.1, 0.25, 0.5, 0.75, 0.9)
 
 
@@ -84,7 +84,8 @@ def _time(sizes: Sizes) -> dict[str, float]:
 def _call(sizes: Sizes, tls: bool, servers: tuple[str, ...]) -> Scenario:
     title = f"a whole call, {'TLS' if tls else 'plain'}"
     figures = Figure(title, "calls/s of a core", "calls"), Figure(title, "µs CPU", "cost_us")
-    return Scenario({"kind": "call", "calls": sizes.calls}, figures, tls, servers)
+    calls = sizes.calls if len(servers) == 2 else sizes.calls // 2
+    return Scenario({"kind": "call", "calls": calls}, figures, tls, servers)
 
 
 def _beside_node(sizes: Sizes) -> dict[str, Scenario]:
@@ -185,14 +186,13 @@ def _beside_peers(sizes: Sizes) -> dict[str, Scenario]:
     count = sizes.peers_memory
     return {
         "peers-call-tls": _call(sizes, True, PEERS),
-        "peers-call": _call(sizes, False, PEERS),
         "peers-relay": Scenario(
-            {"kind": "relay"} | _time(sizes),
+            {"kind": "relay"} | _time(sizes) | {"turns": sizes.turns // 2},
             (Figure("relay of a 250-byte candidate, plain", "µs CPU", "cost_us"),),
             servers=PEERS,
         ),
         "peers-connect": Scenario(
-            {"kind": "connect", "pairs": sizes.connect_pairs},
+            {"kind": "connect", "pairs": sizes.connect_pairs // 2},
             (Figure("connect and join, plain", "µs CPU", "cost_us"),),
             servers=PEERS,
         ),
