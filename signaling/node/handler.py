@@ -20,6 +20,7 @@ from ..security.connection_limit import ConnectionLimiter
 from ..transport.connection import Connection
 from ..transport.connections import Connections
 from ..transport.threaded import ThreadedConnection
+from ..transport.work_queue import APP_WORK, WORK
 from .event_queue import EventQueue
 
 log = logging.getLogger(__name__)
@@ -73,7 +74,9 @@ class Handler:
             "received": read_ahead,
         }
         if isinstance(sock, gevent.socket.socket):
-            connection = Connection(sock, **options)
+            admission = self.context.admission
+            work = APP_WORK if admission is not None and admission.has_authorizer else WORK
+            connection = Connection(sock, **options, work=work)
             session = Session(self.context, connection, self.identity)
             connection.on_message = session.forward
         else:

@@ -26,6 +26,7 @@ from .receiver import FrameReceiver
 from .send_buffer import SendBuffer
 from .socket_io import READABLE, WOULD_BLOCK, bare, is_connected, reader, released, reset
 from .tick import LoopTick
+from .work_queue import WORK, WorkQueue
 from .writer import MessageWriter
 
 # At least a TLS record. Less would leave decrypted bytes inside OpenSSL, where waiting on the socket misses them.
@@ -52,6 +53,7 @@ class Connection(MessageWriter):
 
     __slots__ = (
         "__weakref__",
+        "_busy",
         "_close_timeout",
         "_closing",
         "_data_queued",
@@ -61,6 +63,7 @@ class Connection(MessageWriter):
         "_receiver",
         "_tick",
         "_watcher",
+        "_work",
         "_worker",
         "alive",
         "latency",
@@ -82,10 +85,17 @@ class Connection(MessageWriter):
         send_buffer_bytes: int = 1_048_576,
         close_timeout: float = 1.0,
         received: bytes = b"",
+        work: WorkQueue = WORK,
     ) -> None:
-        """Prepare a socket whose handshake is done; ``received`` is what the client sent right behind it.
+        """Prepare a socket whose handshake is done.
 
-        Nothing of ``sock`` itself is kept, only the bare socket and OpenSSL's object inside it.
+        Args:
+            sock: the socket. Nothing of it is kept but the bare socket and OpenSSL's object inside it.
+            max_message_bytes: bytes of the longest message.
+            send_buffer_bytes: bytes that are kept for a client that reads slowly.
+            close_timeout: seconds of the closing handshake.
+            received: what the client sent right behind its handshake.
+            work: runs :attr:`on_work`.
         """
         super().__init__(SendBuffer(sock, send_buffer_bytes, self.abort))
         self.opened = time.monotonic()
@@ -100,8 +110,10 @@ class Connection(MessageWriter):
         self._tick = LoopTick.of(hub)
         # Whether the tick has data for us that is not processed yet, and whether the TCP connection has ended.
         self._data_queued = self._eof = False
-        # The greenlet at work, and the one that waits for data in the closing handshake; None while there is none.
-        self._worker: gevent.Greenlet[[], None] | None = None
+        self._work = work
+        # Whether there is work, the greenlet that does it, and the one that waits for data in the closing handshake.
+        self._busy = False
+        self._worker: greenlet | None = None
         self._closing: greenlet | None = None
         # An error in the event loop, which the greenlet at work handles.
         self._error: Exception | None = None
@@ -131,7 +143,7 @@ class Connection(MessageWriter):
             self._watcher.start(self._readable)
 
     def _readable(self) -> None:
-        if self._worker is not None and self._closing is None:
+        if self._busy and self._closing is None:
             # Nobody takes data now: the watcher would call this again in every tick.
             self._watcher.stop()
             return
@@ -169,7 +181,7 @@ class Connection(MessageWriter):
                 return
         except Exception as error:
             self._error = error
-        self._work()
+        self._queue_work()
 
     def _postpone(self) -> None:
         """Stop reading until the next ticks have processed what is here."""
@@ -229,12 +241,14 @@ class Connection(MessageWriter):
 
     # Work: in one greenlet at a time.
 
-    def _work(self) -> None:
-        """Let a greenlet do the work, if none is at it. Does not wait."""
-        if self._worker is None:
-            self._worker = gevent.spawn(self._do_work)
+    def _queue_work(self) -> None:
+        """Let a greenlet do the work, if none is about to. Does not wait."""
+        if not self._busy:
+            self._work.put(self._do_work)
+            self._busy = True
 
     def _do_work(self) -> None:
+        self._worker = getcurrent()
         try:
             # A crowd of clients that join or go must not delay the messages of calls.
             LoopShare.of(gevent.get_hub()).acquire(served=True)
@@ -245,6 +259,7 @@ class Connection(MessageWriter):
             self.on_work()
         finally:
             self._worker = None
+            self._busy = False
             if self.close_code is None:
                 self._resume()
 
@@ -280,7 +295,7 @@ class Connection(MessageWriter):
     def _stop(self, code: int, reason: str) -> None:
         if self.close_code is None:
             self.close_code, self.close_reason = code, reason
-            self._work()
+            self._queue_work()
 
     def abort(self, reason: str) -> None:
         """Reset the TCP connection without a close frame. Neither waits nor raises.
@@ -291,16 +306,10 @@ class Connection(MessageWriter):
         reset(self.sock)
         self._stop(CloseCode.ABNORMAL, reason)
 
-    def ping(self) -> None:
-        """Send a ping. If the connection has ended, and there was no memory for the greenlet of its end, try again."""
-        super().ping()
-        if self.close_code is not None:
-            self._work()
-
     def kill(self) -> None:
         """End the greenlet at work, whatever it waits for. Does not wait."""
-        if self._worker is not None and self._worker.gr_frame is not None:
-            self._worker.kill(block=False)
+        if self._worker is not None:
+            gevent.kill(self._worker)
 
     def wait_closed(self) -> None:
         """Finish the closing handshake within the close timeout, and release everything but the socket.

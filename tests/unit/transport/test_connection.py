@@ -483,19 +483,6 @@ def test_a_flush_that_fails_ends_its_own_connection_and_no_other(connection, wir
     ours.close()
 
 
-def test_an_end_without_memory_for_its_greenlet_comes_with_the_next_ping(connection, monkeypatch):
-    with monkeypatch.context() as patches:
-        patches.setattr("signaling.transport.connection.gevent.spawn", Failing(None, 0, MemoryError()))
-        with pytest.raises(MemoryError):
-            connection.close(4001)
-    gevent.idle()
-    assert connection.work.empty()
-    connection.ping()
-    with pytest.raises(ClosedError) as closed:
-        connection.receive()
-    assert closed.value.code == 4001
-
-
 @pytest.mark.parametrize("error", [MemoryError(), ZeroDivisionError(), OSError("gone")])
 def test_a_failure_of_who_empties_the_buffer_ends_the_connection(connection, wires, error, caplog):
     reader = gevent.spawn(connection.receive)
