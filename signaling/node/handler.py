@@ -123,6 +123,11 @@ class YieldingAdmission:
     rules: Admission
     lock: TurnLock
 
+    @property
+    def has_authorizer(self) -> bool:
+        """Return whether the app decides about each call."""
+        return self.rules.has_authorizer
+
     def authorize(self, user: User, peer: User) -> None:
         """Return if ``user`` may join a call with ``peer``.
 

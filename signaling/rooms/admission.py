@@ -24,6 +24,10 @@ UNKNOWN = Identity()
 class Admission(Protocol):
     """The rules of an app for its users."""
 
+    @property
+    def has_authorizer(self) -> bool:
+        """Return whether the app decides about each call. Otherwise every call is allowed."""
+
     def authorize(self, user: User, peer: User) -> None:
         """Return if ``user`` may join a call with ``peer``. It may wait.
 

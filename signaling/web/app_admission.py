@@ -51,6 +51,11 @@ class AppAdmission:
         return self._callbacks.load_user is not None
 
     @property
+    def has_authorizer(self) -> bool:
+        """Return whether the app decides about each call."""
+        return self._callbacks.authorize is not None
+
+    @property
     def rules(self) -> object:
         """Return what is equal for two apps with the same rules."""
         # A key or openness is the same for two apps with equal settings; the users of a login are not.
