@@ -22,7 +22,10 @@ ConnectionHandler = Callable[[Any, bytes], None]
 """Handles a WebSocket. It gets the socket, and the bytes that the client sent right behind its handshake."""
 
 STALL_SECONDS = 1.0
-"""Seconds of a phase after which a connection has stalled, if it waits for its client."""
+"""Seconds of a phase after which a connection has stalled, if it waits for its client.
+
+The time in which it waited for the event loop does not count. Else a busy server would end clients that are not late.
+"""
 
 CROWD_STALL_SECONDS = 0.1
 """The same for the connections of an address that has more than half of all places."""
@@ -60,6 +63,7 @@ class Pending:
         phase: the current phase.
         since: when the phase began, in seconds of the monotonic clock.
         waiting: whether it waits for its client at the moment.
+        queued: seconds of this phase in which it waited for the event loop, and not for its client.
         head_bytes: bytes read in this phase; it counts only in the phase of the head.
         share: its share of the event loop.
         greenlet: the greenlet that serves it.
@@ -82,6 +86,7 @@ class Pending:
         "head_bytes",
         "left",
         "phase",
+        "queued",
         "requests",
         "share",
         "since",
@@ -111,6 +116,7 @@ class Pending:
         self.phase = phase
         self.requests += phase is Phase.HEAD
         self.since = time.monotonic()
+        self.queued = 0.0
         self.head_bytes = 0
         self.answering = False
         # In a request only the waits for the client count: the app may take its time to answer.
@@ -134,11 +140,19 @@ class Pending:
         finally:
             self.waiting = False
             timer.close()
-            self.add_wait(time.monotonic() - began)
+            if self.phase is Phase.REQUEST:
+                self._time_left -= time.monotonic() - began
+
+    def has_stalled(self, now: float, crowd: str | None) -> bool:
+        """Return whether it waits for its client for too long, which is less long if its address is the ``crowd``."""
+        limit = CROWD_STALL_SECONDS if self.address == crowd else STALL_SECONDS
+        return self.waiting and now - self.since - self.queued >= limit
 
     def acquire_share(self) -> None:
         """Wait until this connection may do one step of its work; others have their turn before."""
+        began = time.monotonic()
         self.share.acquire(served=self.requests > 1)
+        self.queued += time.monotonic() - began
 
     def check_head(self, size: int) -> None:
         """Check that a head of ``size`` bytes is within the limit.
@@ -163,11 +177,6 @@ class Pending:
         if time_left <= 0:
             raise TimeoutError(f"the {self.phase.value} took too long")
         return time_left
-
-    def add_wait(self, seconds: float) -> None:
-        """Count seconds of waiting for the client."""
-        if self.phase is Phase.REQUEST:
-            self._time_left -= seconds
 
     def add_bytes(self, count: int) -> None:
         """Count bytes that were read or written."""
@@ -229,12 +238,7 @@ class PendingConnections:
         """End the oldest stalled connection of the address that has most, and return whether there was one."""
         now = time.monotonic()
         crowd = self._crowd()
-        stalled = [
-            pending
-            for pending in self._open
-            if pending.waiting
-            and now - pending.since >= (CROWD_STALL_SECONDS if pending.address == crowd else STALL_SECONDS)
-        ]
+        stalled = [pending for pending in self._open if pending.has_stalled(now, crowd)]
         if not stalled:
             return False
         self._end(max(stalled, key=lambda pending: (self._by_address[pending.address], -pending.since)))
