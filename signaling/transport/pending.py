@@ -25,7 +25,10 @@ It returns the connection, whose ``join`` waits for the end.
 """
 
 STALL_SECONDS = 1.0
-"""Seconds of a phase after which a connection has stalled, if it waits for its client."""
+"""Seconds of a phase after which a connection has stalled, if it waits for its client.
+
+The time in which it waited for the event loop does not count. Else a busy server would end clients that are not late.
+"""
 
 CROWD_STALL_SECONDS = 0.1
 """The same for the connections of an address that has more than half of all places."""
@@ -63,6 +66,7 @@ class Pending:
         phase: the current phase.
         since: when the phase began, in seconds of the monotonic clock.
         waiting: whether it waits for its client at the moment.
+        queued: seconds of this phase in which it waited for the event loop, and not for its client.
         head_bytes: bytes read in this phase; it counts only in the phase of the head.
         share: its share of the event loop.
         greenlet: the greenlet that serves it.
@@ -85,6 +89,7 @@ class Pending:
         "head_bytes",
         "left",
         "phase",
+        "queued",
         "requests",
         "share",
         "since",
@@ -114,6 +119,7 @@ class Pending:
         self.phase = phase
         self.requests += phase is Phase.HEAD
         self.since = time.monotonic()
+        self.queued = 0.0
         self.head_bytes = 0
         self.answering = False
         # In a request only the waits for the client count: the app may take its time to answer.
@@ -137,11 +143,19 @@ class Pending:
         finally:
             self.waiting = False
             timer.close()
-            self.add_wait(time.monotonic() - began)
+            if self.phase is Phase.REQUEST:
+                self._time_left -= time.monotonic() - began
+
+    def has_stalled(self, now: float, crowd: str | None) -> bool:
+        """Return whether it waits for its client for too long, which is less long if its address is the ``crowd``."""
+        limit = CROWD_STALL_SECONDS if self.address == crowd else STALL_SECONDS
+        return self.waiting and now - self.since - self.queued >= limit
 
     def acquire_share(self) -> None:
         """Wait until this connection may do one step of its work; others have their turn before."""
+        began = time.monotonic()
         self.share.acquire(served=self.requests > 1)
+        self.queued += time.monotonic() - began
 
     def check_head(self, size: int) -> None:
         """Check that a head of ``size`` bytes is within the limit.
@@ -166,11 +180,6 @@ class Pending:
         if time_left <= 0:
             raise TimeoutError(f"the {self.phase.value} took too long")
         return time_left
-
-    def add_wait(self, seconds: float) -> None:
-        """Count seconds of waiting for the client."""
-        if self.phase is Phase.REQUEST:
-            self._time_left -= seconds
 
     def add_bytes(self, count: int) -> None:
         """Count bytes that were read or written."""
@@ -232,12 +241,7 @@ class PendingConnections:
         """End the oldest stalled connection of the address that has most, and return whether there was one."""
         now = time.monotonic()
         crowd = self._crowd()
-        stalled = [
-            pending
-            for pending in self._open
-            if pending.waiting
-            and now - pending.since >= (CROWD_STALL_SECONDS if pending.address == crowd else STALL_SECONDS)
-        ]
+        stalled = [pending for pending in self._open if pending.has_stalled(now, crowd)]
         if not stalled:
             return False
         self._end(max(stalled, key=lambda pending: (self._by_address[pending.address], -pending.since)))

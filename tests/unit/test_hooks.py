@@ -31,7 +31,8 @@ def test_the_watch_over_the_certificate_goes_on_after_any_error(
     monkeypatch.setattr(tls, "reload_if_changed", look)
     monkeypatch.setattr(nodes, "start_all", lambda: None)
     monkeypatch.setattr(hooks.gc, "freeze", lambda: None)
-    monkeypatch.setattr(hooks.gc, "set_threshold", lambda *_: None)
+    thresholds: list[int] = []
+    monkeypatch.setattr(hooks.gc, "set_threshold", lambda *values: thresholds.extend(values))
     # It would drain the nodes of later tests.
     monkeypatch.setattr(hooks, "_watch_end", lambda worker: None)
     monkeypatch.setenv("SIGNALING_TLS_RELOAD_INTERVAL", "0.01")
@@ -44,6 +45,7 @@ def test_the_watch_over_the_certificate_goes_on_after_any_error(
     try:
         hooks.post_worker_init(alive)
         assert often.wait(TIMEOUT)
+        assert thresholds == [*hooks.gc.get_threshold()[:2], hooks.FULL_COLLECTION_AFTER]
     finally:
         hub.handle_error = before
         alive.alive = False

@@ -8,6 +8,7 @@ import gevent
 import pytest
 
 from signaling.transport import pending
+from signaling.transport.loop_share import LoopShare
 from signaling.transport.pending import CROWD_STALL_SECONDS, STALL_SECONDS, Pending, PendingConnections
 
 PLACES = 10
@@ -72,6 +73,22 @@ def test_the_crowd_of_one_address_has_less_patience_unless_it_is_a_proxy(clock: 
     enter(all_, "192.0.2.2")
     clock.now += CROWD_STALL_SECONDS
     assert all_.make_room() is not is_proxy
+    clock.now += STALL_SECONDS
+    assert all_.make_room()
+
+
+@pytest.mark.parametrize("address", ["192.0.2.1", "192.0.2.{}"], ids=["a crowd", "many addresses"])
+def test_whoever_waited_for_the_server_is_not_late(clock: Clock, monkeypatch: pytest.MonkeyPatch, address: str):
+    def acquire(_share: LoopShare, served: bool = False) -> None:
+        clock.now += 10 * STALL_SECONDS
+
+    monkeypatch.setattr(LoopShare, "acquire", acquire)
+    all_ = places()
+    for number in range(PLACES):
+        enter(all_, address.format(number)).acquire_share()
+        clock.now -= 10 * STALL_SECONDS
+    clock.now += 10 * STALL_SECONDS
+    assert not all_.make_room()
     clock.now += STALL_SECONDS
     assert all_.make_room()
 
