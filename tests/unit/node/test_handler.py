@@ -47,8 +47,6 @@ PAIRS = [("alice", "bob"), ("bob", "alice"), ("alice", "carol"), ("carol", "alic
 class SlowApp:
     """An app that decides on a join when the test lets it."""
 
-    has_authorizer = True
-
     def __init__(self) -> None:
         self.waiting: list[gevent.event.AsyncResult[None]] = []
         self.slow = False
