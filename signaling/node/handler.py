@@ -5,11 +5,10 @@ from __future__ import annotations
 import logging
 import socket
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypedDict
 
 import gevent.socket
-from simple_websocket import ConnectionClosed
 
 from ..process.threads import TurnLock
 from ..protocol.codes import CloseCode
@@ -21,6 +20,7 @@ from ..security.connection_limit import ConnectionLimiter
 from ..transport.connection import Connection
 from ..transport.connections import Connections
 from ..transport.threaded import ThreadedConnection
+from ..transport.work_queue import APP_WORK, WORK
 from .event_queue import EventQueue
 
 log = logging.getLogger(__name__)
@@ -33,7 +33,7 @@ class _Options(TypedDict):
     received: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Handler:
     """Serves one WebSocket. It is a :data:`~signaling.transport.pending.ConnectionHandler`."""
 
@@ -46,37 +46,25 @@ class Handler:
     """The address of the client."""
     identity: Identity
     """The user of the connection."""
+    _connection: Connection | ThreadedConnection = field(init=False)
+    _session: Session = field(init=False)
 
-    def __call__(self, sock: gevent.socket.socket | socket.socket, read_ahead: bytes) -> None:
-        """Serve the client until the WebSocket has ended. Waits.
+    def __call__(
+        self, sock: gevent.socket.socket | socket.socket, read_ahead: bytes
+    ) -> Connection | ThreadedConnection:
+        """Serve the client, and return the connection. Waits for its end only in a plain thread.
 
         Args:
             sock: a socket of gevent; or a plain, non-blocking one, which this thread then serves.
             read_ahead: the bytes that the client sent right behind its handshake.
         """
         with self.lock:
-            session, connection = self._open(sock, read_ahead)
-        log.info("Client connected", extra={"connection": session.id})
-        try:
-            while True:
-                message = connection.receive()
-                with self.lock:
-                    session.receive(message)
-        except ConnectionClosed:
-            pass
-        except Exception:
-            log.exception("An error of this server closes a connection", extra={"connection": session.id})
-            connection.close(CloseCode.INTERNAL_ERROR, "Internal error")
-        finally:
-            try:
-                with self.lock:
-                    self._disconnected(session, connection)
-            finally:
-                connection.wait_closed()
+            connection = self._open(sock, read_ahead)
+        log.info("Client connected", extra={"connection": self._session.id})
+        connection.start()
+        return connection
 
-    def _open(
-        self, sock: gevent.socket.socket | socket.socket, read_ahead: bytes
-    ) -> tuple[Session, Connection | ThreadedConnection]:
+    def _open(self, sock: gevent.socket.socket | socket.socket, read_ahead: bytes) -> Connection | ThreadedConnection:
         settings = self.context.settings
         connection: Connection | ThreadedConnection
         options: _Options = {
@@ -86,23 +74,48 @@ class Handler:
             "received": read_ahead,
         }
         if isinstance(sock, gevent.socket.socket):
-            connection = Connection(sock, **options)
+            admission = self.context.admission
+            work = APP_WORK if admission is not None and admission.has_authorizer else WORK
+            connection = Connection(sock, **options, work=work)
             session = Session(self.context, connection, self.identity)
             connection.on_message = session.forward
         else:
             connection = ThreadedConnection(sock, self.lock, **options)
             session = Session(self.context, connection, self.identity)
         connection.on_slow_frames = session.charge_frames
+        connection.on_work = self._work
+        self._connection, self._session = connection, session
         # A gunicorn configuration without our hooks has not started it.
         self.events.start()
         self.connections.add(connection)
         self.limiter.add(self.address)
-        return session, connection
+        return connection
 
-    def _disconnected(self, session: Session, connection: Connection | ThreadedConnection) -> None:
+    def _work(self) -> None:
+        """Do what the messages ask for that may wait, and what belongs to the end."""
+        connection, session = self._connection, self._session
+        try:
+            while (message := connection.next_message()) is not None:
+                with self.lock:
+                    session.receive(message)
+        except Exception:
+            log.exception("An error of this server closes a connection", extra={"connection": session.id})
+            connection.close(CloseCode.INTERNAL_ERROR, "Internal error")
+        except BaseException:
+            # The greenlet is killed.
+            connection.close(CloseCode.INTERNAL_ERROR)
+            raise
+        finally:
+            if connection.close_code is not None:
+                try:
+                    with self.lock:
+                        self._disconnected(session, connection, connection.close_code)
+                finally:
+                    connection.wait_closed()
+
+    def _disconnected(self, session: Session, connection: Connection | ThreadedConnection, code: int) -> None:
         self.connections.discard(connection)
         self.limiter.discard(self.address)
-        code = connection.close_code or CloseCode.ABNORMAL
         session.on_disconnect(code)
         self.context.stats.closes[code] += 1
         log.info(

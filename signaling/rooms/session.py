@@ -84,23 +84,30 @@ class Session:
             context.sessions.move(self, identity.user.key)
 
     def forward(self, text: str | bytes) -> bool:
-        """Forward a message to the peer, without waiting.
+        """Forward a message to the peer, or answer a ping, without waiting.
 
         Return False, with nothing done, if the message is for :meth:`receive`.
         """
-        if self.peer is None:
-            return False
         try:
             message = messages.decode(text)
         except MessageError:
             return False
         reply = replies.forwarded(message, self.user.json)
         if reply is None:
+            return message.type == "ping" and self._pong(message)
+        peer = self.peer
+        if peer is None:
             return False
         now = time.monotonic()
         if not self._messages.try_acquire(now):
             return False
-        self._forward(self.peer, message, text, reply, now)
+        self._forward(peer, message, text, reply, now)
+        return True
+
+    def _pong(self, ping: Message) -> bool:
+        if not self._messages.try_acquire(time.monotonic()):
+            return False
+        self.deliver(replies.pong(ping.id))
         return True
 
     def receive(self, text: str | bytes) -> None:

@@ -12,7 +12,8 @@ class UserSessions:
     """
 
     def __init__(self) -> None:
-        self._by_user: dict[str, dict[Member, None]] = {}
+        # Nearly all users have one session. A dict for each of them would take five times the memory.
+        self._by_user: dict[str, tuple[Member, ...]] = {}
         self._users: dict[Member, str] = {}
 
     def __len__(self) -> int:
@@ -25,15 +26,16 @@ class UserSessions:
             return
         self.discard(session)
         self._users[session] = user
-        self._by_user.setdefault(user, {})[session] = None
+        self._by_user[user] = (*self._by_user.get(user, ()), session)
 
     def discard(self, session: Member) -> None:
         """Forget ``session``. If it is not there, nothing happens."""
         user = self._users.pop(session, None)
         if user is not None:
-            sessions = self._by_user[user]
-            del sessions[session]
-            if not sessions:
+            others = tuple(other for other in self._by_user[user] if other is not session)
+            if others:
+                self._by_user[user] = others
+            else:
                 del self._by_user[user]
 
     def of(self, user: str) -> list[Member]:

@@ -35,6 +35,7 @@ from ..config.settings import Settings
 from ..security.client_ip import TrustedProxies, plain, rate_limit_key
 from ..transport.client_socket import ClientSocket, TlsClientSocket, decrypted
 from ..transport.listener import Listener
+from ..transport.open_sockets import OpenSockets
 from ..transport.pending import SPARE_PER_ADDRESS, SPARE_PLACES, HeadTooLongError, Pending, PendingConnections, Phase
 from ..web.headers import standard_headers
 from .fast_path import HEAD_BYTES, Answer, FastPath, Head
@@ -73,6 +74,7 @@ class Worker(GeventWorker):  # type: ignore[misc, unused-ignore]
             # Since the log has a configuration of its own, gunicorn would format a line for each request all the same.
             # That is a tenth of a connect and join.
             self.log.access = _discard  # type: ignore[method-assign, assignment, unused-ignore]
+        self._open = OpenSockets()
         super().init_process()
 
     def run(self) -> None:
@@ -91,11 +93,13 @@ class Worker(GeventWorker):  # type: ignore[misc, unused-ignore]
         for listener in listeners:
             listener.close()
         with gevent.Timeout(self.cfg.graceful_timeout, False):  # type: ignore[arg-type]
-            while not group.join(timeout=1.0):
+            while not (group.join(timeout=1.0) and self._open.join(timeout=1.0)):
                 self.notify()
             return
         self.log.warning("Worker graceful timeout (pid:%s)", self.pid)
+        self._open.kill()
         group.kill(timeout=1.0)
+        self._open.join(timeout=1.0)
 
     def notify(self) -> None:
         """Report to the master, and to systemd's watchdog if there is one, that the event loop runs."""
@@ -113,8 +117,8 @@ class Worker(GeventWorker):  # type: ignore[misc, unused-ignore]
         handler, pending.handler = pending.handler, None
         # An error after the answer has closed the socket.
         if pending.switched and handler is not None and client.fileno() != -1:
-            del pending
-            handler(client, read_ahead + decrypted(client))
+            self._open.add(handler(client, read_ahead + decrypted(client)))
+            client.release()
 
     def _serve_requests(self, client: ClientSocket | TlsClientSocket, address: Any, pending: Pending) -> bytes:
         """Serve the requests, and return the bytes that the client sent behind the last one."""

@@ -105,6 +105,10 @@ class Bounded(_Base):
         while view:
             view = view[self.send(view[:_PIECE_BYTES], flags) :]
 
+    def release(self) -> None:
+        """Let go of the bare socket, which a connection has taken over. A close of this object does nothing then."""
+        self._sock = None
+
 
 class ClientSocket(Bounded, gevent.socket.socket):
     """A TCP or Unix socket."""
@@ -153,7 +157,7 @@ class TlsClientSocket(Bounded, gevent.ssl.SSLSocket):
             context: an :class:`ssl.SSLContext` or a :class:`~signaling.transport.tls.ReloadingContext`.
         """
         self._context = context
-        sock = self._sock  # type: ignore[attr-defined]
+        sock = self._sock
         self._sslobj = context._wrap_socket(sock, True, None, owner=sock)
 
 

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from contextlib import suppress
 
 import gevent
-import gevent.socket
 
 from .receiver import FrameReceiver
 from .send_buffer import SendBuffer
@@ -15,7 +14,7 @@ from .socket_io import reset
 
 
 def finish(
-    sock: gevent.socket.socket,
+    sock: socket.socket,
     send_buffer: SendBuffer,
     receiver: FrameReceiver,
     wait: Callable[[], bool],
@@ -37,7 +36,7 @@ def finish(
             # We failed the connection (RFC 6455, section 7.1.7). The client must see the end even if it never answers.
             # Its data must be read all the same, or else the kernel resets the connection and our close frame is lost.
             with suppress(OSError):
-                gevent.socket.socket.shutdown(sock, socket.SHUT_WR)
+                sock.shutdown(socket.SHUT_WR)
         while not receiver.answered and wait():
             pass
         finished = True

@@ -1,7 +1,8 @@
-"""One WebSocket on a gevent socket, behind flask-sock's interface: ``receive``, ``send``, ``close``.
+"""One WebSocket on a gevent socket. While it is idle, it has no greenlet.
 
-Reads wait in the greenlet of the request. The event loop handles a message that needs no waiting before it wakes that
-greenlet: a switch to a greenlet and back costs more than forwarding a message. :mod:`.tick` says when each step runs.
+The event loop reads, and handles each message that needs no waiting. :mod:`.tick` says when each step runs. Everything
+else is work: a message that may have to wait, and the end. A greenlet does it, one at a time for each connection, and
+ends when nothing is left to do. Until then nothing more is read.
 
 Writes never wait: see :mod:`.writer` and :mod:`.send_buffer`.
 """
@@ -14,17 +15,17 @@ from collections.abc import Callable
 from typing import Any
 
 import gevent
+import gevent.event
 import gevent.socket
 from greenlet import getcurrent, greenlet
-from simple_websocket import ConnectionClosed
 
 from ..protocol.codes import CloseCode
 from . import closing_handshake, frames, tick
-from .loop_share import LoopShare
 from .receiver import FrameReceiver
 from .send_buffer import SendBuffer
-from .socket_io import READABLE, WOULD_BLOCK, is_connected, reader, released, reset
+from .socket_io import READABLE, WOULD_BLOCK, bare, is_connected, reader, released, reset
 from .tick import LoopTick
+from .work_queue import WORK, WorkQueue
 from .writer import MessageWriter
 
 # At least a TLS record. Less would leave decrypted bytes inside OpenSSL, where waiting on the socket misses them.
@@ -35,12 +36,15 @@ class Connection(MessageWriter):
     """A WebSocket whose opening handshake is done.
 
     Attributes:
+        sock: the bare socket below the one of gevent.
         alive: set True when bytes arrive; the heartbeat sets it False.
-        on_message: called in the event loop with each message as it arrives, while :meth:`receive` waits. It must not
-            wait. If it returns False, :meth:`receive` returns that message and all messages after it. If it raises,
-            :meth:`receive` raises the same.
+        on_message: called in the event loop with each message as it arrives. It must not wait. If it returns False,
+            that message and all messages after it are work. If it raises, :meth:`next_message` raises the same.
         on_slow_frames: called with the number of frames that are not whole messages: pings, fragments, closes, and all
             pongs except the one that answers our ping. It must not wait.
+        on_work: called in a greenlet when there is work. It may wait. It takes each :meth:`next_message` until there is
+            none. If the connection has a close code then, it calls :meth:`wait_closed` last.
+        on_closed: called with the connection after :meth:`wait_closed`. It must not wait.
         close_code, close_reason: see :class:`~signaling.transport.writer.MessageWriter`.
         opened: :func:`time.monotonic` at the start, in seconds.
         latency: seconds from the last ping to its pong, None if there is none. The reader of this sets it to None.
@@ -48,21 +52,26 @@ class Connection(MessageWriter):
 
     __slots__ = (
         "__weakref__",
+        "_busy",
         "_close_timeout",
+        "_closing",
         "_data_queued",
         "_eof",
-        "_hub",
+        "_error",
         "_read",
-        "_reader",
         "_receiver",
-        "_sock",
         "_tick",
         "_watcher",
+        "_work",
+        "_worker",
         "alive",
         "latency",
+        "on_closed",
         "on_message",
         "on_slow_frames",
+        "on_work",
         "opened",
+        "sock",
     )
 
     _send_buffer: SendBuffer
@@ -75,69 +84,66 @@ class Connection(MessageWriter):
         send_buffer_bytes: int = 1_048_576,
         close_timeout: float = 1.0,
         received: bytes = b"",
+        work: WorkQueue = WORK,
     ) -> None:
-        """Take over a socket whose handshake is done; ``received`` is what the client sent right behind it."""
+        """Prepare a socket whose handshake is done.
+
+        Args:
+            sock: the socket. Nothing of it is kept but the bare socket and OpenSSL's object inside it.
+            max_message_bytes: bytes of the longest message.
+            send_buffer_bytes: bytes that are kept for a client that reads slowly.
+            close_timeout: seconds of the closing handshake.
+            received: what the client sent right behind its handshake.
+            work: runs :attr:`on_work`.
+        """
         super().__init__(SendBuffer(sock, send_buffer_bytes, self.abort))
         self.opened = time.monotonic()
         self.alive = True
-        self.on_message: Callable[[str | bytes], bool] = _leave_to_receive
-        self.on_slow_frames: Callable[[int], None] = _ignore_frames
+        self.on_message: Callable[[str | bytes], bool] = _leave_to_work
+        self.on_slow_frames: Callable[[int], None] = _ignore
+        self.on_work: Callable[[], None] = _do_nothing
+        self.on_closed: Callable[[Connection], None] = _ignore
         self.latency: float | None = None
-        self._sock = sock
-        self._hub = gevent.get_hub()
-        self._tick = LoopTick.of(self._hub)
+        self.sock = bare(sock)
+        hub = gevent.get_hub()
+        self._tick = LoopTick.of(hub)
         # Whether the tick has data for us that is not processed yet, and whether the TCP connection has ended.
         self._data_queued = self._eof = False
-        # The greenlet that waits for data, None while there is none.
-        self._reader: greenlet | None = None
-        self._watcher: Any = self._hub.loop.io(sock.fileno(), READABLE)
+        self._work = work
+        # Whether there is work, the greenlet that does it, and the one that waits for data in the closing handshake.
+        self._busy = False
+        self._worker: greenlet | None = None
+        self._closing: greenlet | None = None
+        # An error in the event loop, which the greenlet at work handles.
+        self._error: Exception | None = None
+        self._watcher: Any = hub.loop.io(sock.fileno(), READABLE)
         self._receiver = FrameReceiver(max_message_bytes)
         if received:
             self._receiver.postpone(received)
         self._close_timeout = close_timeout
         self._read: Any = reader(sock)
 
-    # Reading: only the greenlet that made the connection calls receive().
+    # Reading: in the event loop.
 
-    def receive(self) -> str | bytes:
-        """Wait for the next message: ``str`` for a text message, ``bytes`` for a binary one.
+    def start(self) -> None:
+        """Read from the client from now on. Does not wait."""
+        if self.close_code is None:
+            self._resume()
 
-        Raises:
-            simple_websocket.ConnectionClosed: the connection has ended; it has the close code as ``reason`` and the
-                close reason as ``message``.
-        """
-        receiver = self._receiver
-        while True:
-            if self.close_code is not None:
-                raise ConnectionClosed(self.close_code, self.close_reason)
-            if receiver.messages:
-                return receiver.messages.pop()
-            if receiver.close_code is not None:
-                self._stop(receiver.close_code, receiver.close_reason)
-            else:
-                self._wait()
+    def _resume(self) -> None:
+        """Process what was postponed, and read.
 
-    def _wait(self) -> None:
-        """Wait until the reader has work: a message, the end, or, after our close frame, any data.
-
-        The watcher stays active between waits. To start and stop it each time, as ``hub.wait`` does, costs half a
+        The watcher stays active between reads. To start and stop it each time, as ``hub.wait`` does, costs half a
         microsecond a message.
         """
-        self._reader = getcurrent()
-        try:
-            if self._receiver.pending:
-                self._postpone()
-            if not self._watcher.active:
-                self._watcher.start(self._readable)
-            self._hub.switch()
-        finally:
-            self._reader = None
-        # A crowd of clients that join or go must not delay the messages of calls.
-        LoopShare.of(self._hub).acquire(served=True)
+        if self._receiver.pending:
+            self._postpone()
+        if not self._watcher.active:
+            self._watcher.start(self._readable)
 
     def _readable(self) -> None:
-        if self._reader is None:
-            # Nobody waits for data: the watcher would call this again in every tick.
+        if self._busy and self._closing is None:
+            # Nobody takes data now: the watcher would call this again in every tick.
             self._watcher.stop()
             return
         if self._data_queued:
@@ -161,22 +167,20 @@ class Connection(MessageWriter):
             tick.abort(self, error)
 
     def data_received(self, data: bytes) -> None:
-        """Process ``data`` and what was postponed, in the event loop; wake the reader if it has work."""
+        """Process ``data`` and what was postponed, in the event loop; leave the rest to a greenlet."""
         self._data_queued = False
-        reader = self._reader
         if self.close_code is not None:
             self._receiver.feed_after_close(data)
-            self._resume()
-        elif reader is not None:
-            try:
-                if self._process(data):
-                    if self._receiver.pending:
-                        self._postpone()
-                    return
-            except Exception as error:
-                reader.throw(error)
-            else:
-                reader.switch()
+            self._wake_closing()
+            return
+        try:
+            if self._process(data):
+                if self._receiver.pending:
+                    self._postpone()
+                return
+        except Exception as error:
+            self._error = error
+        self._queue_work()
 
     def _postpone(self) -> None:
         """Stop reading until the next ticks have processed what is here."""
@@ -185,7 +189,7 @@ class Connection(MessageWriter):
             self._tick.postpone(self)
 
     def _process(self, data: bytes) -> bool:
-        """Handle all that needs no waiting; return False if the reader has work."""
+        """Handle all that needs no waiting; return False if there is work."""
         self.alive = True
         receiver = self._receiver
         receiver.feed(data)
@@ -228,31 +232,63 @@ class Connection(MessageWriter):
         if self.close_code is None:
             self._stop(CloseCode.ABNORMAL, reason)
         else:
-            self._resume()
+            self._wake_closing()
 
-    def _resume(self) -> None:
-        if self._reader is not None:
-            self._reader.switch()
+    def _wake_closing(self) -> None:
+        if self._closing is not None:
+            self._closing.switch()
+
+    # Work: in one greenlet at a time.
+
+    def _queue_work(self) -> None:
+        """Let a greenlet do the work, if none is about to. Does not wait."""
+        if not self._busy:
+            self._work.put(self._do_work)
+            self._busy = True
+
+    def _do_work(self) -> None:
+        self._worker = getcurrent()
+        try:
+            self.on_work()
+        finally:
+            self._worker = None
+            self._busy = False
+            if self.close_code is None:
+                self._resume()
+
+    def next_message(self) -> str | bytes | None:
+        """Return the next message: ``str`` for a text message, ``bytes`` for a binary one. Does not wait.
+
+        Return None if there is no more work, or if the connection has ended: then it has a close code.
+        """
+        if self._error is not None:
+            error, self._error = self._error, None
+            raise error
+        receiver = self._receiver
+        if self.close_code is None:
+            if receiver.messages:
+                return receiver.messages.pop()
+            if receiver.close_code is not None:
+                self._stop(receiver.close_code, receiver.close_reason)
+        return None
 
     # Ending: from any greenlet.
 
     @property
     def is_open(self) -> bool:
         """Return whether neither side has ended the connection, also while nobody reads."""
-        return self.close_code is None and is_connected(self._sock)
+        return self.close_code is None and is_connected(self.sock)
 
     def close(self, code: int = CloseCode.NORMAL, reason: str = "") -> None:
-        """Send a close frame and end :meth:`receive` at once; :meth:`wait_closed` waits for the client's answer."""
+        """Send a close frame, and let a greenlet do what belongs to the end. Does not wait."""
         if self.close_code is None:
             self._transmit(frames.close(code, reason))
             self._stop(code, reason)
 
     def _stop(self, code: int, reason: str) -> None:
-        if self.close_code is not None:
-            return
-        self.close_code, self.close_reason = code, reason
-        if self._reader is not None:
-            self._hub.loop.run_callback(self._resume)
+        if self.close_code is None:
+            self.close_code, self.close_reason = code, reason
+            self._queue_work()
 
     def abort(self, reason: str) -> None:
         """Reset the TCP connection without a close frame. Neither waits nor raises.
@@ -260,20 +296,25 @@ class Connection(MessageWriter):
         For a client that takes no more data, or whose stream may contain half a frame.
         """
         self._send_buffer.discard()
-        reset(self._sock)
+        reset(self.sock)
         self._stop(CloseCode.ABNORMAL, reason)
 
-    def wait_closed(self) -> None:
-        """Finish the closing handshake within the close timeout, and release the socket.
+    def kill(self) -> None:
+        """End the greenlet at work, whatever it waits for. Does not wait."""
+        if self._worker is not None:
+            gevent.kill(self._worker)
 
-        The greenlet that reads calls this last. The owner of the socket closes it afterwards.
+    def wait_closed(self) -> None:
+        """Finish the closing handshake within the close timeout, and release everything but the socket.
+
+        The greenlet at work calls this last.
         """
         try:
             if self.close_code is None:
                 self.close(CloseCode.INTERNAL_ERROR)
             if self.close_code != CloseCode.ABNORMAL:
                 closing_handshake.finish(
-                    self._sock, self._send_buffer, self._receiver, self._wait_after_close, self._close_timeout
+                    self.sock, self._send_buffer, self._receiver, self._wait_for_data, self._close_timeout
                 )
         except Exception as error:
             tick.abort(self, error)
@@ -281,18 +322,42 @@ class Connection(MessageWriter):
             self._send_buffer.close()
             self._watcher.close()
             self._read = released
+            on_closed, self.on_closed = self.on_closed, _ignore
             # These refer back to the connection. Without the cycle it is freed at once.
-            self.on_message, self.on_slow_frames = _leave_to_receive, _ignore_frames
+            self.on_message, self.on_slow_frames, self.on_work = _leave_to_work, _ignore, _do_nothing
+            on_closed(self)
 
-    def _wait_after_close(self) -> bool:
+    def _wait_for_data(self) -> bool:
+        """Wait for data after the close, and return False once the TCP connection has ended."""
         if not self._eof:
-            self._wait()
+            self._closing = getcurrent()
+            try:
+                self._resume()
+                gevent.get_hub().switch()
+            finally:
+                self._closing = None
         return not self._eof
 
+    @property
+    def is_released(self) -> bool:
+        """Return whether :meth:`wait_closed` is done."""
+        return self._read is released
 
-def _leave_to_receive(_: str | bytes) -> bool:
+    def join(self) -> None:
+        """Wait until :meth:`wait_closed` is done."""
+        if not self.is_released:
+            done = gevent.event.Event()
+            self.on_closed = lambda _: done.set()
+            done.wait()
+
+
+def _leave_to_work(_: str | bytes) -> bool:
     return False
 
 
-def _ignore_frames(_: int) -> None:
+def _ignore(_: object) -> None:
+    pass
+
+
+def _do_nothing() -> None:
     pass

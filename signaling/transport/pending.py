@@ -18,8 +18,11 @@ from greenlet import getcurrent, greenlet
 
 from .loop_share import LoopShare
 
-ConnectionHandler = Callable[[Any, bytes], None]
-"""Handles a WebSocket. It gets the socket, and the bytes that the client sent right behind its handshake."""
+ConnectionHandler = Callable[[Any, bytes], Any]
+"""Handles a WebSocket. It gets the socket, and the bytes that the client sent right behind its handshake.
+
+It returns the connection, whose ``join`` waits for the end.
+"""
 
 STALL_SECONDS = 1.0
 """Seconds of a phase after which a connection has stalled, if it waits for its client.

@@ -129,7 +129,7 @@ def _run(handler: ConnectionHandler, environ: WSGIEnvironment) -> Iterator[bytes
     # The server sends the headers with the first piece of the body, even an empty one.
     yield b""
     try:
-        handler(sock, _read_ahead(environ) + decrypted(sock))
+        handler(sock, _read_ahead(environ) + decrypted(sock)).join()
     finally:
         # Else gunicorn would wait for another request.
         with suppress(OSError):

@@ -15,7 +15,7 @@ import gevent.socket
 from greenlet import getcurrent
 
 from . import tick
-from .socket_io import WOULD_BLOCK, WRITABLE, released, writer
+from .socket_io import WOULD_BLOCK, WRITABLE, bare, released, writer
 from .tick import LoopTick
 
 # OpenSSL must retry a failed write with the same bytes, or more. So each write is the front of the rest, up to one
@@ -29,30 +29,31 @@ _MAX_QUEUED = 64
 class SendBuffer:
     """The bytes that are not sent to one client yet."""
 
-    __slots__ = ("_hub", "_kept", "_max_bytes", "_on_error", "_queue", "_sock", "_tick", "_write", "_writer")
+    __slots__ = ("_kept", "_max_bytes", "_on_error", "_queue", "_sock", "_tick", "_write", "_writer")
 
     def __init__(self, sock: gevent.socket.socket, max_bytes: int, on_error: Callable[[str], None]) -> None:
         """Keep up to ``max_bytes``; ``on_error`` is called with the reason when no more can be sent."""
-        self._sock = sock
-        self._hub = gevent.get_hub()
-        self._tick = LoopTick.of(self._hub)
+        self._sock = bare(sock)
+        self._tick = LoopTick.of(gevent.get_hub())
         self._max_bytes = max_bytes
         self._on_error = on_error
-        # Output of this tick, and bytes that the socket did not take.
-        self._queue: list[bytes] = []
-        self._kept = bytearray()
+        # Output of this tick, and bytes that the socket did not take. Most connections have neither.
+        self._queue: list[bytes] | None = None
+        self._kept: bytearray | None = None
         self._writer: gevent.Greenlet[[], None] | None = None
         self._write: Any = writer(sock)
 
     def __len__(self) -> int:
         """The number of unsent bytes."""
-        return len(self._kept) + sum(map(len, self._queue))
+        return len(self._kept or b"") + sum(map(len, self._queue or ()))
 
     def write(self, data: bytes) -> None:
         """Send ``data`` at the end of this tick. Neither waits nor raises."""
         queue = self._queue
-        if not queue:
+        if queue is None:
             self._tick.queue_flush(self)
+            self._queue = [data]
+            return
         queue.append(data)
         if len(queue) >= _MAX_QUEUED:
             self.flush()
@@ -62,14 +63,13 @@ class SendBuffer:
 
         A failure may leave half a frame in the stream, so nothing is sent after it.
         """
-        queue = self._queue
-        if not queue:
+        queue, self._queue = self._queue, None
+        if queue is None:
             return
         try:
             data = queue[0] if len(queue) == 1 else b"".join(queue)
-            queue.clear()
             sent = 0
-            if not self._kept:
+            if self._kept is None:
                 write = self._write
                 try:
                     sent = write(data if len(data) <= _WRITE_BYTES else data[:_WRITE_BYTES])
@@ -77,7 +77,7 @@ class SendBuffer:
                         sent += write(data[sent : sent + _WRITE_BYTES])
                     return
                 except WOULD_BLOCK:
-                    pass
+                    self._kept = bytearray()
             self._kept += memoryview(data)[sent:]
             if len(self._kept) > self._max_bytes:
                 self._on_error(f"it reads too slowly: {len(self._kept)} bytes were waiting for it")
@@ -89,10 +89,11 @@ class SendBuffer:
             tick.abort(self, error)
 
     def _empty(self) -> None:
+        hub = gevent.get_hub()
         try:
-            with closing(self._hub.loop.io(self._sock.fileno(), WRITABLE)) as watcher:
+            with closing(hub.loop.io(self._sock.fileno(), WRITABLE)) as watcher:
                 while self._kept:
-                    self._hub.wait(watcher)
+                    hub.wait(watcher)
                     try:
                         sent = self._write(self._kept[:_WRITE_BYTES])
                     except WOULD_BLOCK:
@@ -103,7 +104,7 @@ class SendBuffer:
         except Exception as error:
             tick.abort(self, error)
         finally:
-            self._writer = None
+            self._kept = self._writer = None
 
     def abort(self, reason: str) -> None:
         """End after an error of this server."""
@@ -112,8 +113,7 @@ class SendBuffer:
 
     def discard(self) -> None:
         """Drop all unsent bytes, and send no more."""
-        self._queue.clear()
-        self._kept.clear()
+        self._queue = self._kept = None
         self._write = released
 
     def drain(self) -> None:
@@ -124,11 +124,11 @@ class SendBuffer:
 
     def close(self) -> None:
         """Send no more, and release the socket. Waits for the writing greenlet, except in the event loop."""
-        self._queue.clear()
+        self._queue = None
         current = getcurrent()
         # The writing greenlet itself may have found that no more can be sent.
         if self._writer is not None and self._writer is not current:
-            self._writer.kill(block=current is not self._hub)
+            self._writer.kill(block=current is not gevent.get_hub())
         self._write, self._on_error = released, _ignore
 
 

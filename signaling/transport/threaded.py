@@ -14,8 +14,6 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
-from simple_websocket import ConnectionClosed
-
 from ..process.threads import TurnLock
 from ..protocol.codes import CloseCode
 from . import frames
@@ -75,6 +73,7 @@ class ThreadedConnection(MessageWriter):
     Attributes:
         alive, latency, opened, close_code, close_reason: see :class:`~signaling.transport.connection.Connection`.
         on_slow_frames: the same; it is called while this thread holds the lock.
+        on_work: the same; it is called once, in this thread, and serves the client until the end.
     """
 
     def __init__(
@@ -103,6 +102,7 @@ class ThreadedConnection(MessageWriter):
         self.alive = True
         self.latency: float | None = None
         self.on_slow_frames: Callable[[int], None] = _ignore_frames
+        self.on_work: Callable[[], None] = _do_nothing
         self._sock = sock
         self._lock = lock
         self._close_timeout = close_timeout
@@ -119,17 +119,22 @@ class ThreadedConnection(MessageWriter):
 
     # Reading and writing: only the thread that made the connection.
 
-    def receive(self) -> str | bytes:
+    def start(self) -> None:
+        """Serve the client in this thread until the connection has ended. Waits."""
+        self.on_work()
+
+    def join(self) -> None:
+        """Do nothing, since :meth:`start` has waited for the end."""
+
+    def next_message(self) -> str | bytes | None:
         """Wait for the next message: ``str`` for a text message, ``bytes`` for a binary one.
 
-        Raises:
-            simple_websocket.ConnectionClosed: the connection has ended; it has the close code as ``reason`` and the
-                close reason as ``message``.
+        Return None if the connection has ended: then it has a close code.
         """
         receiver = self._receiver
         while True:
             if self.close_code is not None:
-                raise ConnectionClosed(self.close_code, self.close_reason)
+                return None
             if receiver.messages:
                 return receiver.messages.pop(0)
             if receiver.close_code is not None:
@@ -202,7 +207,7 @@ class ThreadedConnection(MessageWriter):
         return self.close_code is None and is_connected(self._sock)
 
     def close(self, code: int = CloseCode.NORMAL, reason: str = "") -> None:
-        """Send a close frame and end :meth:`receive` at once; :meth:`wait_closed` waits for the client's answer."""
+        """Send a close frame and end :meth:`next_message`; :meth:`wait_closed` waits for the client's answer."""
         if self.close_code is None:
             self._output.write(frames.close(code, reason))
             self._stop(code, reason)
@@ -256,4 +261,8 @@ class ThreadedConnection(MessageWriter):
 
 
 def _ignore_frames(_: int) -> None:
+    pass
+
+
+def _do_nothing() -> None:
     pass

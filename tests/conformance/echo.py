@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from flask import Flask
-from simple_websocket import ConnectionClosed
 
 from signaling.transport.connection import Connection
 from signaling.transport.pending import ConnectionHandler
@@ -31,12 +30,15 @@ def health() -> dict[str, Any]:
     return {"status": "ok"}
 
 
-def converse(sock: gevent.socket.socket, read_ahead: bytes) -> None:
+def converse(sock: gevent.socket.socket, read_ahead: bytes) -> Connection:
     connection = Connection(sock, max_message_bytes=LIMIT_BYTES, send_buffer_bytes=LIMIT_BYTES, received=read_ahead)
-    try:
-        while True:
-            connection.send(connection.receive())
-    except ConnectionClosed:
-        pass
-    finally:
-        connection.wait_closed()
+
+    def work() -> None:
+        while (message := connection.next_message()) is not None:
+            connection.send(message)
+        if connection.close_code is not None:
+            connection.wait_closed()
+
+    connection.on_work = work
+    connection.start()
+    return connection

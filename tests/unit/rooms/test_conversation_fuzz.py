@@ -16,7 +16,6 @@ import gevent.socket
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from simple_websocket import ConnectionClosed
 from websockets.client import ClientProtocol
 from websockets.frames import Frame, Opcode
 from websockets.protocol import OPEN
@@ -49,19 +48,23 @@ class End:
         self.connection.on_message = self.session.forward
         self.connection.on_slow_frames = self.session.charge_frames
         self.client = ClientProtocol(parse_uri("ws://localhost/"), state=OPEN)
-        self.greenlet = gevent.spawn(self._converse)
+        self.faults: list[BaseException] = []
+        self.connection.on_work = self._work
+        self.connection.start()
 
-    def _converse(self) -> None:
-        # As the extension does it, but for what is caught: nothing else may be raised.
+    def _work(self) -> None:
+        # As the node does it, but for what is caught: nothing else may be raised.
         try:
-            while True:
-                self.session.receive(self.connection.receive())
-        except ConnectionClosed:
-            pass
+            while (message := self.connection.next_message()) is not None:
+                self.session.receive(message)
+        except BaseException as error:
+            self.faults.append(error)
+            raise
         finally:
-            self.session.on_disconnect(self.connection.close_code or 1006)
-            self.connection.wait_closed()
-            self._ours.close()
+            if self.connection.close_code is not None:
+                self.session.on_disconnect(self.connection.close_code)
+                self.connection.wait_closed()
+                self._ours.close()
 
     def says(self, data: bytes) -> None:
         with suppress(OSError):
@@ -85,8 +88,8 @@ class End:
 
     def gone(self) -> None:
         self.socket.close()
-        self.greenlet.join()
-        assert self.greenlet.successful()
+        self.connection.join()
+        assert self.faults == []
 
 
 @contextmanager

@@ -18,13 +18,13 @@ import gevent
 import gevent.socket
 import gevent.ssl
 import pytest
-from simple_websocket import ConnectionClosed
 
 from signaling.config.settings import Settings
 from signaling.transport import connections as connections_module
 from signaling.transport.connection import Connection
 from signaling.transport.connections import Connections
 from signaling.transport.receiver import MAX_FRAMES_AFTER_CLOSE, MAX_FRAMES_PER_TICK, FrameReceiver
+from tests.unit.transport.reading import ClosedError, ReadConnection
 from tests.unit.transport.test_receiver import frame
 from tests.waiting import TIMEOUT
 
@@ -46,11 +46,12 @@ def wires(request, certificate) -> Iterator[tuple[gevent.socket.socket, gevent.s
         theirs.settimeout(TIMEOUT)
         with ours, theirs:
             yield ours, theirs
+            ReadConnection.release_all()
 
 
 @pytest.fixture
-def connection(wires) -> Connection:
-    return Connection(wires[0], send_buffer_bytes=65_536, close_timeout=0.2)
+def connection(wires) -> ReadConnection:
+    return ReadConnection(wires[0], send_buffer_bytes=65_536, close_timeout=0.2)
 
 
 def read(theirs: gevent.socket.socket, size: int) -> bytes:
@@ -117,7 +118,7 @@ def test_a_fault_in_the_event_loop_is_the_readers(connection, wires):
 
 @pytest.mark.parametrize("size", [0, 125, 126, 65_535, 65_536])
 def test_lengths_out_are_as_rfc_6455_has_them(wires, size):
-    connection = Connection(wires[0], send_buffer_bytes=1_000_000)
+    connection = ReadConnection(wires[0], send_buffer_bytes=1_000_000)
     head = {0: b"\x81\x00", 125: b"\x81\x7d", 126: b"\x81\x7e\x00\x7e", 65_535: b"\x81\x7e\xff\xff"}
     connection.send_text(b"x" * size)
     wanted = head.get(size, b"\x81\x7f" + struct.pack("!Q", size)) + b"x" * size
@@ -128,7 +129,7 @@ def test_lengths_out_are_as_rfc_6455_has_them(wires, size):
 def test_what_does_not_fit_waits_in_order(wires, size):
     # Room for some TLS records of a large message, and not for all: OpenSSL is then in the middle of it.
     wires[0].setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2 * size // 5)
-    connection = Connection(wires[0])
+    connection = ReadConnection(wires[0])
     sent = [b"%05d" % number * (size // 5) for number in range(500_000 // size)]
     for payload in sent:
         connection.send_text(payload)
@@ -145,7 +146,7 @@ def test_a_reader_too_slow_is_dropped_and_the_sender_never_waits(connection):
         connection.send_text(b"x" * 1_000)
     assert connection.close_code == 1006
     assert connection.close_reason.startswith("it reads too slowly")
-    with pytest.raises(ConnectionClosed):
+    with pytest.raises(ClosedError):
         connection.receive()
     connection.send_text(b"nothing happens")
 
@@ -155,16 +156,16 @@ def test_closing_from_elsewhere_wakes_the_reader(connection, end):
     reader = gevent.spawn(connection.receive)
     gevent.idle()
     end(connection)
-    with pytest.raises(ConnectionClosed):
+    with pytest.raises(ClosedError):
         reader.get()
 
 
 def test_the_client_closes_and_is_answered(connection, wires):
     wires[1].sendall(frame(0x81, b"last words") + frame(0x88, struct.pack("!H", 1001) + b"bye"))
     assert connection.receive() == "last words"
-    with pytest.raises(ConnectionClosed) as closed:
+    with pytest.raises(ClosedError) as closed:
         connection.receive()
-    assert (closed.value.reason, closed.value.message) == (1001, "bye")
+    assert (closed.value.code, closed.value.reason) == (1001, "bye")
     connection.wait_closed()
     wires[0].close()
     assert read_all(wires[1]) == b"\x88\x05" + struct.pack("!H", 1001) + b"bye"
@@ -172,9 +173,9 @@ def test_the_client_closes_and_is_answered(connection, wires):
 
 def test_an_end_without_a_close_frame_is_1006(connection, wires):
     wires[1].close()
-    with pytest.raises(ConnectionClosed) as closed:
+    with pytest.raises(ClosedError) as closed:
         connection.receive()
-    assert closed.value.reason == 1006
+    assert closed.value.code == 1006
     connection.wait_closed()
 
 
@@ -200,11 +201,11 @@ def test_no_answer_to_a_close_ends_the_tcp_connection_in_time(connection, wires)
 
 def test_a_failed_connection_is_closed_for_writing_at_once(connection, wires):
     wires[1].sendall(frame(0x83))
-    with pytest.raises(ConnectionClosed) as closed:
+    with pytest.raises(ClosedError) as closed:
         connection.receive()
-    assert closed.value.reason == 1002
+    assert closed.value.code == 1002
     release = gevent.spawn(connection.wait_closed)
-    assert read_all(wires[1])[:2] == b"\x88" + bytes([len(closed.value.message) + 2])
+    assert read_all(wires[1])[:2] == b"\x88" + bytes([len(closed.value.reason) + 2])
     wires[1].close()
     release.join()
 
@@ -220,7 +221,7 @@ def test_nothing_is_left_of_a_released_connection(connection, wires):
     for use in (lambda: connection._read(1), lambda: connection._send_buffer._write(b"")):
         with pytest.raises(OSError, match="released"):
             use()
-    with pytest.raises(ConnectionClosed):
+    with pytest.raises(ClosedError):
         connection.receive()
 
 
@@ -265,7 +266,7 @@ def test_one_heartbeat_pings_all_and_closes_who_is_silent(wires, monkeypatch):
     monkeypatch.setattr(connections_module, "time", SimpleNamespace(monotonic=lambda: now))
     connections = Connections(Settings(ping_interval=0.08, ping_timeout=0.04))
     ours, deaf = gevent.socket.socketpair()
-    answering, silent = Connection(wires[0]), Connection(ours)
+    answering, silent = ReadConnection(wires[0]), ReadConnection(ours)
     for connection in (answering, silent):
         connections.add(connection)
     gevent.spawn(answering.receive)
@@ -275,19 +276,20 @@ def test_one_heartbeat_pings_all_and_closes_who_is_silent(wires, monkeypatch):
         wires[1].sendall(frame(0x8A))
         while not answering.alive:
             gevent.sleep(0)
-    with pytest.raises(ConnectionClosed) as closed:
+    with pytest.raises(ClosedError) as closed:
         silent.receive()
-    assert closed.value.reason == 4008
+    assert closed.value.code == 4008
     assert answering.close_code is None
     connections.discard(silent)
     assert len(connections) == 1
+    ReadConnection.release_all()
     ours.close()
     deaf.close()
 
 
 def test_who_answers_is_pinged_again_though_the_timeout_is_long(wires):
     connections = Connections(Settings(ping_interval=0.08, ping_timeout=60))
-    connection = Connection(wires[0])
+    connection = ReadConnection(wires[0])
     connections.add(connection)
     gevent.spawn(connection.receive)
     for _ in range(3):
@@ -297,7 +299,7 @@ def test_who_answers_is_pinged_again_though_the_timeout_is_long(wires):
 
 def test_draining_tells_everybody_and_refuses_the_next(wires):
     connections = Connections(settings())
-    connection = Connection(wires[0])
+    connection = ReadConnection(wires[0])
     connections.add(connection)
     connections.drain()
     assert connections.draining
@@ -315,11 +317,11 @@ def flood(theirs: gevent.socket.socket, data: bytes) -> gevent.Greenlet:
     return gevent.spawn(send)
 
 
-def serve(connection: Connection, deal_with: Callable[[str | bytes], object]) -> gevent.Greenlet:
+def serve(connection: ReadConnection, deal_with: Callable[[str | bytes], object]) -> gevent.Greenlet:
     """Do what the service does with a connection, and return its greenlet."""
 
     def run() -> int | None:
-        with suppress(ConnectionClosed):
+        with suppress(ClosedError):
             while True:
                 deal_with(connection.receive())
         connection.wait_closed()
@@ -331,9 +333,9 @@ def serve(connection: Connection, deal_with: Callable[[str | bytes], object]) ->
 @pytest.mark.parametrize("unit", [frame(0x8A), frame(0x89), frame(0x01) + frame(0x80), frame(0x81)])
 def test_a_flood_is_dealt_with_in_turns_in_which_others_have_theirs(wires, unit):
     """As many frames as there are in one read: somebody else is served after each share of them."""
-    connection = Connection(wires[0], close_timeout=0.2)
+    connection = ReadConnection(wires[0], close_timeout=0.2)
     ours, theirs = gevent.socket.socketpair()
-    other, answered = Connection(ours), []
+    other, answered = ReadConnection(ours), []
     other.on_message = lambda text: answered.append((text, counted)) is None
     counted = 0
 
@@ -356,6 +358,7 @@ def test_a_flood_is_dealt_with_in_turns_in_which_others_have_theirs(wires, unit)
     assert max(shares) <= 4 * MAX_FRAMES_PER_TICK
     gevent.killall([*readers, flooding, pongs])
     theirs.close()
+    ReadConnection.release_all()
     ours.close()
 
 
@@ -408,7 +411,7 @@ def test_what_follows_a_close_is_looked_through_so_far_and_no_further(connection
 @pytest.mark.parametrize("size", [1, 100, 10_000])
 def test_what_came_right_behind_the_handshake_comes_first(wires, size):
     received = b"".join(frame(0x81, b"%d" % number) for number in range(200))[:size]
-    connection = Connection(wires[0], received=received)
+    connection = ReadConnection(wires[0], received=received)
     wires[1].sendall(b"".join(frame(0x81, b"%d" % number) for number in range(200))[size:] + frame(0x81, b"last"))
     heard = [connection.receive()]
     while heard[-1] != "last":
@@ -445,7 +448,7 @@ FAULTS = {
     "a fault of ours": lambda out, monkeypatch: setattr(out, "_write", Failing(out._write, 1, ZeroDivisionError())),
     "the rest cannot be kept": lambda out, monkeypatch: setattr(out, "_kept", Kept()),
     "no greenlet": lambda out, monkeypatch: monkeypatch.setattr(
-        "signaling.transport.send_buffer.gevent.spawn", Failing(None, 0, MemoryError())
+        "signaling.transport.send_buffer.gevent", SimpleNamespace(spawn=Failing(None, 0, MemoryError()))
     ),
 }
 
@@ -453,7 +456,7 @@ FAULTS = {
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
 def test_a_flush_that_fails_ends_its_own_connection_and_no_other(connection, wires, fault, monkeypatch, caplog):
     ours, theirs = gevent.socket.socketpair()
-    other = Connection(ours)
+    other = ReadConnection(ours)
     reader = gevent.spawn(connection.receive)
     gevent.idle()
     reading = gevent.spawn(read_until_the_end, wires[1])
@@ -461,10 +464,10 @@ def test_a_flush_that_fails_ends_its_own_connection_and_no_other(connection, wir
     connection.send_text(b"x" * 30_000)
     connection.send_text(b"y" * 30_000)
     other.send_text(b"still here")
-    with pytest.raises(ConnectionClosed) as closed:
+    with pytest.raises(ClosedError) as closed:
         reader.get()
-    assert closed.value.reason == 1006
-    assert closed.value.message.startswith("internal error")
+    assert closed.value.code == 1006
+    assert closed.value.reason.startswith("internal error")
     assert read(theirs, 12) == b"\x81\x0astill here"
     # Nothing more is sent behind what may be half a frame.
     monkeypatch.undo()
@@ -476,6 +479,7 @@ def test_a_flush_that_fails_ends_its_own_connection_and_no_other(connection, wir
     assert other.close_code is None
     assert len(caplog.records) == 1
     theirs.close()
+    ReadConnection.release_all()
     ours.close()
 
 
@@ -488,9 +492,9 @@ def test_a_failure_of_who_empties_the_buffer_ends_the_connection(connection, wir
     assert connection._send_buffer._writer is not None
     connection._send_buffer._write = Failing(None, 0, error)
     reading = gevent.spawn(read_all, wires[1])
-    with pytest.raises(ConnectionClosed) as closed:
+    with pytest.raises(ClosedError) as closed:
         reader.get()
-    assert closed.value.reason == 1006
+    assert closed.value.code == 1006
     connection.wait_closed()
     assert connection._send_buffer._writer is None
     assert len(caplog.records) == (not isinstance(error, OSError))
@@ -503,9 +507,9 @@ def test_a_read_that_fails_ends_the_connection(connection, wires, error, caplog)
     gevent.idle()
     connection._read = Failing(None, 0, error)
     wires[1].sendall(frame(0x81, b"Hello"))
-    with pytest.raises(ConnectionClosed) as closed:
+    with pytest.raises(ClosedError) as closed:
         reader.get()
-    assert closed.value.reason == 1006
+    assert closed.value.code == 1006
     assert len(caplog.records) == 1
 
 
@@ -520,9 +524,11 @@ def test_a_failure_after_the_close_ends_the_connection_at_once(connection, wires
     assert len(caplog.records) == 1
 
 
-def test_a_client_that_resets_while_its_fault_is_told_is_no_error(wires, monkeypatch, caplog):
-    connection = Connection(wires[0], close_timeout=0.2)
-    monkeypatch.setattr(gevent.socket.socket, "shutdown", Failing(None, 0, OSError(107, "not connected")))
+def test_a_client_that_resets_while_its_fault_is_told_is_no_error(wires, caplog):
+    connection = ReadConnection(wires[0], close_timeout=0.2)
+    connection.sock = SimpleNamespace(
+        shutdown=Failing(None, 0, OSError(107, "not connected")), setsockopt=connection.sock.setsockopt
+    )
     wires[1].sendall(frame(0x83))
     assert serve(connection, lambda _: None).get() == 1002
     assert caplog.records == []
@@ -531,7 +537,7 @@ def test_a_client_that_resets_while_its_fault_is_told_is_no_error(wires, monkeyp
 def test_the_heartbeat_goes_on_whatever_fails(wires, monkeypatch, caplog):
     connections = Connections(settings(), on_beat=Failing(None, 0, ZeroDivisionError()))
     ours, theirs = gevent.socket.socketpair()
-    one, other = Connection(ours), Connection(wires[0])
+    one, other = ReadConnection(ours), ReadConnection(wires[0])
     one._transmit = Failing(None, 0, MemoryError())
     for connection in (one, other):
         connections.add(connection)
@@ -542,6 +548,7 @@ def test_the_heartbeat_goes_on_whatever_fails(wires, monkeypatch, caplog):
     assert (one.close_code, other.close_code) == (1006, None)
     assert {record.exc_info[0] for record in caplog.records if record.exc_info} == {ZeroDivisionError, MemoryError}
     gevent.kill(connections._heartbeat)
+    ReadConnection.release_all()
     ours.close()
     theirs.close()
 
@@ -549,12 +556,13 @@ def test_the_heartbeat_goes_on_whatever_fails(wires, monkeypatch, caplog):
 def test_a_drain_tells_the_others_whatever_fails_at_one(wires):
     connections = Connections(settings())
     ours, theirs = gevent.socket.socketpair()
-    one, other = Connection(ours), Connection(wires[0])
+    one, other = ReadConnection(ours), ReadConnection(wires[0])
     one._transmit = Failing(None, 0, MemoryError())
     for connection in (one, other):
         connections.add(connection)
     connections.close_all()
     assert wires[1].recv(100)[2:4] == struct.pack("!H", 1012)
     assert (one.close_code, other.close_code) == (1006, 1012)
+    ReadConnection.release_all()
     ours.close()
     theirs.close()

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import random
 import time
-from contextlib import suppress
+from functools import partial
 
 import gevent
 import gevent.socket
 import pytest
-from simple_websocket import ConnectionClosed
 
 from signaling.transport import loop_share
 from signaling.transport.connection import Connection
@@ -92,12 +91,10 @@ def test_a_message_of_a_call_waits_for_no_newcomer_once_it_was_read(monkeypatch:
                 theirs.send(frame(0x81, b"a message"))
 
     with gevent.Timeout(TIMEOUT):
-        reader = gevent.spawn(connection.receive)
-        gevent.idle()
+        connection.start()
         gevent.joinall([gevent.spawn(newcomer) for _ in range(5)])
         gevent.idle()
-        reader.kill()
-    connection.wait_closed()
+        connection.wait_closed()
     ours.close()
     theirs.close()
     assert len(sent) > 10
@@ -144,25 +141,25 @@ def test_whoever_joins_or_goes_takes_a_part_of_the_share(monkeypatch: pytest.Mon
     connections = [Connection(ours, close_timeout=0.1) for ours, _ in pairs]
 
     def serve(connection: Connection) -> None:
-        with suppress(ConnectionClosed):
-            connection.receive()
+        connection.next_message()
         seen.append("step")
 
     with gevent.Timeout(TIMEOUT):
-        servants = [gevent.spawn(serve, connection) for connection in connections]
-        gevent.idle()
-        for _, theirs in pairs:
+        for connection, (_, theirs) in zip(connections, pairs, strict=True):
+            connection.on_work = partial(serve, connection)
+            connection.start()
             if goes:
                 theirs.close()
             else:
                 theirs.send(frame(0x81, b"join"))
         looks.start(lambda: seen.append("look"))
-        gevent.joinall(servants)
+        while seen.count("step") < len(pairs):
+            gevent.sleep(0.001)
         looks.close()
-    for connection, (ours, theirs) in zip(connections, pairs, strict=True):
-        theirs.close()
-        connection.wait_closed()
-        ours.close()
-    assert seen.count("step") == 5
+        steps = " ".join(seen)
+        for connection, (ours, theirs) in zip(connections, pairs, strict=True):
+            theirs.close()
+            connection.wait_closed()
+            ours.close()
     # The first one goes on at once, since nobody else is there.
-    assert "step step step" not in " ".join(seen)
+    assert "step step step" not in steps

@@ -12,6 +12,7 @@ import pytest
 from signaling.transport import tick
 from signaling.transport.connection import Connection
 from signaling.transport.tick import LoopTick
+from tests.unit.transport.reading import ReadConnection
 from tests.unit.transport.test_receiver import frame
 from tests.waiting import TIMEOUT
 
@@ -49,10 +50,10 @@ def here() -> LoopTick:
 
 
 @pytest.fixture
-def users() -> Iterator[list[tuple[Connection, gevent.socket.socket]]]:
+def users() -> Iterator[list[tuple[ReadConnection, gevent.socket.socket]]]:
     """Connections with greenlets that read, and the clients' ends, on which each read is one write of the server's."""
     pairs = [gevent.socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET) for _ in range(3)]
-    connections = [Connection(ours, close_timeout=0.2) for ours, _ in pairs]
+    connections = [ReadConnection(ours, close_timeout=0.2) for ours, _ in pairs]
     with gevent.Timeout(TIMEOUT):
         readers = [gevent.spawn(connection.receive) for connection in connections]
         gevent.idle()

@@ -1,0 +1,92 @@
+"""What connections have to do that may wait, and the greenlets that do it.
+
+A new greenlet costs as much as a tenth of a connect and join, since the system maps and unmaps its stack of Python
+frames. So a few of them stay and wait for more work.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+
+import gevent
+from greenlet import getcurrent, greenlet
+
+from .loop_share import LoopShare
+
+MAX_IDLE = 8
+"""Greenlets that wait for more work."""
+
+
+class WorkQueue:
+    """Runs functions in the order of their arrival. One that waits holds up no other."""
+
+    __slots__ = ("_idle", "_max_idle", "_queue", "_scheduled")
+
+    def __init__(self, *, isolated: bool = False) -> None:
+        """Make an empty queue.
+
+        Args:
+            isolated: each function gets a greenlet of its own. Code of an app may leave a timeout or a context
+                variable behind, which must not reach another connection.
+        """
+        self._max_idle = 0 if isolated else MAX_IDLE
+        self._queue: deque[Callable[[], None]] = deque()
+        self._idle: list[greenlet] = []
+        self._scheduled = False
+
+    def put(self, run: Callable[[], None]) -> None:
+        """Let a greenlet call ``run`` soon. Does not wait."""
+        self._queue.append(run)
+        self._schedule()
+
+    def _schedule(self) -> None:
+        if not self._scheduled:
+            gevent.get_hub().loop.run_callback(self._dispatch)
+            self._scheduled = True
+
+    def _dispatch(self) -> None:
+        """Let a greenlet take what is in the queue, in the event loop."""
+        self._scheduled = False
+        while self._queue:
+            if not self._idle:
+                gevent.spawn(self._serve)
+                return
+            # It comes back here when it has done all, or when it waits.
+            self._idle.pop().switch()
+
+    def _serve(self) -> None:
+        current = getcurrent()
+        while True:
+            while self._queue:
+                # A crowd of clients that join or go must not delay the messages of calls.
+                LoopShare.of(gevent.get_hub()).acquire(served=True)
+                if not self._queue:
+                    # Another one took it meanwhile.
+                    break
+                run = self._queue.popleft()
+                if self._queue:
+                    # Another one goes on if this one waits.
+                    self._schedule()
+                run()
+                # It belongs to a connection, which must not live for longer.
+                del run
+                if not self._max_idle:
+                    return
+            if len(self._idle) >= self._max_idle:
+                return
+            self._idle.append(current)
+            try:
+                gevent.get_hub().switch()
+            except BaseException:
+                with suppress(ValueError):
+                    self._idle.remove(current)
+                raise
+
+
+WORK = WorkQueue()
+"""The work that runs no code of an app."""
+
+APP_WORK = WorkQueue(isolated=True)
+"""The work that may run code of an app."""
