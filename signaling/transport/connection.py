@@ -21,7 +21,6 @@ from greenlet import getcurrent, greenlet
 
 from ..protocol.codes import CloseCode
 from . import closing_handshake, frames, tick
-from .loop_share import LoopShare
 from .receiver import FrameReceiver
 from .send_buffer import SendBuffer
 from .socket_io import READABLE, WOULD_BLOCK, bare, is_connected, reader, released, reset
@@ -249,12 +248,6 @@ class Connection(MessageWriter):
 
     def _do_work(self) -> None:
         self._worker = getcurrent()
-        try:
-            # A crowd of clients that join or go must not delay the messages of calls.
-            LoopShare.of(gevent.get_hub()).acquire(served=True)
-        except BaseException:
-            # The greenlet is killed.
-            self.close(CloseCode.INTERNAL_ERROR)
         try:
             self.on_work()
         finally:

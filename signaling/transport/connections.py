@@ -21,6 +21,12 @@ log = logging.getLogger(__name__)
 DRAIN_RATE = 100
 """Clients a second that a drain closes. If the drain has too little time for that, it closes more."""
 
+MAX_PINGS_PER_STEP = 100
+"""Clients that the heartbeat pings or closes in a row. Then all others have their turn."""
+
+_PAUSE = 0.001
+"""Seconds between two such steps. The event loop looks at its sockets meanwhile."""
+
 _TRIM_CONNECTIONS = 1_000
 """Closed connections after which memory is returned. The pause is not worth it for fewer."""
 
@@ -123,30 +129,38 @@ class Connections:
         while True:
             due = time.monotonic() + self._beat_interval
             threads.sleep(self._beat_interval)
-            for step in (self._report_lag, self._trim_memory, self._ping):
+            for step in (self._report_lag, self._trim_memory, self._ping_all):
                 try:
-                    with self._lock:
-                        step(due)
+                    step(due)
                 except Exception:
                     log.exception("An internal error in the heartbeat, which goes on")
 
     def _report_lag(self, due: float) -> None:
-        self._on_beat(max(0.0, time.monotonic() - due))
+        with self._lock:
+            self._on_beat(max(0.0, time.monotonic() - due))
 
-    def _ping(self, _: float) -> None:
+    def _ping_all(self, _: float) -> None:
+        while self._ping():
+            # Thousands that came at once are due at once.
+            threads.sleep(_PAUSE)
+
+    def _ping(self) -> bool:
+        """Ping the clients that are due, and close those that did not answer; return whether more may be due."""
         # Not inside _beat: its variables would keep a closed connection alive until the next heartbeat.
         now = time.monotonic()
-        for connection in _due(self._pinged, now):
-            del self._pinged[connection]
-            if not connection.alive:
-                self._close(connection, CloseCode.PING_TIMEOUT, "No answer to a ping")
-        for connection in _due(self._open, now):
-            del self._open[connection]
-            self._open[connection] = now + self._interval
-            try:
-                self._ping_one(connection, now)
-            except Exception as error:
-                tick.abort(connection, error)
+        with self._lock:
+            for connection in (silent := _due(self._pinged, now)):
+                del self._pinged[connection]
+                if not connection.alive:
+                    self._close(connection, CloseCode.PING_TIMEOUT, "No answer to a ping")
+            for connection in (due := _due(self._open, now)):
+                del self._open[connection]
+                self._open[connection] = now + self._interval
+                try:
+                    self._ping_one(connection, now)
+                except Exception as error:
+                    tick.abort(connection, error)
+            return MAX_PINGS_PER_STEP in (len(silent), len(due))
 
     def _ping_one(self, connection: AnyConnection, now: float) -> None:
         if connection.latency is not None:
@@ -159,18 +173,19 @@ class Connections:
             self._pinged[connection] = now + self._timeout
 
     def _trim_memory(self, _: float) -> None:
-        # Only once the number has stopped falling.
-        count = len(self._open)
-        if self._peak - count >= _TRIM_CONNECTIONS and count >= self._last_count:
-            self._peak = count
-            malloc.trim()
-        self._last_count = count
+        with self._lock:
+            # Only once the number has stopped falling.
+            count = len(self._open)
+            if self._peak - count >= _TRIM_CONNECTIONS and count >= self._last_count:
+                self._peak = count
+                malloc.trim()
+            self._last_count = count
 
 
 def _due(queue: dict[AnyConnection, float], now: float) -> list[AnyConnection]:
-    due = []
+    due: list[AnyConnection] = []
     for connection, time_due in queue.items():
-        if time_due > now:
+        if time_due > now or len(due) == MAX_PINGS_PER_STEP:
             break
         due.append(connection)
     return due

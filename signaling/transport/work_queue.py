@@ -1,4 +1,4 @@
-"""What connections have to do that may wait, and the greenlets that do it.
+"""The work of connections that may wait, and the greenlets that do it.
 
 A new greenlet costs as much as a tenth of a connect and join, since the system maps and unmaps its stack of Python
 frames. So a few of them stay and wait for more work.
@@ -12,6 +12,8 @@ from contextlib import suppress
 
 import gevent
 from greenlet import getcurrent, greenlet
+
+from .loop_share import LoopShare
 
 MAX_IDLE = 8
 """Greenlets that wait for more work."""
@@ -58,6 +60,11 @@ class WorkQueue:
         current = getcurrent()
         while True:
             while self._queue:
+                # A crowd of clients that join or go must not delay the messages of calls.
+                LoopShare.of(gevent.get_hub()).acquire(served=True)
+                if not self._queue:
+                    # Another one took it meanwhile.
+                    break
                 run = self._queue.popleft()
                 if self._queue:
                     # Another one goes on if this one waits.

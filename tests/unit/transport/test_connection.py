@@ -297,6 +297,30 @@ def test_who_answers_is_pinged_again_though_the_timeout_is_long(wires):
         wires[1].sendall(frame(0x8A))
 
 
+def test_thousands_who_came_at_once_are_not_pinged_at_once(monkeypatch):
+    """The loop looks at its sockets in between."""
+    monkeypatch.setattr(connections_module, "MAX_PINGS_PER_STEP", 10)
+    seen: list[str] = []
+
+    class Somebody:
+        alive, latency = True, None
+
+        def ping(self) -> None:
+            seen.append("ping")
+
+    connections = Connections(settings())
+    for _ in range(95):
+        connections.add(Somebody())
+    looks = gevent.get_hub().loop.check()
+    looks.start(lambda: seen.append("look"))
+    while seen.count("ping") < 95:
+        gevent.sleep(0.001)
+    looks.close()
+    runs = [len(list(run)) for what, run in itertools.groupby(seen) if what == "ping"]
+    assert sum(runs) == 95
+    assert max(runs) == 10
+
+
 def test_draining_tells_everybody_and_refuses_the_next(wires):
     connections = Connections(settings())
     connection = ReadConnection(wires[0])

@@ -92,11 +92,9 @@ def test_a_message_of_a_call_waits_for_no_newcomer_once_it_was_read(monkeypatch:
 
     with gevent.Timeout(TIMEOUT):
         connection.start()
-        gevent.idle()
         gevent.joinall([gevent.spawn(newcomer) for _ in range(5)])
         gevent.idle()
-    connection.close()
-    connection.wait_closed()
+        connection.wait_closed()
     ours.close()
     theirs.close()
     assert len(sent) > 10
@@ -142,30 +140,26 @@ def test_whoever_joins_or_goes_takes_a_part_of_the_share(monkeypatch: pytest.Mon
     pairs = [gevent.socket.socketpair() for _ in range(5)]
     connections = [Connection(ours, close_timeout=0.1) for ours, _ in pairs]
 
-    def work(connection: Connection) -> None:
-        seen.append("step")
+    def serve(connection: Connection) -> None:
         connection.next_message()
+        seen.append("step")
 
     with gevent.Timeout(TIMEOUT):
-        for connection in connections:
-            connection.on_work = partial(work, connection)
+        for connection, (_, theirs) in zip(connections, pairs, strict=True):
+            connection.on_work = partial(serve, connection)
             connection.start()
-        gevent.idle()
-        for _, theirs in pairs:
             if goes:
                 theirs.close()
             else:
                 theirs.send(frame(0x81, b"join"))
         looks.start(lambda: seen.append("look"))
-        while seen.count("step") < len(connections):
-            gevent.idle()
+        while seen.count("step") < len(pairs):
+            gevent.sleep(0.001)
         looks.close()
-    noted = seen.copy()
-    for connection, (ours, theirs) in zip(connections, pairs, strict=True):
-        theirs.close()
-        connection.close()
-        connection.wait_closed()
-        ours.close()
-    assert noted.count("step") == 5
+        steps = " ".join(seen)
+        for connection, (ours, theirs) in zip(connections, pairs, strict=True):
+            theirs.close()
+            connection.wait_closed()
+            ours.close()
     # The first one goes on at once, since nobody else is there.
-    assert "step step step" not in " ".join(noted)
+    assert "step step step" not in steps
