@@ -156,8 +156,8 @@ def dict_config(settings: Settings, handler: Callable[[], logging.Handler] = log
         "filters": {"without_requests": {"()": WithoutRequests}},
         "handlers": {
             "own": {"()": handler, "formatter": "line"},
-            "others": {"()": handler, "formatter": "line", "filters": ["without_requests"]},
+            "stderr": {"()": handler, "formatter": "line", "filters": ["without_requests"]},
         },
-        "root": {"handlers": ["others"], "level": "WARNING"},
+        "root": {"handlers": ["stderr"], "level": "WARNING"},
         "loggers": {"gunicorn.error": own, "signaling": own},
     }

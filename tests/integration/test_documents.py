@@ -50,4 +50,4 @@ def test_a_signal_makes_the_debugging_configuration_dump_the_greenlets():
         os.kill(server.worker, signal.SIGUSR2)
         # Not by wait_for_log: a dump has empty lines, which it takes for the end.
         wait_until(lambda: any(line.endswith("* Greenlets") for line in server.log))
-        wait_until(lambda: any(line.endswith("in receive") for line in server.log))
+        wait_until(lambda: any(line.endswith("in _beat") for line in server.log))
