@@ -138,7 +138,7 @@ class YieldingAdmission:
 
     @property
     def has_authorizer(self) -> bool:
-        """Return whether code of the app decides on joins."""
+        """Return whether the app decides about each call."""
         return self.rules.has_authorizer
 
     def authorize(self, user: User, peer: User) -> None:

@@ -26,7 +26,7 @@ class Admission(Protocol):
 
     @property
     def has_authorizer(self) -> bool:
-        """Return whether code of the app decides on joins."""
+        """Return whether the app decides about each call. Otherwise every call is allowed."""
 
     def authorize(self, user: User, peer: User) -> None:
         """Return if ``user`` may join a call with ``peer``. It may wait.

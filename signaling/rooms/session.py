@@ -171,7 +171,7 @@ class Session:
             token_end = context.verifier.check(join, user, remote)
             if messages.resume_of(join):
                 extras["resume"] = context.verifier.tickets.issue(user, remote, token_end)
-        if context.admission is not None:
+        if context.admission is not None and context.admission.has_authorizer:
             context.admission.authorize(user, remote)
             if not self._transport.is_open:
                 # It ended while the app decided. A newer connection of the user must not lose its seat to it.

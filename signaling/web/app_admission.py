@@ -52,7 +52,7 @@ class AppAdmission:
 
     @property
     def has_authorizer(self) -> bool:
-        """Return whether code of the app decides on joins."""
+        """Return whether the app decides about each call."""
         return self._callbacks.authorize is not None
 
     @property

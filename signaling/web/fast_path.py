@@ -91,10 +91,10 @@ class FastPath:
 
     def _count_functions(self) -> int:
         app = self._app
-        return (
-            sum(map(len, app.url_value_preprocessors.values()))
-            + sum(map(len, app.before_request_funcs.values()))
-            + sum(map(len, app.after_request_funcs.values()))
-            + sum(map(len, app.teardown_request_funcs.values()))
-            + len(app.teardown_appcontext_funcs)
+        of_blueprints = (
+            app.url_value_preprocessors,
+            app.before_request_funcs,
+            app.after_request_funcs,
+            app.teardown_request_funcs,
         )
+        return len(app.teardown_appcontext_funcs) + sum([len(each) for by in of_blueprints for each in by.values()])

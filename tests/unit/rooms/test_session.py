@@ -310,6 +310,17 @@ class Reader(Person):
         self.read += [payload.decode() for payload in payloads]
 
 
+class Unparsed(Person):
+    """It keeps what was sent to it as bytes: the stack may have no room to parse them."""
+
+    def __init__(self, registry: MemoryRegistry) -> None:
+        super().__init__(registry)
+        self.payloads: list[bytes] = []
+
+    def send_text(self, *payloads: bytes) -> None:
+        self.payloads += payloads
+
+
 FIELDS = ["data", "candidate", "id", "token", "apiKey", "userId", "remoteId", "iceServers", "unknown"]
 TYPES = ["message", "candidate", "join", "bye", "ping", "nonsense", 7]
 NESTS = [("[", "", "]"), ('{"a":', "0", "}"), (r'[ "\"[{\\" , ', "0", " ] ")]
@@ -326,16 +337,16 @@ def test_deep_json_is_forwarded_as_it_is_or_invalid_wherever_it_is_and_however_d
     bob = Reader(registry)
     bob.joins("bob", "alice")
     for depth, nest, frames in itertools.product(DEPTHS, NESTS, (0, 400)):
-        alice = Person(registry).joins("alice", "bob")
-        alice.hears()
+        alice = Unparsed(registry)
+        alice.joins("alice", "bob")
+        alice.payloads.clear()
         bob.read.clear()
         fields = {"type": json.dumps(type_), "userId": '"alice"', "remoteId": '"bob"', field: nested(depth, *nest)}
         text = "{" + ",".join(f'"{name}":{value}' for name, value in fields.items()) + "}"
         under(frames, partial(alice.says, text))
-        codes = [reply.get("code") for reply in alice.hears()]
-        if "invalid-json" in codes:
+        if any(b'"code":"invalid-json"' in payload for payload in alice.payloads):
             assert depth > SHALLOW
-            assert codes == ["invalid-json"]
+            assert len(alice.payloads) == 1
             assert bob.read == []
         elif type_ in ("message", "candidate"):
             [heard] = bob.read
