@@ -1,4 +1,4 @@
-"""The work of connections that may wait, and the greenlets that do it.
+"""The work of connections that may have to wait, and the greenlets that do it.
 
 A new greenlet costs as much as a tenth of a connect and join, since the system maps and unmaps its stack of Python
 frames. So a few of them stay and wait for more work.
