@@ -12,7 +12,7 @@ from pkgutil import resolve_name
 from typing import Any
 
 from . import hooks
-from .transport.pending import SPARE_PLACES
+from .transport.pending_connections import SPARE_PLACES
 
 _AFTER_YOURS: dict[str, Callable[..., Any]] = {
     "on_starting": hooks.check_process,

@@ -8,7 +8,7 @@ repository takes them all.
 from . import hooks
 from .config import logging
 from .process import log_handler, output
-from .transport.pending import SPARE_PLACES
+from .transport.pending_connections import SPARE_PLACES
 
 _settings = hooks.load_settings()
 # Before gunicorn opens its log: a log that nobody reads must not stop the process.

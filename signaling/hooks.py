@@ -29,7 +29,7 @@ from .process.supervisor import spawn_forever
 from .security import start_secret  # noqa: F401 - the workers inherit it
 from .server import bind_address, boot, preflight
 from .transport import tls
-from .transport.pending import SPARE_PLACES
+from .transport.pending_connections import SPARE_PLACES
 
 if TYPE_CHECKING:
     from types import TracebackType

@@ -36,7 +36,8 @@ from ..security.client_ip import TrustedProxies, plain, rate_limit_key
 from ..transport.client_socket import ClientSocket, TlsClientSocket, decrypted
 from ..transport.listener import Listener
 from ..transport.open_sockets import OpenSockets
-from ..transport.pending import SPARE_PER_ADDRESS, SPARE_PLACES, HeadTooLongError, Pending, PendingConnections, Phase
+from ..transport.pending import HeadTooLongError, Pending, Phase
+from ..transport.pending_connections import SPARE_PER_ADDRESS, SPARE_PLACES, PendingConnections
 from ..web.headers import standard_headers
 from .fast_path import HEAD_BYTES, Answer, FastPath, Head
 

@@ -10,7 +10,6 @@ Writes never wait: see :mod:`.writer` and :mod:`.send_buffer`.
 from __future__ import annotations
 
 import ssl
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -21,57 +20,42 @@ from greenlet import getcurrent, greenlet
 
 from ..protocol.codes import CloseCode
 from . import closing_handshake, frames, tick
-from .receiver import FrameReceiver
 from .send_buffer import SendBuffer
-from .socket_io import READABLE, WOULD_BLOCK, bare, is_connected, reader, released, reset
+from .socket_io import READABLE, WOULD_BLOCK, bare, reader, released, reset
 from .tick import LoopTick
+from .websocket import WebSocket, ignore
 from .work_queue import WORK, WorkQueue
-from .writer import MessageWriter
 
 # At least a TLS record. Less would leave decrypted bytes inside OpenSSL, where waiting on the socket misses them.
 _READ_BYTES = 65_536
 
 
-class Connection(MessageWriter):
+class Connection(WebSocket):
     """A WebSocket whose opening handshake is done.
 
     Attributes:
-        sock: the bare socket below the one of gevent.
-        alive: set True when bytes arrive; the heartbeat sets it False.
         on_message: called in the event loop with each message as it arrives. It must not wait. If it returns False,
             that message and all messages after it are work. If it raises, :meth:`next_message` raises the same.
-        on_slow_frames: called with the number of frames that are not whole messages: pings, fragments, closes, and all
-            pongs except the one that answers our ping. It must not wait.
-        on_work: called in a greenlet when there is work. It may wait. It takes each :meth:`next_message` until there is
-            none. If the connection has a close code then, it calls :meth:`wait_closed` last.
+        on_work: called in a greenlet. It may wait. It takes each :meth:`next_message` until there is none. If the
+            connection has a close code then, it calls :meth:`wait_closed` last.
         on_closed: called with the connection after :meth:`wait_closed`. It must not wait.
+        alive, latency, on_slow_frames, opened, sock: see :class:`~signaling.transport.websocket.WebSocket`.
         close_code, close_reason: see :class:`~signaling.transport.writer.MessageWriter`.
-        opened: :func:`time.monotonic` at the start, in seconds.
-        latency: seconds from the last ping to its pong, None if there is none. The reader of this sets it to None.
     """
 
     __slots__ = (
         "__weakref__",
         "_busy",
-        "_close_timeout",
         "_closing",
         "_data_queued",
-        "_eof",
         "_error",
         "_read",
-        "_receiver",
         "_tick",
         "_watcher",
         "_work",
         "_worker",
-        "alive",
-        "latency",
         "on_closed",
         "on_message",
-        "on_slow_frames",
-        "on_work",
-        "opened",
-        "sock",
     )
 
     _send_buffer: SendBuffer
@@ -96,19 +80,14 @@ class Connection(MessageWriter):
             received: what the client sent right behind its handshake.
             work: runs :attr:`on_work`.
         """
-        super().__init__(SendBuffer(sock, send_buffer_bytes, self.abort))
-        self.opened = time.monotonic()
-        self.alive = True
-        self.on_message: Callable[[str | bytes], bool] = _leave_to_work
-        self.on_slow_frames: Callable[[int], None] = _ignore
-        self.on_work: Callable[[], None] = _do_nothing
-        self.on_closed: Callable[[Connection], None] = _ignore
-        self.latency: float | None = None
-        self.sock = bare(sock)
+        send_buffer = SendBuffer(sock, send_buffer_bytes, self.abort)
+        super().__init__(bare(sock), send_buffer, max_message_bytes, close_timeout, received)
+        self.on_message: Callable[[str | bytes], bool] = ignore
+        self.on_closed: Callable[[Connection], object] = ignore
         hub = gevent.get_hub()
         self._tick = LoopTick.of(hub)
-        # Whether the tick has data for us that is not processed yet, and whether the TCP connection has ended.
-        self._data_queued = self._eof = False
+        # Whether the tick has data for us that is not processed yet.
+        self._data_queued = False
         self._work = work
         # Whether there is work, the greenlet that does it, and the one that waits for data in the closing handshake.
         self._busy = False
@@ -117,10 +96,6 @@ class Connection(MessageWriter):
         # An error in the event loop, which the greenlet at work handles.
         self._error: Exception | None = None
         self._watcher: Any = hub.loop.io(sock.fileno(), READABLE)
-        self._receiver = FrameReceiver(max_message_bytes)
-        if received:
-            self._receiver.postpone(received)
-        self._close_timeout = close_timeout
         self._read: Any = reader(sock)
 
     # Reading: in the event loop.
@@ -205,27 +180,6 @@ class Connection(MessageWriter):
             self._reply()
         return not messages and receiver.close_code is None and self.close_code is None
 
-    def _handle_slow_frames(self) -> None:
-        receiver = self._receiver
-        slow_frames, receiver.slow_frames = receiver.slow_frames, 0
-        if receiver.pong:
-            receiver.pong = False
-            # A client may send unsolicited pongs (RFC 6455, section 5.5.3).
-            if self._pinged:
-                self.latency = time.monotonic() - self._pinged
-                self._pinged = 0.0
-                slow_frames -= 1
-        if slow_frames:
-            self.on_slow_frames(slow_frames)
-            if self.close_code is not None:
-                receiver.messages.clear()
-
-    def _reply(self) -> None:
-        # After our close frame we send nothing, neither a pong nor the answer to a close.
-        replies, self._receiver.replies = self._receiver.replies, []
-        if self.close_code is None:
-            self._transmit(b"".join(replies))
-
     def _connection_lost(self, reason: str) -> None:
         self._eof = True
         self._watcher.stop()
@@ -274,11 +228,6 @@ class Connection(MessageWriter):
 
     # Ending: from any greenlet.
 
-    @property
-    def is_open(self) -> bool:
-        """Return whether neither side has ended the connection, also while nobody reads."""
-        return self.close_code is None and is_connected(self.sock)
-
     def close(self, code: int = CloseCode.NORMAL, reason: str = "") -> None:
         """Send a close frame, and let a greenlet do what belongs to the end. Does not wait."""
         if self.close_code is None:
@@ -322,9 +271,9 @@ class Connection(MessageWriter):
             self._send_buffer.close()
             self._watcher.close()
             self._read = released
-            on_closed, self.on_closed = self.on_closed, _ignore
+            on_closed, self.on_closed = self.on_closed, ignore
             # These refer back to the connection. Without the cycle it is freed at once.
-            self.on_message, self.on_slow_frames, self.on_work = _leave_to_work, _ignore, _do_nothing
+            self.on_message, self.on_slow_frames, self.on_work = ignore, ignore, ignore
             on_closed(self)
 
     def _wait_for_data(self) -> bool:
@@ -349,15 +298,3 @@ class Connection(MessageWriter):
             done = gevent.event.Event()
             self.on_closed = lambda _: done.set()
             done.wait()
-
-
-def _leave_to_work(_: str | bytes) -> bool:
-    return False
-
-
-def _ignore(_: object) -> None:
-    pass
-
-
-def _do_nothing() -> None:
-    pass

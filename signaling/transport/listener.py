@@ -22,7 +22,8 @@ from greenlet import getcurrent
 
 from ..process.occasional_log import OccasionalLog
 from .client_socket import ClientSocket, TlsClientSocket
-from .pending import Pending, PendingConnections, Phase
+from .pending import Pending, Phase
+from .pending_connections import PendingConnections
 from .socket_io import RESET_ON_CLOSE
 
 log = logging.getLogger(__name__)

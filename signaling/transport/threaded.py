@@ -17,9 +17,8 @@ from contextlib import suppress
 from ..process.threads import TurnLock
 from ..protocol.codes import CloseCode
 from . import frames
-from .receiver import FrameReceiver
-from .socket_io import WOULD_BLOCK, is_connected
-from .writer import MessageWriter
+from .socket_io import WOULD_BLOCK
+from .websocket import WebSocket
 
 # At least a TLS record, as in .connection.
 _READ_BYTES = 65_536
@@ -67,12 +66,13 @@ class Output:
                     del self._data[:sent]
 
 
-class ThreadedConnection(MessageWriter):
+class ThreadedConnection(WebSocket):
     """A WebSocket whose opening handshake is done.
 
     Attributes:
-        alive, latency, opened, close_code, close_reason: see :class:`~signaling.transport.connection.Connection`.
-        on_slow_frames: the same; it is called while this thread holds the lock.
+        alive, latency, opened, sock: see :class:`~signaling.transport.websocket.WebSocket`.
+        close_code, close_reason: see :class:`~signaling.transport.writer.MessageWriter`.
+        on_slow_frames: the same as of a WebSocket; it is called while this thread holds the lock.
         on_work: the same; it is called once, in this thread, and serves the client until the end.
     """
 
@@ -97,19 +97,8 @@ class ThreadedConnection(MessageWriter):
             received: what the client sent right behind its handshake.
         """
         self._output = Output(send_buffer_bytes, self._wake, self.abort)
-        super().__init__(self._output)
-        self.opened = time.monotonic()
-        self.alive = True
-        self.latency: float | None = None
-        self.on_slow_frames: Callable[[int], None] = _ignore_frames
-        self.on_work: Callable[[], None] = _do_nothing
-        self._sock = sock
+        super().__init__(sock, self._output, max_message_bytes, close_timeout, received)
         self._lock = lock
-        self._close_timeout = close_timeout
-        self._eof = False
-        self._receiver = FrameReceiver(max_message_bytes)
-        if received:
-            self._receiver.postpone(received)
         self._woken, self._waker = socket.socketpair()
         self._woken.setblocking(False)
         self._waker.setblocking(False)
@@ -147,9 +136,9 @@ class ThreadedConnection(MessageWriter):
     def _wait(self, seconds: float | None = None) -> None:
         """Send what there is to send, and wait until the client sends or until another thread wakes this one."""
         try:
-            self._output.flush(self._sock.send)
+            self._output.flush(self.sock.send)
             writes = selectors.EVENT_WRITE if len(self._output) else 0
-            self._selector.modify(self._sock, selectors.EVENT_READ | writes)
+            self._selector.modify(self.sock, selectors.EVENT_READ | writes)
             for key, mask in self._selector.select(seconds):
                 if key.fileobj is self._woken:
                     self._woken.recv(_READ_BYTES)
@@ -160,7 +149,7 @@ class ThreadedConnection(MessageWriter):
 
     def _read(self) -> None:
         try:
-            data = self._sock.recv(_READ_BYTES)
+            data = self.sock.recv(_READ_BYTES)
         except WOULD_BLOCK:
             return
         except ssl.SSLEOFError:
@@ -179,32 +168,14 @@ class ThreadedConnection(MessageWriter):
         if receiver.slow_frames:
             with self._lock:
                 self._handle_slow_frames()
-        replies, receiver.replies = receiver.replies, []
-        if replies and self.close_code is None:
-            self._output.write(b"".join(replies))
-
-    def _handle_slow_frames(self) -> None:
-        receiver = self._receiver
-        slow_frames, receiver.slow_frames = receiver.slow_frames, 0
-        if receiver.pong:
-            receiver.pong = False
-            if self._pinged:
-                self.latency = time.monotonic() - self._pinged
-                self._pinged = 0.0
-                slow_frames -= 1
-        if slow_frames:
-            self.on_slow_frames(slow_frames)
+        if receiver.replies:
+            self._reply()
 
     def _connection_lost(self, reason: str) -> None:
         self._eof = True
         self._stop(CloseCode.ABNORMAL, reason)
 
     # Ending: any thread.
-
-    @property
-    def is_open(self) -> bool:
-        """Return whether neither side has ended the connection, also while nobody reads."""
-        return self.close_code is None and is_connected(self._sock)
 
     def close(self, code: int = CloseCode.NORMAL, reason: str = "") -> None:
         """Send a close frame and end :meth:`next_message`; :meth:`wait_closed` waits for the client's answer."""
@@ -256,13 +227,5 @@ class ThreadedConnection(MessageWriter):
                 # We failed the connection: the client must see its end even if it never answers, as in
                 # .closing_handshake.
                 with suppress(OSError):
-                    socket.socket.shutdown(self._sock, socket.SHUT_WR)
+                    socket.socket.shutdown(self.sock, socket.SHUT_WR)
             self._wait(seconds)
-
-
-def _ignore_frames(_: int) -> None:
-    pass
-
-
-def _do_nothing() -> None:
-    pass

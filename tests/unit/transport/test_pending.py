@@ -7,9 +7,10 @@ from collections.abc import Callable
 import gevent
 import pytest
 
-from signaling.transport import pending
+from signaling.transport import pending, pending_connections
 from signaling.transport.loop_share import LoopShare
-from signaling.transport.pending import CROWD_STALL_SECONDS, STALL_SECONDS, Pending, PendingConnections
+from signaling.transport.pending import CROWD_STALL_SECONDS, STALL_SECONDS, Pending
+from signaling.transport.pending_connections import PendingConnections
 
 PLACES = 10
 
@@ -24,7 +25,8 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr(pending, "time", clock)
+    for module in (pending, pending_connections):
+        monkeypatch.setattr(module, "time", clock)
     return clock
 
 
