@@ -286,7 +286,7 @@ def test_a_probe_that_is_no_tls_is_one_line_or_none(server: Server):
 
 @pytest.mark.parametrize(
     ("method", "message"),
-    rest_long([("forward", {"type": "message", "data": "break"}), ("receive", {"type": "ping", "id": "break"})]),
+    rest_long([("forward", {"type": "message", "data": "break"}), ("receive", {"type": "break"})]),
 )
 def test_a_fault_of_ours_closes_that_one_connection_with_1011(tmp_path: Path, method: str, message: dict[str, str]):
     """The traceback is in the log, no HTTP is in the WebSocket, and nobody else notices."""
