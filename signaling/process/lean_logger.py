@@ -34,18 +34,24 @@ _call_handlers = logging.Logger.callHandlers
 class LeanLogger(logging.Logger):
     """A logger whose information names no source line, and consists of values that do not change.
 
-    So its calls wait for the end of the turn of the event loop. If nobody but the :class:`LineHandler` of its parent is
-    to see them, they become lines without becoming records.
+    So its calls wait for the end of the turn of the event loop, and become lines without becoming records. This holds
+    as long as nobody but the :class:`LineHandler` of its parent is to see them.
     """
 
     def info(self, msg: object, *args: object, extra: Mapping[str, object] | None = None, **options: Any) -> None:
-        """Log a line at the end of the turn of the event loop."""
+        """Log a line at the end of the turn of the event loop, or at once if somebody is to see its record."""
         if self.isEnabledFor(logging.INFO):
             if options:
                 super().info(msg, *args, extra=extra, **options)
                 return
+            created = time.time()
+            if self.line_format() is None:
+                # A handler of an app may wait. The greenlet of this call may do so, the event loop may not.
+                _do_calls()
+                self.handle_later(created, msg, args, extra)
+                return
             calls = _calls
-            calls.append((self, time.time(), msg, args, extra))
+            calls.append((self, created, msg, args, extra))
             if len(calls) == 1 or len(calls) > MAX_CALLS:
                 _begin()
 
