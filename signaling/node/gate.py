@@ -76,6 +76,10 @@ class Gate:
         """Return whether the app names the user of each connection."""
         return self._admission is not None and self._admission.has_loader
 
+    def is_split(self, handshake: Handshake) -> bool:
+        """Return whether each worker has rooms of its own, so that two users could wait for each other for ever."""
+        return self._needs_sole_worker and (handshake.multiprocess or not sole_worker.is_sole())
+
     def check_settings(self) -> None:
         """Check that the app has set nothing too late.
 
@@ -103,8 +107,7 @@ class Gate:
             return rejection
         if self._connections.draining:
             return _draining()
-        if self._needs_sole_worker and (handshake.multiprocess or not sole_worker.is_sole()):
-            # Each worker would have rooms of its own, so two users could wait for each other for ever.
+        if self.is_split(handshake):
             self._log.warning(SPLIT)
             return Rejection("workers", 503, "The server has several workers and no Redis.", 30)
         # A browser sends cookies along from any page, so with the app's users the origin always counts.

@@ -229,7 +229,8 @@ class Node:
 
         No request of Flask is needed, and nothing waits. A refusal has no effect here.
         """
-        if handshake.multiprocess or self.gate.has_loader:
+        # The log counts each refusal of a split server.
+        if self.gate.has_loader or self.gate.is_split(handshake):
             return None
         address = self.gate.client_address(handshake.remote, handshake.forwarded)
         if self.gate.rejection(handshake, address) is not None:
