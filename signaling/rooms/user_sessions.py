@@ -12,8 +12,8 @@ class UserSessions:
     """
 
     def __init__(self) -> None:
-        # Nearly all users have one session. A dict for each of them would take five times the memory.
-        self._by_user: dict[str, tuple[Member, ...]] = {}
+        # Nearly all users have one session, and need no dict. But clients may give one user to thousands of them.
+        self._by_user: dict[str, Member | dict[Member, None]] = {}
         self._users: dict[Member, str] = {}
 
     def __len__(self) -> int:
@@ -26,18 +26,29 @@ class UserSessions:
             return
         self.discard(session)
         self._users[session] = user
-        self._by_user[user] = (*self._by_user.get(user, ()), session)
+        found = self._by_user.get(user)
+        if found is None:
+            self._by_user[user] = session
+        elif isinstance(found, dict):
+            found[session] = None
+        else:
+            self._by_user[user] = {found: None, session: None}
 
     def discard(self, session: Member) -> None:
         """Forget ``session``. If it is not there, nothing happens."""
         user = self._users.pop(session, None)
-        if user is not None:
-            others = tuple(other for other in self._by_user[user] if other is not session)
-            if others:
-                self._by_user[user] = others
-            else:
-                del self._by_user[user]
+        if user is None:
+            return
+        found = self._by_user[user]
+        if isinstance(found, dict):
+            del found[session]
+            if found:
+                return
+        del self._by_user[user]
 
     def of(self, user: str) -> list[Member]:
         """Return the sessions of ``user``."""
-        return list(self._by_user.get(user, ()))
+        found = self._by_user.get(user)
+        if found is None:
+            return []
+        return list(found) if isinstance(found, dict) else [found]
