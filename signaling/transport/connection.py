@@ -197,7 +197,7 @@ class Connection(WebSocket):
     def _queue_work(self) -> None:
         """Let a greenlet do the work, if none is about to. Does not wait."""
         if not self._busy:
-            self._work.put(self._do_work)
+            self._work.put(self._do_work, self._watcher.loop)
             self._busy = True
 
     def _do_work(self) -> None:

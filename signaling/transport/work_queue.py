@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Any
 
 import gevent
 from greenlet import getcurrent, greenlet
@@ -36,15 +37,16 @@ class WorkQueue:
         self._idle: list[greenlet] = []
         self._scheduled = False
 
-    def put(self, run: Callable[[], None]) -> None:
-        """Let a greenlet call ``run`` soon. Does not wait."""
+    def put(self, run: Callable[[], None], loop: Any) -> None:
+        """Let a greenlet of ``loop`` call ``run`` soon. Does not wait."""
         self._queue.append(run)
-        self._schedule()
+        self._schedule(loop)
 
-    def _schedule(self) -> None:
+    def _schedule(self, loop: Any) -> None:
+        # An app may end a connection from another thread, where the loop of the current hub does not run.
         if not self._scheduled:
-            gevent.get_hub().loop.run_callback(self._dispatch)
             self._scheduled = True
+            loop.run_callback(self._dispatch)
 
     def _dispatch(self) -> None:
         """Let a greenlet take what is in the queue, in the event loop."""
@@ -68,7 +70,7 @@ class WorkQueue:
                 run = self._queue.popleft()
                 if self._queue:
                     # Another one goes on if this one waits.
-                    self._schedule()
+                    self._schedule(gevent.get_hub().loop)
                 run()
                 # It belongs to a connection, which must not live for longer.
                 del run

@@ -106,6 +106,17 @@ def test_what_is_dealt_with_at_once_never_comes_to_the_reader(connection, wires)
     assert taken[3:] == ["4", "for the reader again"]
 
 
+def test_another_thread_may_close_a_connection_and_holds_up_no_other(wires):
+    connection = Connection(wires[0], close_timeout=TIMEOUT)
+    connection.on_work = connection.wait_closed
+    connection.start()
+    gevent.get_hub().threadpool.apply(connection.close, (4000,))
+    assert wires[1].recv(100) == b"\x88\x02\x0f\xa0"
+    wires[1].sendall(frame(0x88, b"\x0f\xa0"))
+    with gevent.Timeout(TIMEOUT):
+        connection.join()
+
+
 def test_a_fault_in_the_event_loop_is_the_readers(connection, wires):
     connection.on_message = lambda message: 1 / 0
     wires[1].sendall(frame(0x81, b"Hello"))

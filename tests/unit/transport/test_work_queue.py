@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextvars
 import gc
 import weakref
+from collections.abc import Callable
 from functools import partial
 
 import gevent
@@ -13,16 +14,37 @@ import pytest
 from greenlet import getcurrent
 
 from signaling.transport.work_queue import MAX_IDLE, WorkQueue
+from tests.waiting import TIMEOUT
+
+
+def put(queue: WorkQueue, run: Callable[[], None]) -> None:
+    queue.put(run, gevent.get_hub().loop)
+
+
+def until(condition: Callable[[], object]) -> None:
+    """Wait, since the share of the tick may be used up."""
+    with gevent.Timeout(TIMEOUT):
+        while not condition():
+            gevent.sleep(0)
 
 
 @pytest.mark.parametrize("isolated", [False, True])
 def test_work_is_done_in_order(isolated: bool):
     queue, done = WorkQueue(isolated=isolated), []
     for number in range(200):
-        queue.put(partial(done.append, number))
+        put(queue, partial(done.append, number))
     assert done == []
-    gevent.idle()
+    until(lambda: len(done) == 200)
     assert done == [*range(200)]
+
+
+def test_work_of_another_thread_holds_up_no_other():
+    queue, done = WorkQueue(), []
+    hub = gevent.get_hub()
+    hub.threadpool.apply(queue.put, (lambda: done.append(gevent.get_hub()), hub.loop))
+    put(queue, lambda: done.append(gevent.get_hub()))
+    until(lambda: len(done) == 2)
+    assert done == [hub, hub]
 
 
 @pytest.mark.parametrize("isolated", [False, True])
@@ -35,14 +57,14 @@ def test_work_that_waits_holds_up_no_other(isolated: bool):
         done.append(-number)
 
     for number in range(1, 31):
-        queue.put(partial(wait, number))
-        queue.put(partial(done.append, number))
-    gevent.idle()
+        put(queue, partial(wait, number))
+        put(queue, partial(done.append, number))
+    until(lambda: len(done) == 30)
     assert done == [*range(1, 31)]
     release.set()
-    gevent.idle()
+    until(lambda: len(done) == 60)
     assert sorted(done[30:], reverse=True) == [-number for number in range(1, 31)]
-    assert len(queue._idle) == (0 if isolated else MAX_IDLE)
+    until(lambda: len(queue._idle) == (0 if isolated else MAX_IDLE))
 
 
 @pytest.mark.parametrize("isolated", [False, True])
@@ -54,30 +76,29 @@ def test_work_that_fails_is_not_the_others_affair(isolated: bool, error: type[Ba
         raise error
 
     for number in range(10):
-        queue.put(fail)
-        queue.put(partial(done.append, number))
-    gevent.idle()
+        put(queue, fail)
+        put(queue, partial(done.append, number))
+    until(lambda: len(done) == 10)
     assert done == [*range(10)]
     capsys.readouterr()
 
 
 def test_an_idle_greenlet_that_is_killed_gets_no_more_work():
     queue, done = WorkQueue(), []
-    queue.put(lambda: done.append(getcurrent()))
-    gevent.idle()
+    put(queue, lambda: done.append(getcurrent()))
+    until(lambda: len(done) == 1 and done[0] in queue._idle)
     gevent.kill(done[0])
-    queue.put(lambda: done.append(getcurrent()))
-    gevent.idle()
-    assert len(done) == 2
+    put(queue, lambda: done.append(getcurrent()))
+    until(lambda: len(done) == 2)
     assert done[0] is not done[1]
 
 
 def test_a_few_greenlets_do_all_the_work():
-    queue, workers = WorkQueue(), set()
-    for _ in range(50):
-        queue.put(lambda: workers.add(getcurrent()))
-        gevent.idle()
-    assert len(workers) == 1
+    queue, workers = WorkQueue(), []
+    for number in range(50):
+        put(queue, lambda: workers.append(getcurrent()))
+        until(lambda number=number: len(workers) > number and queue._idle)
+    assert len({*workers}) <= MAX_IDLE
 
 
 def test_work_of_an_app_has_a_greenlet_and_a_context_of_its_own():
@@ -89,9 +110,9 @@ def test_work_of_an_app_has_a_greenlet_and_a_context_of_its_own():
         user.set("somebody")
 
     for _ in range(3):
-        queue.put(work)
-        queue.put(work)
-        gevent.idle()
+        put(queue, work)
+        put(queue, work)
+    until(lambda: len(seen) == 6)
     assert len({greenlet for greenlet, _ in seen}) == 6
     assert {name for _, name in seen} == {"nobody"}
 
@@ -102,11 +123,10 @@ def test_nothing_is_kept_of_work_that_is_done():
 
     queue, work = WorkQueue(), Work()
     gone = weakref.ref(work)
-    queue.put(work)
+    put(queue, work)
     gc.disable()
     try:
         del work
-        gevent.idle()
-        assert gone() is None
+        until(lambda: gone() is None)
     finally:
         gc.enable()
