@@ -24,7 +24,7 @@ from gunicorn.workers.ggevent import GeventWorker
 
 from .config.env import PREFIX, SettingsError, shown, web_concurrency
 from .config.settings import Settings
-from .process import lean_logger, output
+from .process import deferred_logger, output
 from .process.supervisor import spawn_forever
 from .security import start_secret  # noqa: F401 - the workers inherit it
 from .server import bind_address, boot, preflight
@@ -149,7 +149,7 @@ def nworkers_changed(server: Arbiter, new: int, old: int | None) -> None:
 def post_fork(server: Arbiter, worker: Worker) -> None:
     """Save memory, since gevent would keep the place where each greenlet was spawned; and guard the start."""
     gevent.config.track_greenlet_tree = False
-    lean_logger.install()
+    deferred_logger.install()
     guard_start(server, worker)
 
 

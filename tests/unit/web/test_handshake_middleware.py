@@ -17,7 +17,7 @@ from signaling import create_app
 from signaling.node.handler import Handler
 from signaling.node.node import Node
 from signaling.transport.client_socket import ClientSocket
-from signaling.web.fast_path import FastPath
+from signaling.web.handshake_middleware import HandshakeMiddleware
 
 Answer = tuple[str, dict[str, str], Any]
 
@@ -157,7 +157,7 @@ def counts(made: Flask) -> Any:
 def test_both_ways_give_the_same_answers(app: MakeApp, client: ClientSocket, settings: dict[str, str]):
     fast, slow = app(**settings), app(**settings)
     slow_way: Any = slow.wsgi_app
-    assert isinstance(fast.wsgi_app, FastPath)
+    assert isinstance(fast.wsgi_app, HandshakeMiddleware)
     steps = [(), *((change,) for change in CHANGES), *itertools.combinations(CHANGES, 2)]
     for step in steps:
         ours = answer(fast, environ(client, *step))
