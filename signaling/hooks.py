@@ -43,7 +43,8 @@ log = logging.getLogger(__name__)
 FULL_COLLECTION_AFTER = 100
 """Passes of the garbage collector over younger objects after which it may look through all. Python's default is 10.
 
-A pass over 10,000 connections stops a worker for some 150 ms. While they come in, half a dozen of such were due.
+A pass over 10,000 connections stops a worker for some 150 ms. With the default, six such passes ran while they
+came.
 """
 
 _DRAIN_WATCH_SECONDS = 0.1

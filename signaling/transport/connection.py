@@ -89,7 +89,7 @@ class Connection(WebSocket):
         # Whether the tick has data for us that is not processed yet.
         self._data_queued = False
         self._work = work
-        # Whether there is work, the greenlet that does it, and the one that waits for data in the closing handshake.
+        # Whether there is work, the greenlet that does it, and the one that waits in the closing handshake.
         self._busy = False
         self._worker: greenlet | None = None
         self._closing: greenlet | None = None
