@@ -24,6 +24,7 @@ FILES = [
     "docs/flask-reference.md",
     "docs/flask.md",
     "docs/logs.md",
+    "docs/performance.md",
     "docs/tests.md",
     "docs/webhook.md",
     "tests/benchmarks/README.md",
