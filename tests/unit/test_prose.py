@@ -21,6 +21,7 @@ FILES = [
     "README.md",
     "SECURITY.md",
     "docs/api.md",
+    "docs/architecture.md",
     "docs/flask-reference.md",
     "docs/flask.md",
     "docs/logs.md",
