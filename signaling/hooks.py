@@ -148,7 +148,8 @@ def nworkers_changed(server: Arbiter, new: int, old: int | None) -> None:
 
 
 def post_fork(server: Arbiter, worker: Worker) -> None:
-    """Save memory, since gevent would keep the place where each greenlet was spawned; and guard the start."""
+    """Save memory, make the loggers of connections, and guard the start."""
+    # gevent would keep the place where each greenlet was spawned.
     gevent.config.track_greenlet_tree = False
     deferred_logger.install()
     guard_start(server, worker)

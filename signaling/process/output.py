@@ -75,10 +75,10 @@ class Output(io.RawIOBase):
         self._pending: list[bytes] = []
         self._pending_bytes = 0
         self._lost = 0
-        # Writes lines that come before all others.
+        # Called before each write. It writes the lines that come first.
         self.before_write: Callable[[], None] = _nothing
         self._failed = self._draining = self._scheduled = False
-        # Calls a function at the end of a tick of the event loop, which runs in the thread.
+        # Calls a function at the end of a tick of the event loop, and the thread of that loop.
         self._at_end_of_tick: Callable[[Callable[[], None]], object] | None = None
         self._thread = 0
 
@@ -139,7 +139,7 @@ class Output(io.RawIOBase):
         return True
 
     def lose(self) -> bool:
-        """Return whether there is no place for a line, and count that line as lost if so."""
+        """Return whether a line would be lost, since earlier lines were, and count it as lost if so."""
         if not self._lost:
             return False
         with self._lock:
@@ -195,7 +195,7 @@ class Output(io.RawIOBase):
         """Put ``lines`` into the buffer, or count them as lost."""
         if self._lost or self._pending_bytes + len(lines) > MAX_PENDING_BYTES:
             self._drain()
-            # After one lost line, all are lost until the loss is told: so it is told in its place.
+            # After one lost line, all are lost until the loss is reported. So the report stands in their place.
             if self._lost or (self._pending and self._pending_bytes + len(lines) > MAX_PENDING_BYTES):
                 self._lost += lines.count(b"\n")
                 return

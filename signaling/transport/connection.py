@@ -118,7 +118,7 @@ class Connection(WebSocket):
 
     def _readable(self) -> None:
         if self._busy and self._closing is None:
-            # Nobody takes data now: the watcher would call this again in every tick.
+            # Data is not read now, and the watcher would call this again in every tick.
             self._watcher.stop()
             return
         if self._data_queued:
@@ -229,7 +229,7 @@ class Connection(WebSocket):
     # Ending: from any greenlet.
 
     def close(self, code: int = CloseCode.NORMAL, reason: str = "") -> None:
-        """Send a close frame, and let a greenlet do what belongs to the end. Does not wait."""
+        """Send a close frame, and leave the rest of the end to a greenlet. Does not wait."""
         if self.close_code is None:
             self._transmit(frames.close(code, reason))
             self._stop(code, reason)
