@@ -39,13 +39,19 @@ class DeferredLogger(logging.Logger):
     """
 
     def info(self, msg: object, *args: object, extra: Mapping[str, object] | None = None, **options: Any) -> None:
-        """Log a line at the end of the tick of the event loop."""
+        """Log a line at the end of the tick of the event loop, or at once if something else sees its record."""
         if self.isEnabledFor(logging.INFO):
             if options:
                 super().info(msg, *args, extra=extra, **options)
                 return
+            created = time.time()
+            if self.line_format() is None:
+                # A handler of an app may wait. The greenlet of this call may do so, the event loop may not.
+                _do_calls()
+                self.handle_later(created, msg, args, extra)
+                return
             calls = _calls
-            calls.append((self, time.time(), msg, args, extra))
+            calls.append((self, created, msg, args, extra))
             if len(calls) == 1 or len(calls) > MAX_CALLS:
                 _begin()
 

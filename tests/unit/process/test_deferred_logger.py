@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 
+import gevent
 import pytest
 
 from signaling.config.logging import TextFormatter
@@ -199,6 +200,21 @@ def test_who_sees_records_gets_them_in_order(direct: Direct, monkeypatch: pytest
     direct.deferred.info("seven")
     assert direct.end_tick() == ["seven"]
     direct.deferred.filters.clear()
+
+
+def test_a_handler_of_an_app_may_wait(direct: Direct, monkeypatch: pytest.MonkeyPatch):
+    direct.begin(monkeypatch)
+    direct.output.collect(gevent.get_hub().loop.run_callback)
+
+    class Waiting(Kept):
+        def emit(self, record: logging.LogRecord) -> None:
+            gevent.sleep(0)
+            super().emit(record)
+
+    direct.parent.addHandler(waiting := Waiting())
+    gevent.joinall([gevent.spawn(direct.lean.info, word) for word in ("one", "two")], TIMEOUT)
+    assert sorted(direct.lines()) == ["one", "two"]
+    assert sorted(record.getMessage() for record in waiting.records) == ["one", "two"]
 
 
 def test_a_bad_call_costs_no_other_one_and_is_told(direct: Direct, monkeypatch: pytest.MonkeyPatch):
