@@ -212,7 +212,7 @@ def test_a_handler_of_an_app_may_wait(direct: Direct, monkeypatch: pytest.Monkey
             super().emit(record)
 
     direct.parent.addHandler(waiting := Waiting())
-    gevent.joinall([gevent.spawn(direct.lean.info, word) for word in ("one", "two")], TIMEOUT)
+    gevent.joinall([gevent.spawn(direct.deferred.info, word) for word in ("one", "two")], TIMEOUT)
     assert sorted(direct.lines()) == ["one", "two"]
     assert sorted(record.getMessage() for record in waiting.records) == ["one", "two"]
 
