@@ -26,6 +26,7 @@ FILES = [
     "docs/flask.md",
     "docs/logs.md",
     "docs/performance.md",
+    "docs/scaling.md",
     "docs/security.md",
     "docs/tests.md",
     "docs/webhook.md",
