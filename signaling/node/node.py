@@ -229,7 +229,7 @@ class Node:
 
         No request of Flask is needed, and nothing waits. A refusal has no effect here.
         """
-        if handshake.multiprocess or self.gate.has_loader:
+        if self.gate.has_loader or self.gate.is_split(handshake):
             return None
         address = self.gate.client_address(handshake.remote, handshake.forwarded)
         if self.gate.rejection(handshake, address) is not None:

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from signaling import create_app
+from signaling.node import sole_worker
 from signaling.node.handler import Handler
 from signaling.node.node import Node
 from signaling.transport.client_socket import ClientSocket
@@ -207,6 +208,18 @@ def test_an_ordinary_handshake_needs_no_flask(app: MakeApp, client: ClientSocket
     made = app()
     assert goes_fast(made, environ(client, at(path)))
     assert goes_fast(app(URL_PREFIX="/calls"), environ(client, at(f"/calls{path}")))
+
+
+def test_a_refusal_for_the_number_of_workers_counts_once(
+    app: MakeApp, client: ClientSocket, monkeypatch: pytest.MonkeyPatch
+):
+    """The log says how many were refused."""
+    made = app()
+    told: list[str] = []
+    monkeypatch.setattr(sole_worker, "is_sole", lambda: False)
+    monkeypatch.setattr(node_of(made).gate, "_log", SimpleNamespace(warning=told.append))
+    assert answer(made, environ(client))[0].startswith("503")
+    assert len(told) == 1
 
 
 def test_another_server_gets_an_answer_that_lasts(app: MakeApp, client: ClientSocket):

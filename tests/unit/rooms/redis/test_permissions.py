@@ -35,6 +35,7 @@ def test_the_documented_user_may_do_all_that_is_done(own_redis: Redis):
         registry.directory.on_event = lambda event: events.append(event.type)
     workers = Workers(*registries)
     alice, bob = Person(workers).joins("alice", "bob"), Person(workers).joins("bob", "alice")
+    until(lambda: any(heard["type"] == "ready" for heard in alice.inbox))
     alice.says(type="message", data=1)
     until(lambda: any(heard.get("data") == 1 for heard in bob.inbox))
     directory = registries[0].directory
