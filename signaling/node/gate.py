@@ -76,6 +76,10 @@ class Gate:
         """Return whether the app names the user of each connection."""
         return self._admission is not None and self._admission.has_loader
 
+    def is_split(self, handshake: Handshake) -> bool:
+        """Return whether each worker has rooms of its own, so that two users could wait for each other for ever."""
+        return self._needs_sole_worker and (handshake.multiprocess or not sole_worker.is_sole())
+
     def check_settings(self) -> None:
         """Check that the app has set nothing too late.
 
@@ -91,10 +95,6 @@ class Gate:
             return None
         return Rejection("settings", 503, "A setting of the server came after init_app.", 30)
 
-    def is_split(self, handshake: Handshake) -> bool:
-        """Return whether other workers have rooms of their own, so that users would not meet."""
-        return self._needs_sole_worker and (handshake.multiprocess or not sole_worker.is_sole())
-
     def rejection(self, handshake: Handshake, address: str, *, count: bool = True) -> Rejection | None:
         """Return why the client gets no WebSocket, or None if it gets one.
 
@@ -108,7 +108,6 @@ class Gate:
         if self._connections.draining:
             return _draining()
         if self.is_split(handshake):
-            # Each worker would have rooms of its own, so two users could wait for each other for ever.
             self._log.warning(SPLIT)
             return Rejection("workers", 503, "The server has several workers and no Redis.", 30)
         # A browser sends cookies along from any page, so with the app's users the origin always counts.

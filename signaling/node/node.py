@@ -229,6 +229,7 @@ class Node:
 
         No request of Flask is needed, and nothing waits. A refusal has no effect here.
         """
+        # The log counts each refusal of a split server.
         if self.gate.has_loader or self.gate.is_split(handshake):
             return None
         address = self.gate.client_address(handshake.remote, handshake.forwarded)

@@ -14,6 +14,7 @@ import gevent.socket
 from flask import Blueprint, Response, request
 
 from ..config.logging import quoted
+from ..protocol.codes import CloseCode
 from . import dev_server, handshake
 from .client_socket import decrypted
 from .handshake import HandshakeError
@@ -129,7 +130,14 @@ def _run(handler: ConnectionHandler, environ: WSGIEnvironment) -> Iterator[bytes
     # The server sends the headers with the first piece of the body, even an empty one.
     yield b""
     try:
-        handler(sock, _read_ahead(environ) + decrypted(sock)).join()
+        connection = handler(sock, _read_ahead(environ) + decrypted(sock))
+        try:
+            connection.join()
+        except BaseException:
+            # The server kills this greenlet, or the app has left a timeout in it.
+            connection.close(CloseCode.INTERNAL_ERROR)
+            connection.join()
+            raise
     finally:
         # Else gunicorn would wait for another request.
         with suppress(OSError):

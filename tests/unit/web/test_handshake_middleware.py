@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from signaling import create_app
 from signaling.node import sole_worker
+from signaling.node.gate import SPLIT
 from signaling.node.handler import Handler
 from signaling.node.node import Node
 from signaling.transport.client_socket import ClientSocket
@@ -210,16 +211,20 @@ def test_an_ordinary_handshake_needs_no_flask(app: MakeApp, client: ClientSocket
     assert goes_fast(app(URL_PREFIX="/calls"), environ(client, at(f"/calls{path}")))
 
 
-def test_a_refusal_for_the_number_of_workers_counts_once(
+def test_workers_that_share_rooms_need_no_flask_either(app: MakeApp, client: ClientSocket):
+    made = app(REDIS_URL="redis://127.0.0.1:1/0")
+    assert goes_fast(made, environ(client, {"wsgi.multiprocess": True}))
+
+
+def test_a_worker_without_the_rooms_of_the_others_counts_each_refusal_once(
     app: MakeApp, client: ClientSocket, monkeypatch: pytest.MonkeyPatch
 ):
-    """The log says how many were refused."""
-    made = app()
-    told: list[str] = []
     monkeypatch.setattr(sole_worker, "is_sole", lambda: False)
-    monkeypatch.setattr(node_of(made).gate, "_log", SimpleNamespace(warning=told.append))
+    made = app()
+    warned: list[str] = []
+    monkeypatch.setattr(node_of(made).gate, "_log", SimpleNamespace(warning=warned.append))
     assert answer(made, environ(client))[0].startswith("503")
-    assert len(told) == 1
+    assert warned == [SPLIT]
 
 
 def test_another_server_gets_an_answer_that_lasts(app: MakeApp, client: ClientSocket):
