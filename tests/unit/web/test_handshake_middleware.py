@@ -212,7 +212,7 @@ def test_an_ordinary_handshake_needs_no_flask(app: MakeApp, client: ClientSocket
 
 
 def test_workers_that_share_rooms_need_no_flask_either(app: MakeApp, client: ClientSocket):
-    made = app(REDIS_URL="redis://127.0.0.1:1/0")
+    made = app(REDIS_URL="redis://127.0.0.1:1/0", REDIS_PREFIX="handshakes")
     assert goes_fast(made, environ(client, {"wsgi.multiprocess": True}))
 
 
