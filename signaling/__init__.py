@@ -75,7 +75,7 @@ def create_app() -> Flask:
     from flask import Flask
 
     from .extension import Signaling
-    from .web.fast_path import FastPath
+    from .web.handshake_middleware import HandshakeMiddleware
     from .web.headers import add_headers
 
     # The blueprint has its own /static/.
@@ -90,7 +90,7 @@ def create_app() -> Flask:
     Signaling(app)
     node = app.extensions["signaling"]
     add_headers(app, node.settings)
-    app.wsgi_app = FastPath(app, node)  # type: ignore[method-assign]
+    app.wsgi_app = HandshakeMiddleware(app, node)  # type: ignore[method-assign]
     if node.rules is True and not node.settings.jwt_key:
         log.info("Authentication is off: any client may join as any user")
     return app

@@ -24,7 +24,7 @@ from gunicorn.workers.ggevent import GeventWorker
 
 from .config.env import PREFIX, SettingsError, shown, web_concurrency
 from .config.settings import Settings
-from .process import lean_logger, output
+from .process import deferred_logger, output
 from .process.supervisor import spawn_forever
 from .security import start_secret  # noqa: F401 - the workers inherit it
 from .server import bind_address, boot, preflight
@@ -43,7 +43,8 @@ log = logging.getLogger(__name__)
 FULL_COLLECTION_AFTER = 100
 """Passes of the garbage collector over younger objects after which it may look through all. Python's default is 10.
 
-A pass over 10,000 connections stops a worker for some 150 ms. While they come in, half a dozen of such were due.
+A pass over 10,000 connections stops a worker for some 150 ms. With the default, six such passes ran while they
+came.
 """
 
 _DRAIN_WATCH_SECONDS = 0.1
@@ -147,9 +148,10 @@ def nworkers_changed(server: Arbiter, new: int, old: int | None) -> None:
 
 
 def post_fork(server: Arbiter, worker: Worker) -> None:
-    """Save memory, since gevent would keep the place where each greenlet was spawned; and guard the start."""
+    """Save memory, make the loggers of connections, and guard the start."""
+    # gevent would keep the place where each greenlet was spawned.
     gevent.config.track_greenlet_tree = False
-    lean_logger.install()
+    deferred_logger.install()
     guard_start(server, worker)
 
 

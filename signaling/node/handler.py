@@ -92,7 +92,7 @@ class Handler:
         return connection
 
     def _work(self) -> None:
-        """Do what the messages ask for that may wait, and what belongs to the end."""
+        """Handle the messages that may wait, and the end of the connection."""
         connection, session = self._connection, self._session
         try:
             while (message := connection.next_message()) is not None:

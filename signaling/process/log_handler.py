@@ -14,7 +14,7 @@ LineFormat: TypeAlias = Callable[[float, int, str, str, Mapping[str, object]], s
 
 
 class LineHandler(logging.Handler):
-    """Writes a record as one line, together with the other lines of the turn of the event loop.
+    """Writes a record as one line, together with the other lines of the tick of the event loop.
 
     It takes no lock, since :class:`~signaling.process.output.Output` has its own. An error, and what is before it, is
     written at once. A record for which there is no place is not formatted.
@@ -33,7 +33,7 @@ class LineHandler(logging.Handler):
     def handle(self, record: logging.LogRecord) -> bool:
         """Write ``record`` if the filters let it pass.
 
-        A record that cannot be formatted is told on standard error, and costs no other one.
+        A record that cannot be formatted is reported on standard error, and no other record is lost.
         """
         output = self._output
         if (self.filters and not self.filter(record)) or output.lose():
@@ -43,7 +43,7 @@ class LineHandler(logging.Handler):
         except Exception:
             self.handleError(record)
             return False
-        output.write_in_turn(line)
+        output.write_in_tick(line)
         if record.levelno >= logging.ERROR:
             output.drain()
         return True

@@ -6,7 +6,7 @@ the rest. Lines beyond it are dropped and counted. When there is room again, one
 This applies to everything that is written to :data:`sys.stderr` or :data:`sys.stdout`: log lines, warnings, and the
 tracebacks that gevent prints. The master imports this module while nothing is patched by gevent.
 
-In a worker, the log lines of one turn of the event loop are one write: see :func:`collect`.
+In a worker, the log lines of one tick of the event loop are one write: see :func:`collect`.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ MAX_PENDING_BYTES = 262_144
 """Bytes of lines that are kept until there is room."""
 
 MAX_COLLECTED_BYTES = 16_384
-"""Bytes of lines that wait for the end of a turn of the event loop."""
+"""Bytes of lines that wait for the end of a tick of the event loop."""
 
 FLUSH_SECONDS = 0.5
 """Seconds between two attempts of a worker to write kept lines."""
@@ -75,11 +75,11 @@ class Output(io.RawIOBase):
         self._pending: list[bytes] = []
         self._pending_bytes = 0
         self._lost = 0
-        # Writes lines that come before all others.
+        # Called before each write. It writes the lines that come first.
         self.before_write: Callable[[], None] = _nothing
         self._failed = self._draining = self._scheduled = False
-        # Calls a function at the end of a turn of the event loop, which runs in the thread.
-        self._at_end_of_turn: Callable[[Callable[[], None]], object] | None = None
+        # Calls a function at the end of a tick of the event loop, and the thread of that loop.
+        self._at_end_of_tick: Callable[[Callable[[], None]], object] | None = None
         self._thread = 0
 
     def fileno(self) -> int:
@@ -109,8 +109,8 @@ class Output(io.RawIOBase):
                 self._drain()
         return len(text)
 
-    def write_in_turn(self, line: str) -> None:
-        """Write a line, in one go with the others of this turn of the event loop if :meth:`collect` was called."""
+    def write_in_tick(self, line: str) -> None:
+        """Write a line, in one go with the others of this tick of the event loop if :meth:`collect` was called."""
         self.before_write()
         self.keep([line])
         if self._pending_bytes > MAX_COLLECTED_BYTES or not self.schedule():
@@ -124,22 +124,22 @@ class Output(io.RawIOBase):
                 self._keep(part)
 
     def schedule(self) -> bool:
-        """Drain at the end of the turn of the event loop. Return False if there is none in this thread."""
-        at_end_of_turn = self._at_end_of_turn
-        if at_end_of_turn is None or self._thread != _thread_id():
+        """Drain at the end of the tick of the event loop. Return False if there is none in this thread."""
+        at_end_of_tick = self._at_end_of_tick
+        if at_end_of_tick is None or self._thread != _thread_id():
             return False
         if not self._scheduled:
             try:
-                at_end_of_turn(self._end_turn)
+                at_end_of_tick(self._end_tick)
                 self._scheduled = True
             except ValueError:
                 # The event loop was destroyed.
-                self._at_end_of_turn = None
+                self._at_end_of_tick = None
                 return False
         return True
 
     def lose(self) -> bool:
-        """Return whether there is no place for a line, and count that line as lost if so."""
+        """Return whether a line would be lost, since earlier lines were, and count it as lost if so."""
         if not self._lost:
             return False
         with self._lock:
@@ -148,10 +148,10 @@ class Output(io.RawIOBase):
                 self._lost += 1
             return bool(self._lost)
 
-    def collect(self, at_end_of_turn: Callable[[Callable[[], None]], object]) -> None:
-        """From now on, collect the lines of a turn of this thread's event loop: see :func:`collect`."""
+    def collect(self, at_end_of_tick: Callable[[Callable[[], None]], object]) -> None:
+        """From now on, collect the lines of a tick of this thread's event loop: see :func:`collect`."""
         self._thread = _thread_id()
-        self._at_end_of_turn = at_end_of_turn
+        self._at_end_of_tick = at_end_of_tick
 
     def drain(self) -> None:
         """Write the kept lines as far as there is room."""
@@ -166,7 +166,7 @@ class Output(io.RawIOBase):
         """Write the kept lines, and wait for room for at most ``seconds``. From now on, collect no lines."""
         deadline = time.monotonic() + seconds
         self.before_write()
-        self._at_end_of_turn = None
+        self._at_end_of_tick = None
         if self._partial:
             self.write(b"\n")
         self.drain()
@@ -186,7 +186,7 @@ class Output(io.RawIOBase):
         # Another thread of the parent may hold the lock.
         self._lock = _new_lock()
         self._draining = self._scheduled = False
-        self._at_end_of_turn = None
+        self._at_end_of_tick = None
         self._partial = b""
         self._pending.clear()
         self._pending_bytes = self._lost = 0
@@ -195,14 +195,14 @@ class Output(io.RawIOBase):
         """Put ``lines`` into the buffer, or count them as lost."""
         if self._lost or self._pending_bytes + len(lines) > MAX_PENDING_BYTES:
             self._drain()
-            # After one lost line, all are lost until the loss is told: so it is told in its place.
+            # After one lost line, all are lost until the loss is reported. So the report stands in their place.
             if self._lost or (self._pending and self._pending_bytes + len(lines) > MAX_PENDING_BYTES):
                 self._lost += lines.count(b"\n")
                 return
         self._pending.append(lines)
         self._pending_bytes += len(lines)
 
-    def _end_turn(self) -> None:
+    def _end_tick(self) -> None:
         try:
             self.drain()
         finally:
@@ -277,10 +277,10 @@ def install(describe: Callable[[int], str] = _describe_loss) -> None:
     atexit.register(_finish)
 
 
-def collect(at_end_of_turn: Callable[[Callable[[], None]], object]) -> None:
-    """Write the log lines of a turn of this thread's event loop in one go: ``at_end_of_turn`` calls a function then."""
+def collect(at_end_of_tick: Callable[[Callable[[], None]], object]) -> None:
+    """Write the log lines of a tick of this thread's event loop in one go: ``at_end_of_tick`` calls a function then."""
     for output in _all:
-        output.collect(at_end_of_turn)
+        output.collect(at_end_of_tick)
 
 
 def drain() -> None:

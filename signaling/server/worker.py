@@ -39,7 +39,7 @@ from ..transport.open_sockets import OpenSockets
 from ..transport.pending import HeadTooLongError, Pending, Phase
 from ..transport.pending_connections import SPARE_PER_ADDRESS, SPARE_PLACES, PendingConnections
 from ..web.headers import standard_headers
-from .fast_path import HEAD_BYTES, Answer, FastPath, Head
+from .handshake_request import HEAD_BYTES, Answer, HandshakeParser, Head
 
 MAX_REQUESTS_PER_CONNECTION = 1_000
 """Requests that a client may send over one connection. After the last answer the server closes it."""
@@ -61,7 +61,6 @@ class Worker(GeventWorker):  # type: ignore[misc, unused-ignore]
         # connect and join. In a worker the settings no longer change.
         vars(self.cfg).update({name: setting.get() for name, setting in self.cfg.settings.items()})
         settings = self._settings = Settings.load(os.environ)
-        self._max_head_bytes = settings.max_head_bytes
         per_address = settings.connections_per_ip
         self.pendings = PendingConnections(
             places=min(SPARE_PLACES, self.worker_connections),
@@ -70,7 +69,7 @@ class Worker(GeventWorker):  # type: ignore[misc, unused-ignore]
             per_address=per_address + SPARE_PER_ADDRESS if per_address else 0,
             exempt=TrustedProxies(settings.trusted_proxies).trusts,
         )
-        self._fast_path = FastPath(self.cfg)
+        self._handshakes = HandshakeParser(self.cfg)
         if not self.cfg.accesslog:
             # Since the log has a configuration of its own, gunicorn would format a line for each request all the same.
             # That is a tenth of a connect and join.
@@ -126,7 +125,7 @@ class Worker(GeventWorker):  # type: ignore[misc, unused-ignore]
         parser = get_parser(self.cfg, client, address)
         parser.mesg_class = _Request  # type: ignore[misc, unused-ignore]
         server = client.getsockname()
-        has_fast_path = self._fast_path.usable and isinstance(address, tuple)
+        may_be_handshake = self._handshakes.usable and isinstance(address, tuple)
         request: Any = None
         proxy: Any = {}
         try:
@@ -139,10 +138,10 @@ class Worker(GeventWorker):  # type: ignore[misc, unused-ignore]
                 pending.begin(Phase.HEAD)
                 request = None
                 buffered = _buffered(parser)
-                if not number and has_fast_path:
+                if not number and may_be_handshake:
                     data = client.recv(HEAD_BYTES)
                     parser.unreader.unread(data)
-                    if (head := self._fast_path.parse(data)) is not None:
+                    if (head := self._handshakes.parse(data)) is not None:
                         pending.check_head(head.size)
                         pending.begin(Phase.REQUEST)
                         self._serve_handshake(head, parser, client, address, server)
@@ -171,7 +170,7 @@ class Worker(GeventWorker):  # type: ignore[misc, unused-ignore]
         self.nr += 1
         if self.nr >= self.max_requests:
             self.alive = False
-        environ = self._fast_path.environ(head, client, address, server)
+        environ = self._handshakes.environ(head, client, address, server)
         try:
             pieces: Any = self.wsgi(environ, answer.start_response)  # type: ignore[arg-type, unused-ignore]
             try:

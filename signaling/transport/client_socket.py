@@ -22,8 +22,8 @@ else:
     _Base = object
 
 
-SWITCHING = b"HTTP/1.1 101"
-"""The start of the answer that makes a connection a WebSocket, ours or that of another extension."""
+# The start of the answer that makes a connection a WebSocket, ours or that of another extension.
+_ACCEPTED = b"HTTP/1.1 101"
 
 _PIECE_BYTES = 65_536
 
@@ -88,7 +88,7 @@ class Bounded(_Base):
             bounds.wait(self._write_event)
         bounds.add_bytes(count)
         first, bounds.answering = not bounds.answering, True
-        if first and bytes(data[: len(SWITCHING)]) == SWITCHING:
+        if first and bytes(data[: len(_ACCEPTED)]) == _ACCEPTED:
             self.bounds = None
             bounds.switch()
         else:

@@ -89,7 +89,7 @@ class Connection(WebSocket):
         # Whether the tick has data for us that is not processed yet.
         self._data_queued = False
         self._work = work
-        # Whether there is work, the greenlet that does it, and the one that waits for data in the closing handshake.
+        # Whether there is work, the greenlet that does it, and the one that waits in the closing handshake.
         self._busy = False
         self._worker: greenlet | None = None
         self._closing: greenlet | None = None
@@ -118,7 +118,7 @@ class Connection(WebSocket):
 
     def _readable(self) -> None:
         if self._busy and self._closing is None:
-            # Nobody takes data now: the watcher would call this again in every tick.
+            # Data is not read now, and the watcher would call this again in every tick.
             self._watcher.stop()
             return
         if self._data_queued:
@@ -229,7 +229,7 @@ class Connection(WebSocket):
     # Ending: from any greenlet.
 
     def close(self, code: int = CloseCode.NORMAL, reason: str = "") -> None:
-        """Send a close frame, and let a greenlet do what belongs to the end. Does not wait."""
+        """Send a close frame, and leave the rest of the end to a greenlet. Does not wait."""
         if self.close_code is None:
             self._transmit(frames.close(code, reason))
             self._stop(code, reason)

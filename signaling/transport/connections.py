@@ -25,7 +25,7 @@ MAX_PINGS_PER_STEP = 100
 """Clients that the heartbeat pings or closes in a row. Then all others have their turn."""
 
 _PAUSE = 0.001
-"""Seconds between two such steps. The event loop looks at its sockets meanwhile."""
+"""Seconds between two such steps. The event loop polls its sockets meanwhile."""
 
 _TRIM_CONNECTIONS = 1_000
 """Closed connections after which memory is returned. The pause is not worth it for fewer."""

@@ -73,11 +73,6 @@ def text(payload: bytes) -> bytes:
     return _head_64(FIN_TEXT, 127, length) + payload
 
 
-def binary(payload: bytes) -> bytes:
-    """Return the binary frame of ``payload``."""
-    return Frame(Opcode.BINARY, payload).serialize(mask=False)
-
-
 def pong(payload: bytes) -> bytes:
     """Return the pong that answers a ping with ``payload``, of at most :data:`MAX_CONTROL_BYTES` bytes."""
     return bytes((FIN_PONG, len(payload))) + payload

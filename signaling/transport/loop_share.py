@@ -1,8 +1,8 @@
-"""The share of each tick of the event loop for newcomers: connections up to the first message of their WebSocket.
+"""The share of each tick of the event loop for newcomers: all steps up to the join, and the end of a connection.
 
 gevent switches greenlets only where a read or a write would block. A client that always has bytes ready would keep the
-loop for itself, and so would a crowd of new clients. So each newcomer asks for its part of the tick first. The messages
-of calls have their turn before: they wait for one share at most.
+loop for itself, and so would a crowd of new clients. So each newcomer first acquires a part of the share. The messages
+of calls that the tick has read are processed before. They wait for one share at most.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ SHARE_SECONDS = 0.003
 
 
 class LoopShare:
-    """Lets greenlets work until the share of the tick is used; the others continue in the next ticks."""
+    """Lets greenlets work until the share of the tick is used. The others continue in the next ticks."""
 
     __slots__ = ("_active", "_began", "_check", "_idle", "_loop", "_new", "_scheduled", "_served", "_steps")
 

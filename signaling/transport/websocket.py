@@ -1,4 +1,4 @@
-"""The half of a WebSocket that greenlets and threads have in common: what its frames mean besides their messages."""
+"""The base of both connections, on gevent and in a thread: it handles pings, pongs and the other control frames."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .writer import Buffer, MessageWriter
 
 
 class WebSocket(MessageWriter):
-    """A WebSocket whose opening handshake is done, without the way in which it reads.
+    """A WebSocket whose opening handshake is done. A subclass reads from the socket and ends the connection.
 
     Attributes:
         alive: set True when bytes arrive; the heartbeat sets it False.
@@ -81,5 +81,5 @@ class WebSocket(MessageWriter):
 
 
 def ignore(*_: object) -> bool:
-    """Do nothing, as long as nobody is told, and return False."""
+    """Do nothing and return False, in place of a function that is not set."""
     return False

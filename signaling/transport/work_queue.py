@@ -1,7 +1,7 @@
 """The work of connections that may have to wait, and the greenlets that do it.
 
-A new greenlet costs as much as a tenth of a connect and join, since the system maps and unmaps its stack of Python
-frames. So a few of them stay and wait for more work.
+A new greenlet costs a tenth of a connect and join, since the system maps and unmaps its stack of Python frames. So a
+few greenlets stay and wait for more work.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from greenlet import getcurrent, greenlet
 from .loop_share import LoopShare
 
 MAX_IDLE = 8
-"""Greenlets that wait for more work."""
+"""Greenlets of a queue that stay to wait for more work. Others end when the queue is empty."""
 
 
 class WorkQueue:
@@ -55,24 +55,24 @@ class WorkQueue:
             if not self._idle:
                 gevent.spawn(self._serve)
                 return
-            # It comes back here when it has done all, or when it waits.
+            # The switch returns when that greenlet has done all, or when it waits.
             self._idle.pop().switch()
 
     def _serve(self) -> None:
         current = getcurrent()
         while True:
             while self._queue:
-                # A crowd of clients that join or go must not delay the messages of calls.
+                # A crowd of clients that join or leave must not delay the messages of calls.
                 LoopShare.of(gevent.get_hub()).acquire(served=True)
                 if not self._queue:
-                    # Another one took it meanwhile.
+                    # Another greenlet took it meanwhile.
                     break
                 run = self._queue.popleft()
                 if self._queue:
-                    # Another one goes on if this one waits.
+                    # Another greenlet continues if this one waits.
                     self._schedule(gevent.get_hub().loop)
                 run()
-                # It belongs to a connection, which must not live for longer.
+                # The function keeps its connection alive.
                 del run
                 if not self._max_idle:
                     return

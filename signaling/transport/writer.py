@@ -36,11 +36,6 @@ class MessageWriter:
         # When the ping was sent that has no pong yet, in seconds of the monotonic clock; 0 if there is none.
         self._pinged = 0.0
 
-    def send(self, data: str | bytes) -> None:
-        """Send ``data`` as a text message, or as a binary one if it is ``bytes``. Do nothing once closed."""
-        if self.close_code is None:
-            self._transmit(frames.text(data.encode()) if isinstance(data, str) else frames.binary(data))
-
     def send_text(self, payload: bytes, *more: bytes) -> None:
         """Send a text message for each payload, which is UTF-8, in one write. Do nothing once closed."""
         if self.close_code is None:

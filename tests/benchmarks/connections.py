@@ -168,7 +168,7 @@ class Load:
         """Return the users of a pair."""
         return f"{self._prefix}a{number}", f"{self._prefix}b{number}"
 
-    async def each(self, count: int, once: Callable[[int], Awaitable[T]]) -> list[T]:
+    async def each(self, count: int, once: Callable[[int], Awaitable[T]], lanes: int = LANES) -> list[T]:
         """Do it `count` times, some at a time, each for a pair of its own; one by one where order makes the pairs."""
         first = self.reserve(count)
         numbers = iter(range(first, first + count))
@@ -176,8 +176,8 @@ class Load:
         async def lane() -> list[T]:
             return [await once(number) for number in numbers]
 
-        lanes = await self.unless_failed(lane() for _ in range(1 if self.protocol.one_by_one else LANES))
-        return list(itertools.chain(*lanes))
+        done = await self.unless_failed(lane() for _ in range(1 if self.protocol.one_by_one else lanes))
+        return list(itertools.chain(*done))
 
     async def open(self, count: int) -> list[tuple[Client, Client]]:
         """Connect and join `count` pairs."""

@@ -31,6 +31,7 @@ SETTLE_SECONDS = 6
 QUIET_SECONDS = 0.1
 NEWCOMERS = 20  # at a time, where they are no storm
 CANDIDATES = 20  # of each end of a call
+CALLS = 50  # at a time, as many as pairs that relay: a server that lacks work is not at its best
 MILLISECONDS = 1e3
 Steps = list[dict[str, Any]]
 
@@ -109,7 +110,7 @@ async def connect(*loads: Load, pairs: int = 500, turns: int = 10, warm_pairs: i
 async def call(*loads: Load, calls: int = 400, turns: int = 10, warm_calls: int = 100) -> list[Steps]:
     """All the signaling of a call, from its first connection to the end of its last."""
     spans = await _each_in_turns(
-        [partial(load.each, once=partial(_call, load)) for load in loads], loads, calls, turns, warm_calls
+        [partial(load.each, once=partial(_call, load), lanes=CALLS) for load in loads], loads, calls, turns, warm_calls
     )
     steps = [spent(of_one, (calls // turns) * turns) for of_one in spans]
     return [[step | {"calls": MICROSECONDS / step["cost_us"]}] for step in steps]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from flask import Flask
+from websockets.frames import Frame, Opcode
 
 from signaling.transport.connection import Connection
 from signaling.transport.pending import ConnectionHandler
@@ -35,7 +36,11 @@ def converse(sock: gevent.socket.socket, read_ahead: bytes) -> Connection:
 
     def work() -> None:
         while (message := connection.next_message()) is not None:
-            connection.send(message)
+            if isinstance(message, str):
+                connection.send_text(message.encode())
+            else:
+                # The service itself sends no binary messages.
+                connection._transmit(Frame(Opcode.BINARY, message).serialize(mask=False))
         if connection.close_code is not None:
             connection.wait_closed()
 

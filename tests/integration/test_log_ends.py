@@ -85,7 +85,9 @@ def numbers(log: list[str]) -> dict[str, list[int]]:
 @pytest.fixture
 def server(tmp_path: Path) -> Server:
     (tmp_path / "ends.py").write_text(APP)
-    return Server(app="ends:app", arguments=("--timeout", "3"), PYTHONPATH=tmp_path, SIGNALING_DRAIN_SECONDS=0)
+    # Only "hang" waits for the timeout. A slow start of a worker must not reach it.
+    arguments = ("--timeout", "10")
+    return Server(app="ends:app", arguments=arguments, PYTHONPATH=tmp_path, SIGNALING_DRAIN_SECONDS=0)
 
 
 def ask(server: Server, end: str) -> None:

@@ -49,17 +49,23 @@ class Told(NamedTuple):
     def user(self) -> Any:
         return self.data["userId"]
 
+    @property
+    def users(self) -> list[Any]:
+        return self.data["users"] if "users" in self.data else [self.user, self.data["remoteId"]]
+
 
 class Receiver:
     """An app's server. It answers with `answers` in turn, and then with 204; NEVER is no answer at all.
 
-    It keeps only events of `types`, and answers others with 204.
+    It keeps only events of `types`, and answers others with 204. With `about`, it keeps only those of that user: the
+    wait of an earlier test may end during this one.
     """
 
     def __init__(self, certificate: Path | None = None) -> None:
         self.answers: list[int] = []
         self.told: list[Told] = []
         self.types = {"user.waiting"}
+        self.about: Any = None
         self._news = threading.Condition()
         self._over = threading.Event()
         receiver = self
@@ -113,7 +119,7 @@ class Receiver:
 
     def _take(self, told: Told) -> int:
         with self._news:
-            if told.type not in self.types:
+            if told.type not in self.types or (self.about is not None and self.about not in told.users):
                 return 204
             self.told.append(told)
             self._news.notify_all()
@@ -154,7 +160,7 @@ def told_by(both: tuple[Receiver, Server]) -> Iterator[tuple[Receiver, Server]]:
     """A receiver that was told nothing yet, and a server that nobody is at, for all who leave both so."""
     receiver, server = both
     receiver.told.clear()
-    receiver.types = {"user.waiting"}
+    receiver.types, receiver.about = {"user.waiting"}, None
     yield both
     assert receiver.answers == []
     wait_until(lambda: server.health()["connections"] == server.health()["rooms"] == 0)
@@ -216,6 +222,7 @@ def test_it_is_told_once_of_each_waiting(told_by: tuple[Receiver, Server]):
 def test_it_is_told_of_a_call_from_the_wait_to_the_end_in_order(told_by: tuple[Receiver, Server]):
     receiver, server = told_by
     receiver.types = {"user.waiting", "user.waiting_ended", "call.started", "call.ended"}
+    receiver.about = 7
     with Client(server) as alice, Client(server) as bob:
         alice.join("alice", 7)
         bob.join(7, "alice")

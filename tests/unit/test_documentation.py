@@ -24,6 +24,7 @@ from signaling.rooms.session import Session
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
+ARCHITECTURE = ROOT / "docs" / "architecture.md"
 SETTINGS = ROOT / "docs" / "settings.md"
 PROTOCOL = ROOT / "docs" / "protocol.md"
 TESTS = ROOT / "docs" / "tests.md"
@@ -133,6 +134,19 @@ def test_every_suite_is_in_the_inventory():
     folders = {str(path.parent.relative_to(ROOT)) for path in files}
     # The folders of the unit tests are those of the packages, and one suite.
     assert named >= {folder if not folder.startswith("tests/unit/") else "tests/unit" for folder in folders}
+
+
+def test_the_map_of_the_architecture_names_every_module_at_its_package():
+    rows = re.findall(r"^\| \[`([a-z/]+)/`\]\(\.\./signaling.*?\| (.*) \|", ARCHITECTURE.read_text(), re.MULTILINE)
+    named = {name: set(re.findall(r"`([a-z_]+)`", row)) for name, row in rows}
+    root = ROOT / "signaling"
+    modules: dict[str, set[str]] = {}
+    for path in root.rglob("*.py"):
+        folder = str(path.parent.relative_to(root)).replace(".", "signaling")
+        modules.setdefault(folder, set()).add(path.stem)
+    assert named.keys() == modules.keys()
+    left_out = {"__init__", "__main__", "version"}
+    assert [name for package, found in modules.items() for name in found - named[package] - left_out] == []
 
 
 def test_the_documents_name_no_setting_that_is_none():

@@ -32,7 +32,7 @@ _pack: Callable[[tuple[str | bytes, ...]], bytes] = hiredis.pack_command  # type
 _READ_BYTES = 65_536
 
 MAX_BATCH_BYTES = 65_536
-"""The bytes of records that wait for the end of a turn of the loop; with more, all batches are published at once."""
+"""The bytes of records that wait for the end of a tick of the loop; with more, all batches are published at once."""
 
 
 def ignore(_: object) -> None:
@@ -85,7 +85,7 @@ class RedisConnection:
         self._parser = hiredis.Reader()
         # The receiver of each reply, in order. The reply to PUBLISH is for the publishers of the batch.
         self._receivers: deque[OnReply | list[Publisher | None] | None] = deque()
-        # The batches that the end of this turn of the loop publishes, by channel: records, and their publishers.
+        # The batches that the end of this tick of the loop publishes, by channel: records, and their publishers.
         self._batches: dict[bytes, tuple[list[bytes], list[Publisher | None]]] = {}
         self._batched_bytes = 0
         self._send_buffer = SendBuffer(sock, max_bytes, self.abort)
@@ -157,7 +157,7 @@ class RedisConnection:
         return reply
 
     def publish(self, channel: bytes, record: bytes, publisher: Publisher | None = None) -> None:
-        """Publish ``record`` in the batch of its channel, when this turn of the loop ends. Neither waits nor raises.
+        """Publish ``record`` in the batch of its channel, when this tick of the loop ends. Neither waits nor raises.
 
         The connection must not be broken. If Redis does not confirm a receiver, ``publisher.undelivered`` is called.
         """

@@ -12,7 +12,7 @@ import os
 import socket
 import struct
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import SimpleNamespace
 
@@ -194,6 +194,36 @@ def settle() -> None:
     gevent.sleep(0.0001)
 
 
+def until(happens: Callable[[], object]) -> None:
+    """Wait for an event. :func:`server` has the safety net."""
+    while not happens():
+        gevent.sleep(0.001)
+
+
+def replies_of(client: Client, count: int) -> list[object]:
+    """Wait for ``count`` replies, and return the types of all."""
+
+    def have_come() -> bool:
+        client.read()
+        return len([*client.replies()]) >= count
+
+    until(have_come)
+    return [reply["type"] for reply in client.replies()]
+
+
+def close_code(client: Client) -> int:
+    """Wait for a close frame that comes first, and return its code."""
+
+    def has_come() -> bool:
+        client.read()
+        return len(client.data) >= 4
+
+    until(has_come)
+    assert client.data[0] == 0x88
+    code: int = struct.unpack_from("!H", client.data, 2)[0]
+    return code
+
+
 def greenlets() -> int:
     idle = len(WORK._idle) + len(APP_WORK._idle)
     return sum(isinstance(thing, gevent.Greenlet) and not thing.dead for thing in gc.get_objects()) - idle
@@ -333,10 +363,9 @@ def test_an_idle_connection_has_no_greenlet():
         for client in clients:
             client.ask_for_work()
             client.ask()
-        settle()
         for client in clients:
-            client.read()
-            assert [reply["type"] for reply in client.replies()] == ["error", "pong"]
+            assert replies_of(client, 2) == ["error", "pong"]
+        settle()
         # The heartbeat is one for all.
         assert greenlets() == before + 1
 
@@ -347,29 +376,26 @@ def test_what_comes_while_a_join_waits_is_answered_after_it():
         running.app.slow = True
         client.say(type="join", userId="alice", remoteId="bob")
         client.ask()
-        settle()
+        until(lambda: running.app.waiting)
         client.ask()
         settle()
         client.read()
         assert client.data == b""
         running.app.decide()
-        while len([*client.replies()]) < 4:
-            settle()
-            client.read()
-        assert [reply["type"] for reply in client.replies()] == ["created", "roomInfo", "pong", "pong"]
+        assert replies_of(client, 4) == ["created", "roomInfo", "pong", "pong"]
 
 
 def test_a_client_that_goes_while_its_join_waits_does_not_join():
-    with server() as (running, _):
+    with server() as (running, records):
         client = running.connect()
         running.app.slow = True
         client.say(type="join", userId="alice", remoteId="bob")
-        settle()
+        until(lambda: running.app.waiting)
         client.connection.close(4000)
         settle()
         running.app.decide()
-        settle()
-        assert running.left["rooms"] == 0
+        until(lambda: not running.left["sessions"])
+    assert not [record for record in records if record.msg.startswith("Created new room")]
 
 
 @pytest.mark.parametrize("error", [gevent.Timeout(), gevent.GreenletExit(), SystemError()])
@@ -377,19 +403,14 @@ def test_a_join_that_is_broken_off_ends_its_own_connection_and_no_other(error):
     with server() as (running, _):
         client, other = running.connect(), running.connect()
         other.say(type="join", userId="bob", remoteId="alice")
-        settle()
+        replies_of(other, 2)
         running.app.slow = True
         client.say(type="join", userId="alice", remoteId="bob")
-        settle()
+        until(lambda: running.app.waiting)
         running.app.decide(error)
-        while not client.data:
-            settle()
-            client.read()
-        assert client.data[2:4] == struct.pack("!H", 1011)
+        assert close_code(client) == 1011
         other.ask()
-        settle()
-        other.read()
-        assert [reply["type"] for reply in other.replies()] == ["created", "roomInfo", "pong"]
+        assert replies_of(other, 3) == ["created", "roomInfo", "pong"]
 
 
 def test_a_worker_that_stops_ends_what_still_waits():
@@ -397,7 +418,7 @@ def test_a_worker_that_stops_ends_what_still_waits():
         client = running.connect()
         running.app.slow = True
         client.say(type="join", userId="alice", remoteId="bob")
-        settle()
+        until(lambda: running.app.waiting)
         assert not running.open.join(timeout=0)
         running.open.kill()
         running.app.waiting.clear()
@@ -408,6 +429,4 @@ def test_a_drain_while_a_connection_comes_closes_it():
     with server() as (running, _):
         running.connections.close_all()
         client = running.connect(frame(0x81, b'{"type":"ping","id":1}'))
-        settle()
-        client.read()
-        assert client.data[2:4] == struct.pack("!H", 1012)
+        assert close_code(client) == 1012

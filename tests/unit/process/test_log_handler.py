@@ -1,4 +1,4 @@
-"""Log lines of one turn of the event loop are one write; none is lost, doubled or out of order, whatever happens."""
+"""Log lines of one tick of the event loop are one write; none is lost, doubled or out of order, whatever happens."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.waiting import TIMEOUT
 
 
 class Log:
-    """A logger that writes into a pipe; the test ends the turns of its event loop."""
+    """A logger that writes into a pipe; the test ends the ticks of its event loop."""
 
     def __init__(self) -> None:
         self.reader, self.writer = os.pipe()
@@ -30,8 +30,8 @@ class Log:
         assert self.output._write is not None
         self._write = self.output._write
         self.output._write = self.write
-        self.turn: list[Callable[[], None]] = []
-        self.output.collect(self.turn.append)
+        self.tick: list[Callable[[], None]] = []
+        self.output.collect(self.tick.append)
         self.handler = LineHandler(self.output)
         self.handler.setFormatter(logging.Formatter("%(message)s"))
         self.log = logging.Logger("test")
@@ -43,8 +43,8 @@ class Log:
         self.writes.append(data)
         return self._write(data)
 
-    def end_turn(self) -> None:
-        callbacks, self.turn[:] = self.turn[:], []
+    def end_tick(self) -> None:
+        callbacks, self.tick[:] = self.tick[:], []
         for callback in callbacks:
             callback()
 
@@ -73,13 +73,13 @@ def log() -> Iterator[Log]:
     made.close()
 
 
-def test_the_lines_of_one_turn_are_one_write(log: Log):
+def test_the_lines_of_one_tick_are_one_write(log: Log):
     for turn in range(3):
         for number in range(5):
             log.log.info("%d.%d", turn, number)
         assert log.lines() == []
-        assert len(log.turn) == 1
-        log.end_turn()
+        assert len(log.tick) == 1
+        log.end_tick()
         assert log.lines() == [f"{turn}.{number}" for number in range(5)]
     assert len(log.writes) == 3
 
@@ -90,7 +90,7 @@ def test_an_error_is_written_at_once_behind_what_is_before_it(log: Log):
     assert log.lines() == ["before", "error"]
     log.log.warning("behind")
     assert log.lines() == []
-    log.end_turn()
+    log.end_tick()
     assert log.lines() == ["behind"]
 
 
@@ -111,14 +111,14 @@ def test_a_flush_writes_what_was_collected(log: Log):
     assert log.lines() == ["two"]
 
 
-def test_a_long_turn_writes_in_between_and_holds_up_nothing(log: Log):
+def test_a_long_tick_writes_in_between_and_holds_up_nothing(log: Log):
     count = 10 * MAX_COLLECTED_BYTES // 100
     found = []
     for number in range(count):
         log.log.info("%d %s", number, "x" * 100)
         assert log.output._pending_bytes <= MAX_COLLECTED_BYTES + 200
         found += log.lines()
-    log.end_turn()
+    log.end_tick()
     found += log.lines()
     assert [int(line.split()[0]) for line in found] == list(range(count))
 
@@ -126,9 +126,9 @@ def test_a_long_turn_writes_in_between_and_holds_up_nothing(log: Log):
 def test_no_other_process_can_write_into_a_line(log: Log):
     for number in range(500):
         log.log.info("%d %s", number, "x" * (number % 200))
-    log.end_turn()
+    log.end_tick()
     log.log.info("y" * 10_000)
-    log.end_turn()
+    log.end_tick()
     assert all(len(data) <= select.PIPE_BUF and data.endswith(b"\n") for data in log.writes[:-1])
     assert log.writes[-1] == b"y" * 10_000 + b"\n"
     assert len(log.writes) < 30
@@ -147,7 +147,7 @@ def test_a_line_without_a_place_is_not_formatted_and_is_counted(log: Log):
     value, count = Formatted(), 4 * MAX_PENDING_BYTES // 100
     for number in range(count):
         log.log.info("%d %s", number, value)
-        log.end_turn()
+        log.end_tick()
     assert value.times < count / 2, "a pipe and the buffer were full after a third of the lines"
     found = log.lines()
     while log.output._pending or log.output._lost:
@@ -158,7 +158,7 @@ def test_a_line_without_a_place_is_not_formatted_and_is_counted(log: Log):
     assert told == f"LOST {count - len(kept)}"
     assert len(kept) + 1 >= value.times > len(kept) - 1
     log.log.info("again")
-    log.end_turn()
+    log.end_tick()
     assert log.lines() == ["again"]
 
 
@@ -167,7 +167,7 @@ def test_below_the_level_nothing_is_formatted(log: Log):
     value = Formatted()
     log.log.info("%s", value)
     assert value.times == 0
-    assert not log.turn
+    assert not log.tick
 
 
 def test_a_reader_that_is_gone_is_no_error_and_the_buffer_stays_bounded(log: Log):
@@ -177,7 +177,7 @@ def test_a_reader_that_is_gone_is_no_error_and_the_buffer_stays_bounded(log: Log
     for number in range(10_000):
         log.log.error("%d %s", number, "x" * 100)
         log.log.info("%d %s", number, "x" * 100)
-        log.end_turn()
+        log.end_tick()
     assert log.output._pending_bytes <= MAX_PENDING_BYTES
     log.output.finish(TIMEOUT)
 
@@ -200,7 +200,7 @@ def test_threads_lose_nothing_and_double_nothing(log: Log):
         begin.wait()
         for number in range(2_000):
             log.log.info("4 %d", number)
-            log.end_turn()
+            log.end_tick()
             found += log.lines()
         while any(thread.is_alive() for thread in threads):
             found += log.lines()
@@ -208,7 +208,7 @@ def test_threads_lose_nothing_and_double_nothing(log: Log):
             thread.join()
     finally:
         sys.setswitchinterval(interval)
-    log.end_turn()
+    log.end_tick()
     found += log.lines()
     by_thread: dict[str, list[int]] = {}
     for line in found:
@@ -217,7 +217,7 @@ def test_threads_lose_nothing_and_double_nothing(log: Log):
     assert by_thread == {str(name): list(range(2_000)) for name in range(5)}
 
 
-def test_another_thread_does_not_wait_for_the_turn(log: Log):
+def test_another_thread_does_not_wait_for_the_tick(log: Log):
     log.log.info("main")
     thread = threading.Thread(target=log.log.info, args=("other",))
     thread.start()
@@ -248,7 +248,7 @@ def test_a_handler_of_a_signal_may_log_while_lines_are_written(log: Log):
     log.log.info("one")
     log.log.info("two")
     log.output._write = interrupted
-    log.end_turn()
+    log.end_tick()
     assert log.lines() == ["one", "two", "from the handler"]
 
 
@@ -262,7 +262,7 @@ def test_a_write_that_raises_anything_holds_up_no_later_line(log: Log):
     log.log.info("one")
     log.output._write = exit_in_a_handler_of_a_signal
     with pytest.raises(SystemExit):
-        log.end_turn()
+        log.end_tick()
     log.output.finish(TIMEOUT)
     assert log.lines() == ["one"]
 
@@ -278,7 +278,7 @@ class Logging:
 
 def test_a_value_that_logs_is_behind_what_it_logged(log: Log):
     log.log.info("%s", Logging(log))
-    log.end_turn()
+    log.end_tick()
     assert log.lines() == ["inner", "outer"]
 
 
@@ -294,7 +294,7 @@ def test_a_bad_record_costs_no_other_line_and_is_told(
     log.log.info("before")
     log.log.info(*bad)  # type: ignore[arg-type]
     log.log.info("behind")
-    log.end_turn()
+    log.end_tick()
     assert log.lines() == ["before", "behind"]
     assert "--- Logging error ---" in capsys.readouterr().err
 
@@ -302,7 +302,7 @@ def test_a_bad_record_costs_no_other_line_and_is_told(
 @pytest.mark.parametrize("message", [7, None, b"bytes", ValueError("an error"), "\ud800", ["a", "list"]])
 def test_a_message_may_be_anything(log: Log, message: object):
     log.log.info(message)
-    log.end_turn()
+    log.end_tick()
     assert log.lines() == [str(message).encode(errors="backslashreplace").decode()]
 
 
@@ -310,7 +310,7 @@ def test_filters_hold(log: Log):
     log.handler.addFilter(lambda record: "secret" not in record.getMessage())
     log.log.info("a secret")
     log.log.info("a word")
-    log.end_turn()
+    log.end_tick()
     assert log.lines() == ["a word"]
 
 
@@ -321,9 +321,9 @@ atexit.register(lambda: [each() for each in at_the_very_end])
 import gevent.monkey, logging, logging.config, os, signal, sys
 from signaling.config.logging import dict_config
 from signaling.config.settings import Settings
-from signaling.process import lean_logger, log_handler, output
+from signaling.process import deferred_logger, log_handler, output
 output.install()
-lean_logger.install()
+deferred_logger.install()
 logging.config.dictConfig(dict_config(Settings(), log_handler.on_stderr))
 gevent.monkey.patch_all()
 import gevent

@@ -1,4 +1,4 @@
-"""Newcomers share each turn of the event loop, and none of them waits for ever."""
+"""Newcomers share each tick of the event loop, and none of them waits for ever."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ def test_there_is_one_share_for_each_look_at_the_sockets(monkeypatch: pytest.Mon
 
 @pytest.mark.parametrize("goes", [False, True], ids=["joins", "goes"])
 def test_whoever_joins_or_goes_takes_a_part_of_the_share(monkeypatch: pytest.MonkeyPatch, goes: bool):
-    """A crowd that does so must not take a whole turn of the loop."""
+    """A crowd that does so must not take a whole tick of the loop."""
     monkeypatch.setattr(loop_share, "SHARE_SECONDS", -1.0)
     hub = gevent.get_hub()
     looks = hub.loop.check()

@@ -25,7 +25,7 @@ READ = 65_536
 MEMORY_FACTOR = 1.25
 MEMORY_BESIDE = 8_192
 
-# Calls for each frame, for each turn, and for the library, which is asked once, at the end of a connection.
+# Calls for each frame, for each tick, and for the library, which is asked once, at the end of a connection.
 CALLS_OF_A_FRAME = 20
 CALLS_OF_A_TURN = 30
 CALLS_OF_THE_END = 200
@@ -81,7 +81,7 @@ def _only_what_is_new_is_collected() -> Iterator[None]:
 
 
 class Reader:
-    """The reader of an `FrameReceiver`: it forgets what it gets at once, and notes the most there was in one turn."""
+    """The reader of an `FrameReceiver`: it forgets what it gets at once, and notes the most there was in one tick."""
 
     def __init__(self) -> None:
         self.receiver = FrameReceiver(LIMIT)

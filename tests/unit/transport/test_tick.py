@@ -165,7 +165,7 @@ def test_what_arrives_in_one_turn_is_read_before_any_of_it_is_dealt_with(users):
 def test_what_goes_to_one_client_in_a_turn_goes_in_one_write(users):
     (connection, theirs), *_ = users
     connection.send_text(b"a", b"b")
-    connection.send("c")
+    connection.send_text(b"c")
     connection.ping()
     assert theirs.recv(100) == b"\x81\x01a\x81\x01b\x81\x01c\x89\x00"
     connection.send_text(b"later")

@@ -98,7 +98,7 @@ def test_what_redis_did_not_answer_when_the_link_broke_is_told_to_all_who_spoke(
             alice.says(type="message", data=number)
         gevent.sleep(0)
     here.breaks()
-    # Some that wait for the end of the turn, and some that were sent.
+    # Some that wait for the end of the tick, and some that were sent.
     for alice, _ in calls:
         assert alice.inbox == [NO_RELAY] * 50
     server.go_on()

@@ -28,15 +28,16 @@ def test_the_documented_user_may_do_all_that_is_done(own_redis: Redis):
     assert own_redis.ask("ACL", "SETUSER", user, *rules) == b"OK"
     password = next(rule[1:] for rule in rules if rule.startswith(">"))
     url = own_redis.url.replace("redis://", f"redis://{user}:{password}@")
-    given = Settings(redis_url=url, call_grace=0.1, node_timeout=1.0)
+    given = Settings(redis_url=url, call_grace=0.1, node_timeout=3.0)
     registries = [RedisRegistry(given) for _ in range(2)]
     events = []
     for registry in registries:
         registry.directory.on_event = lambda event: events.append(event.type)
     workers = Workers(*registries)
     alice, bob = Person(workers).joins("alice", "bob"), Person(workers).joins("bob", "alice")
+    until(lambda: any(heard["type"] == "ready" for heard in alice.inbox))
     alice.says(type="message", data=1)
-    assert bob.hears()[-1]["data"] == 1
+    until(lambda: any(heard.get("data") == 1 for heard in bob.inbox))
     directory = registries[0].directory
     directory.bar("eve", 60)
     assert Person(workers).joins("eve", "alice").hears()[0]["code"] == "unauthorized"

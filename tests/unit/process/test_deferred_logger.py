@@ -15,9 +15,9 @@ import gevent
 import pytest
 
 from signaling.config.logging import TextFormatter
-from signaling.process import lean_logger
+from signaling.process import deferred_logger
+from signaling.process.deferred_logger import MAX_CALLS, DeferredLogger
 from signaling.process.descriptor import PIPE_BUF
-from signaling.process.lean_logger import MAX_CALLS, LeanLogger
 from signaling.process.log_handler import LineHandler
 from signaling.process.output import Output
 from tests.waiting import TIMEOUT
@@ -33,11 +33,11 @@ class Kept(logging.Handler):
 
 
 @pytest.fixture
-def kept(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[LeanLogger, Kept]]:
-    monkeypatch.setattr(lean_logger, "LOGGERS", ("tests.lean",))
-    lean_logger.install()
-    log = logging.getLogger("tests.lean")
-    assert isinstance(log, LeanLogger)
+def kept(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[DeferredLogger, Kept]]:
+    monkeypatch.setattr(deferred_logger, "LOGGERS", ("tests.deferred",))
+    deferred_logger.install()
+    log = logging.getLogger("tests.deferred")
+    assert isinstance(log, DeferredLogger)
     handler = Kept()
     log.addHandler(handler)
     log.setLevel(logging.INFO)
@@ -45,12 +45,12 @@ def kept(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[LeanLogger, Kept]]:
     log.removeHandler(handler)
 
 
-def test_a_record_has_all_that_an_ordinary_one_has(kept: tuple[LeanLogger, Kept]):
+def test_a_record_has_all_that_an_ordinary_one_has(kept: tuple[DeferredLogger, Kept]):
     log, handler = kept
     before = time.time()
     log.info("User %s", "alice", extra={"connection": "c1"})
     [record] = handler.records
-    ordinary = logging.LogRecord("tests.lean", logging.INFO, "(unknown file)", 0, "User %s", ("alice",), None)
+    ordinary = logging.LogRecord("tests.deferred", logging.INFO, "(unknown file)", 0, "User %s", ("alice",), None)
     ordinary.funcName = "(unknown function)"
     ordinary.connection = "c1"
     assert type(record) is logging.LogRecord
@@ -65,7 +65,7 @@ def test_a_record_has_all_that_an_ordinary_one_has(kept: tuple[LeanLogger, Kept]
     assert "User alice" in logging.Formatter(text).format(record)
 
 
-def test_an_error_has_its_traceback(kept: tuple[LeanLogger, Kept]):
+def test_an_error_has_its_traceback(kept: tuple[DeferredLogger, Kept]):
     log, handler = kept
     try:
         raise ZeroDivisionError
@@ -74,10 +74,10 @@ def test_an_error_has_its_traceback(kept: tuple[LeanLogger, Kept]):
     [record] = handler.records
     assert record.exc_info is not None
     assert record.exc_info[0] is ZeroDivisionError
-    assert "test_lean_logger.py" in (record.stack_info or "")
+    assert "test_deferred_logger.py" in (record.stack_info or "")
 
 
-def test_the_records_of_an_app_stay_its_own(kept: tuple[LeanLogger, Kept]):
+def test_the_records_of_an_app_stay_its_own(kept: tuple[DeferredLogger, Kept]):
     log, handler = kept
 
     class Record(logging.LogRecord):
@@ -90,37 +90,37 @@ def test_the_records_of_an_app_stay_its_own(kept: tuple[LeanLogger, Kept]):
         logging.setLogRecordFactory(logging.LogRecord)
     assert type(handler.records[0]) is Record
     assert logging.getLoggerClass() is logging.Logger
-    assert type(logging.getLogger("tests.lean.other")) is logging.Logger
+    assert type(logging.getLogger("tests.deferred.other")) is logging.Logger
 
 
 class Direct:
-    """A lean logger, whose lines go to a pipe, and an ordinary one beside it."""
+    """A deferred logger, whose lines go to a pipe, and an ordinary one beside it."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.reader, self.writer = os.pipe()
         os.set_blocking(self.reader, False)
         self.output = Output(self.writer)
-        self.turn: list[Callable[[], None]] = []
-        self.output.collect(self.turn.append)
+        self.tick: list[Callable[[], None]] = []
+        self.output.collect(self.tick.append)
         self.stream = io.TextIOWrapper(self.output, write_through=True)
         monkeypatch.setattr(sys, "stderr", self.stream)
-        monkeypatch.setattr(lean_logger, "_output", None)
-        monkeypatch.setattr(lean_logger, "LOGGERS", ("tests.direct.lean",))
-        lean_logger.install()
+        monkeypatch.setattr(deferred_logger, "_output", None)
+        monkeypatch.setattr(deferred_logger, "LOGGERS", ("tests.direct.deferred",))
+        deferred_logger.install()
         self.parent = logging.getLogger("tests.direct")
         self.handler = LineHandler(self.output)
         self.handler.setFormatter(TextFormatter())
         self.parent.propagate = False
         self.parent.setLevel(logging.INFO)
-        self.lean = logging.getLogger("tests.direct.lean")
+        self.deferred = logging.getLogger("tests.direct.deferred")
 
     def begin(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Take out what pytest has put in for the call of the test."""
         self.parent.handlers[:] = [self.handler]
         monkeypatch.setattr(sys, "stderr", self.stream)
 
-    def end_turn(self) -> list[str]:
-        callbacks, self.turn[:] = self.turn[:], []
+    def end_tick(self) -> list[str]:
+        callbacks, self.tick[:] = self.tick[:], []
         for callback in callbacks:
             callback()
         return self.lines()
@@ -144,46 +144,46 @@ def direct(monkeypatch: pytest.MonkeyPatch) -> Iterator[Direct]:
     made = Direct(monkeypatch)
     yield made
     made.parent.handlers.clear()
-    lean_logger._calls.clear()
+    deferred_logger._calls.clear()
     made.close()
 
 
-def test_the_lines_of_a_turn_are_one_write_without_records(direct: Direct, monkeypatch: pytest.MonkeyPatch):
+def test_the_lines_of_a_tick_are_one_write_without_records(direct: Direct, monkeypatch: pytest.MonkeyPatch):
     direct.begin(monkeypatch)
     monkeypatch.setattr(direct.handler, "handle", lambda record: pytest.fail("a record was made"))
     for number in range(10):
-        direct.lean.info("%d", number, extra={"connection": "c 1", "code": 7})
+        direct.deferred.info("%d", number, extra={"connection": "c 1", "code": 7})
     assert direct.lines() == []
-    assert len(direct.turn) == 1
-    assert direct.end_turn() == [f'{number} connection="c 1" code=7' for number in range(10)]
+    assert len(direct.tick) == 1
+    assert direct.end_tick() == [f'{number} connection="c 1" code=7' for number in range(10)]
 
 
 def test_all_lines_are_in_order(direct: Direct, monkeypatch: pytest.MonkeyPatch):
     direct.begin(monkeypatch)
     for turn in range(3):
-        direct.lean.info("%d one", turn)
+        direct.deferred.info("%d one", turn)
         direct.parent.info("%d two", turn)
-        direct.lean.info("%d three", turn)
-        direct.lean.info("%d four", turn)
+        direct.deferred.info("%d three", turn)
+        direct.deferred.info("%d four", turn)
         print(turn, "five", file=sys.stderr)
-        direct.lean.info("%d six", turn)
-        assert direct.end_turn() == [f"{turn} {word}" for word in ("one", "two", "three", "four", "five", "six")]
-    direct.lean.info("before")
+        direct.deferred.info("%d six", turn)
+        assert direct.end_tick() == [f"{turn} {word}" for word in ("one", "two", "three", "four", "five", "six")]
+    direct.deferred.info("before")
     direct.parent.error("error")
-    direct.lean.info("behind")
+    direct.deferred.info("behind")
     assert direct.lines() == ["before", "ERROR error"]
-    assert direct.end_turn() == ["behind"]
+    assert direct.end_tick() == ["behind"]
 
 
 def test_who_sees_records_gets_them_in_order(direct: Direct, monkeypatch: pytest.MonkeyPatch):
     direct.begin(monkeypatch)
     kept = Kept()
-    direct.lean.info("one")
+    direct.deferred.info("one")
     direct.parent.addHandler(kept)
-    direct.lean.info("two %s", "words")
+    direct.deferred.info("two %s", "words")
     direct.parent.info("three")
-    direct.lean.info("four")
-    assert direct.end_turn() == ["one", "two words", "three", "four"]
+    direct.deferred.info("four")
+    assert direct.end_tick() == ["one", "two words", "three", "four"]
     assert [record.getMessage() for record in kept.records] == ["one", "two words", "three", "four"]
     direct.parent.removeHandler(kept)
     seen = []
@@ -191,15 +191,15 @@ def test_who_sees_records_gets_them_in_order(direct: Direct, monkeypatch: pytest
     monkeypatch.setattr(
         logging.Logger, "callHandlers", lambda self, record: (seen.append(record.msg), ordinary(self, record))
     )
-    direct.lean.info("five")
-    assert direct.end_turn() == ["five"]
+    direct.deferred.info("five")
+    assert direct.end_tick() == ["five"]
     assert seen == ["five"]
     monkeypatch.setattr(logging.Logger, "callHandlers", ordinary)
-    direct.lean.addFilter(lambda record: record.msg != "six")
-    direct.lean.info("six")
-    direct.lean.info("seven")
-    assert direct.end_turn() == ["seven"]
-    direct.lean.filters.clear()
+    direct.deferred.addFilter(lambda record: record.msg != "six")
+    direct.deferred.info("six")
+    direct.deferred.info("seven")
+    assert direct.end_tick() == ["seven"]
+    direct.deferred.filters.clear()
 
 
 def test_a_handler_of_an_app_may_wait(direct: Direct, monkeypatch: pytest.MonkeyPatch):
@@ -212,17 +212,17 @@ def test_a_handler_of_an_app_may_wait(direct: Direct, monkeypatch: pytest.Monkey
             super().emit(record)
 
     direct.parent.addHandler(waiting := Waiting())
-    gevent.joinall([gevent.spawn(direct.lean.info, word) for word in ("one", "two")], TIMEOUT)
+    gevent.joinall([gevent.spawn(direct.deferred.info, word) for word in ("one", "two")], TIMEOUT)
     assert sorted(direct.lines()) == ["one", "two"]
     assert sorted(record.getMessage() for record in waiting.records) == ["one", "two"]
 
 
 def test_a_bad_call_costs_no_other_one_and_is_told(direct: Direct, monkeypatch: pytest.MonkeyPatch):
     direct.begin(monkeypatch)
-    direct.lean.info("before")
-    direct.lean.info("%d", "x")
-    direct.lean.info("behind")
-    found = direct.end_turn()
+    direct.deferred.info("before")
+    direct.deferred.info("%d", "x")
+    direct.deferred.info("behind")
+    found = direct.end_tick()
     assert found[0] == "before"
     assert found.count("--- Logging error ---") == found.count("behind") == 1
 
@@ -238,13 +238,13 @@ class LogsItself:
 
 def test_a_value_that_logs_loses_nothing(direct: Direct, monkeypatch: pytest.MonkeyPatch):
     direct.begin(monkeypatch)
-    direct.lean.info("%s", LogsItself(direct.lean))
-    direct.lean.info("%s", LogsItself(direct.parent))
-    direct.lean.info("last")
-    assert sorted(direct.end_turn()) == ["inner", "inner", "last", "outer", "outer"]
+    direct.deferred.info("%s", LogsItself(direct.deferred))
+    direct.deferred.info("%s", LogsItself(direct.parent))
+    direct.deferred.info("last")
+    assert sorted(direct.end_tick()) == ["inner", "inner", "last", "outer", "outer"]
 
 
-def test_a_long_turn_is_bounded_and_no_process_can_write_into_a_line(direct: Direct, monkeypatch: pytest.MonkeyPatch):
+def test_a_long_tick_is_bounded_and_no_process_can_write_into_a_line(direct: Direct, monkeypatch: pytest.MonkeyPatch):
     direct.begin(monkeypatch)
     direct.output.write(b"first\n")
     sizes: list[int] = []
@@ -253,10 +253,10 @@ def test_a_long_turn_is_bounded_and_no_process_can_write_into_a_line(direct: Dir
     direct.output._write = lambda data: (sizes.append(len(data)), write(data))[1]
     found = direct.lines()
     for number in range(1_000):
-        direct.lean.info("%d %s", number, "x" * 100)
-        assert len(lean_logger._calls) <= MAX_CALLS + 1
+        direct.deferred.info("%d %s", number, "x" * 100)
+        assert len(deferred_logger._calls) <= MAX_CALLS + 1
         found += direct.lines()
-    found += direct.end_turn()
+    found += direct.end_tick()
     assert found == ["first", *(f"{number} {'x' * 100}" for number in range(1_000))]
     assert max(sizes) <= PIPE_BUF
 
@@ -267,19 +267,19 @@ def test_a_line_without_a_place_is_not_formatted(direct: Direct, monkeypatch: py
     monkeypatch.setattr(direct.output, "_send", lambda data: data)
     monkeypatch.setattr(direct.handler, "line", lambda *_: pytest.fail("it was formatted"))
     for _ in range(10):
-        direct.lean.info("lost")
-    direct.end_turn()
+        direct.deferred.info("lost")
+    direct.end_tick()
     assert direct.output._lost == 11
 
 
 def test_other_threads_lose_nothing(direct: Direct, monkeypatch: pytest.MonkeyPatch):
     direct.begin(monkeypatch)
-    direct.lean.info("main")
-    thread = threading.Thread(target=direct.lean.info, args=("other",))
+    direct.deferred.info("main")
+    thread = threading.Thread(target=direct.deferred.info, args=("other",))
     thread.start()
     thread.join()
-    direct.lean.info("main again")
-    assert direct.lines() + direct.end_turn() == ["main", "other", "main again"]
+    direct.deferred.info("main again")
+    assert direct.lines() + direct.end_tick() == ["main", "other", "main again"]
 
 
 def test_the_service_has_these_loggers_and_an_app_that_embeds_it_has_not():
@@ -289,12 +289,12 @@ def test_the_service_has_these_loggers_and_an_app_that_embeds_it_has_not():
         "from types import SimpleNamespace as Any\n"
         "{}\n"
         "import wsgi\n"
-        "from signaling.process.lean_logger import LOGGERS\n"
+        "from signaling.process.deferred_logger import LOGGERS\n"
         "print([type(logging.getLogger(name)).__name__ for name in LOGGERS])\n"
         "print([type(sys.modules[name].log).__name__ for name in LOGGERS])\n"
         "print(type(logging.getLogger('shop')).__name__, logging.logThreads, bool(logging._srcfile))\n"
     )
-    for hook, expected in (("post_fork", "LeanLogger"), ("hooks.guard_start", "Logger")):
+    for hook, expected in (("post_fork", "DeferredLogger"), ("hooks.guard_start", "Logger")):
         done = subprocess.run(
             [sys.executable, "-c", code.format(f"conf.{hook}(None, Any(load_wsgi=None))")],
             capture_output=True,

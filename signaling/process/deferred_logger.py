@@ -1,4 +1,4 @@
-"""Loggers of the lines that each connection writes.
+"""Loggers for the lines of each connection, which format their lines at the end of a tick of the event loop.
 
 An ordinary logger looks for the source line, thread, process and task of each record. That takes longer than to format
 the line, which shows none of them. Python's switches for it, such as ``logging.logProcesses``, hold for the whole
@@ -24,22 +24,22 @@ LOGGERS = ("signaling.node.handler", "signaling.rooms.session")
 """The loggers that each connection uses."""
 
 MAX_CALLS = 64
-"""Calls of these loggers that wait for the end of a turn of the event loop."""
+"""Calls of these loggers that wait for the end of a tick. More are handled at once."""
 
-_Call: TypeAlias = tuple["LeanLogger", float, object, tuple[object, ...], Mapping[str, object] | None]
+_Call: TypeAlias = tuple["DeferredLogger", float, object, tuple[object, ...], Mapping[str, object] | None]
 
 _call_handlers = logging.Logger.callHandlers
 
 
-class LeanLogger(logging.Logger):
-    """A logger whose information names no source line, and consists of values that do not change.
+class DeferredLogger(logging.Logger):
+    """A logger whose ``info`` names no source line, and takes only values that do not change.
 
-    So its calls wait for the end of the turn of the event loop, and become lines without becoming records. This holds
-    as long as nobody but the :class:`LineHandler` of its parent is to see them.
+    So its calls can wait for the end of the tick. If only the :class:`LineHandler` of its parent sees them, they become
+    lines without becoming records.
     """
 
     def info(self, msg: object, *args: object, extra: Mapping[str, object] | None = None, **options: Any) -> None:
-        """Log a line at the end of the turn of the event loop, or at once if somebody is to see its record."""
+        """Log a line at the end of the tick of the event loop, or at once if something else sees its record."""
         if self.isEnabledFor(logging.INFO):
             if options:
                 super().info(msg, *args, extra=extra, **options)
@@ -56,7 +56,7 @@ class LeanLogger(logging.Logger):
                 _begin()
 
     def line_format(self) -> LineFormat | None:
-        """Return how a line is formatted without a record, or None if somebody is to see the records."""
+        """Return how a line is formatted without a record, or None if something else needs the records."""
         # Others that look at each record, such as Sentry, replace these.
         if (
             logging.Logger.callHandlers is not _call_handlers
@@ -100,7 +100,7 @@ def install() -> None:
         _output = output
         output.before_write = _do_calls
     ordinary = logging.getLoggerClass()
-    logging.setLoggerClass(LeanLogger)
+    logging.setLoggerClass(DeferredLogger)
     try:
         for name in LOGGERS:
             logging.getLogger(name)
@@ -109,7 +109,7 @@ def install() -> None:
 
 
 def _begin() -> None:
-    """Let the end of the turn do the calls. Without a turn, or if there are many, do them now."""
+    """Do the calls at the end of the tick. Without an event loop, or if there are many, do them now."""
     if len(_calls) > MAX_CALLS or _output is None or not _output.schedule():
         _do_calls()
         if _output is not None:
@@ -117,7 +117,7 @@ def _begin() -> None:
 
 
 def _do_calls() -> None:
-    # Another thread may be at it, or a value of one of the calls logs.
+    # Another thread may do them already, or a value of one of the calls logs.
     if not _calls or not _lock.acquire(blocking=False):
         return
     try:
@@ -130,7 +130,7 @@ def _do_calls() -> None:
 def _do_some() -> None:
     """Do calls up to one that needs a record."""
     lines: list[str] = []
-    logger: LeanLogger | None = None
+    logger: DeferredLogger | None = None
     line_format: LineFormat | None = None
     try:
         while _calls:
@@ -147,7 +147,7 @@ def _do_some() -> None:
                 text = str(msg) % args if args else str(msg)
                 lines.append(line_format(created, logging.INFO, logger.name, text, extra or {}))
             except Exception:
-                # The handler tells about it.
+                # The handler reports the error.
                 break
         else:
             return

@@ -14,7 +14,7 @@ from gunicorn.http.wsgi import create
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from signaling.server.fast_path import HEAD_BYTES, Answer, FastPath
+from signaling.server.handshake_request import HEAD_BYTES, Answer, HandshakeParser
 from signaling.server.worker import _Request
 
 ADDRESS, SERVER = ("192.0.2.7", 54321), ("192.0.2.1", 8443)
@@ -66,7 +66,7 @@ def config(**changed: Any) -> Config:
 
 
 def fast(data: bytes, cfg: Config) -> tuple[dict[str, Any], bytes] | None:
-    path = FastPath(cfg)
+    path = HandshakeParser(cfg)
     head = path.parse(data)
     return None if head is None else (path.environ(head, None, ADDRESS, SERVER), data[head.size :])
 
@@ -189,13 +189,13 @@ def test_the_limits_of_gunicorn_hold():
     ids=lambda changed: next(iter(changed)),
 )
 def test_settings_that_gunicorn_must_see_to_turn_it_off(changed: dict[str, Any]):
-    assert FastPath(config()).usable
-    assert not FastPath(config(**changed)).usable
+    assert HandshakeParser(config()).usable
+    assert not HandshakeParser(config(**changed)).usable
 
 
 def test_a_mount_point_in_the_environment_turns_it_off(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(os.environ, "SCRIPT_NAME", "/mounted")
-    assert not FastPath(config()).usable
+    assert not HandshakeParser(config()).usable
     with pytest.raises(ConfigurationProblem):
         slow(PLAIN, config())
 

@@ -1,7 +1,7 @@
-"""The fast path for the request of an ordinary opening handshake: it is parsed and answered without gunicorn's code.
+"""The request of an ordinary opening handshake, parsed and answered without gunicorn's code.
 
-gunicorn takes six times as long. It deals with every other request, and with each answer that refuses a WebSocket. An
-app cannot tell the paths apart: its WSGI environment is the same.
+This is a fast path: gunicorn takes six times as long. gunicorn handles every other request, and sends each answer that
+refuses a WebSocket. An app cannot tell the paths apart, since its WSGI environment is the same.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from gunicorn.http import Request
 
 HEAD_BYTES = 8_192
-"""The longest head on the fast path. gunicorn reads as much at once."""
+"""Bytes of the longest head on the fast path. gunicorn reads as many at once."""
 
 # A target in origin form, without escapes in its path (RFC 9112, section 3.2.1); no folded header, no odd name.
 _is_head = re.compile(
@@ -66,8 +66,8 @@ class Head(NamedTuple):
     """The number of its bytes."""
 
 
-class FastPath:
-    """The fast path of one worker.
+class HandshakeParser:
+    """Parses the ordinary handshakes of one worker.
 
     Attributes:
         usable: whether gunicorn's configuration allows it.

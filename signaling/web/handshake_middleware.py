@@ -1,7 +1,7 @@
-"""The fast path of the service alone: an ordinary opening handshake is answered without a request of Flask.
+"""WSGI middleware of the service alone, which answers an ordinary opening handshake without a request of Flask.
 
-Flask's contexts, dispatch and response cost more than all else that a handshake needs, and the service alone has no use
-for them. Every other request takes the way through Flask. So does every request of an app that embeds the service.
+This is a fast path: Flask's contexts, dispatch and response cost more than all else that a handshake needs. The service
+alone has no use for them. Flask answers every other request, and every request of an app that embeds the service.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ _SIGNALS = (
 )
 
 
-class FastPath:
-    """The WSGI application in front of that of Flask. Both give the same answer to each handshake."""
+class HandshakeMiddleware:
+    """The WSGI middleware in front of Flask. Both give the same answer to each handshake."""
 
     def __init__(self, app: Flask, node: Node) -> None:
-        """Stand in front of ``app``, which has the routes of ``node`` and nothing else."""
+        """Wrap ``app``, which has the routes of ``node`` and nothing else."""
         self._app = app
         self._node = node
         self._flask: WSGIApplication = app.wsgi_app

@@ -19,7 +19,7 @@ from signaling.node.gate import SPLIT
 from signaling.node.handler import Handler
 from signaling.node.node import Node
 from signaling.transport.client_socket import ClientSocket
-from signaling.web.fast_path import FastPath
+from signaling.web.handshake_middleware import HandshakeMiddleware
 
 Answer = tuple[str, dict[str, str], Any]
 
@@ -159,7 +159,7 @@ def counts(made: Flask) -> Any:
 def test_both_ways_give_the_same_answers(app: MakeApp, client: ClientSocket, settings: dict[str, str]):
     fast, slow = app(**settings), app(**settings)
     slow_way: Any = slow.wsgi_app
-    assert isinstance(fast.wsgi_app, FastPath)
+    assert isinstance(fast.wsgi_app, HandshakeMiddleware)
     steps = [(), *((change,) for change in CHANGES), *itertools.combinations(CHANGES, 2)]
     for step in steps:
         ours = answer(fast, environ(client, *step))
@@ -212,7 +212,7 @@ def test_an_ordinary_handshake_needs_no_flask(app: MakeApp, client: ClientSocket
 
 
 def test_workers_that_share_rooms_need_no_flask_either(app: MakeApp, client: ClientSocket):
-    made = app(REDIS_URL="redis://127.0.0.1:1/0")
+    made = app(REDIS_URL="redis://127.0.0.1:1/0", REDIS_PREFIX="handshakes")
     assert goes_fast(made, environ(client, {"wsgi.multiprocess": True}))
 
 
