@@ -223,6 +223,7 @@ class Connection(WebSocket):
             if receiver.messages:
                 return receiver.messages.pop()
             if receiver.close_code is not None:
+                self._reply()
                 self._stop(receiver.close_code, receiver.close_reason)
         return None
 

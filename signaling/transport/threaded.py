@@ -127,6 +127,7 @@ class ThreadedConnection(WebSocket):
             if receiver.messages:
                 return receiver.messages.pop(0)
             if receiver.close_code is not None:
+                self._reply()
                 self._stop(receiver.close_code, receiver.close_reason)
             elif receiver.pending:
                 self._process(b"")

@@ -74,9 +74,13 @@ class WebSocket(MessageWriter):
                 receiver.messages.clear()
 
     def _reply(self) -> None:
+        receiver = self._receiver
+        if receiver.messages and receiver.close_code is not None:
+            # Nothing may follow a close frame (RFC 6455, section 5.5.1). The answers to these messages come first.
+            return
         # After our close frame we send nothing, neither a pong nor the answer to a close.
-        replies, self._receiver.replies = self._receiver.replies, []
-        if self.close_code is None:
+        replies, receiver.replies = receiver.replies, []
+        if replies and self.close_code is None:
             self._transmit(b"".join(replies))
 
 

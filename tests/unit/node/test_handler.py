@@ -385,6 +385,20 @@ def test_what_comes_while_a_join_waits_is_answered_after_it():
         assert replies_of(client, 4) == ["created", "roomInfo", "pong", "pong"]
 
 
+def test_nothing_follows_the_answer_to_a_close():
+    with server() as (running, _):
+        client = running.connect()
+        running.app.slow = True
+        client.say(type="join", userId="alice", remoteId="bob")
+        client.send(frame(0x89, b"1") + frame(0x88, b"\x03\xe8"))
+        settle()
+        running.app.decide()
+        while not client.data.endswith(b"\x8a\x011\x88\x02\x03\xe8"):
+            settle()
+            client.read()
+        assert [reply["type"] for reply in client.replies()] == ["created", "roomInfo"]
+
+
 def test_a_client_that_goes_while_its_join_waits_does_not_join():
     with server() as (running, records):
         client = running.connect()
