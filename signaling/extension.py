@@ -6,11 +6,10 @@ import os
 import re
 import weakref
 from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from flask import Flask, current_app
 
-from .beside.app import add_routes_beside
-from .beside.service import DEFAULT_PREFIX, BesideService
 from .cli.group import add_commands
 from .config.app_config import DEFAULT_NAME, AppConfig
 from .config.env import SettingsError
@@ -20,6 +19,9 @@ from .web.blueprint import SignalingBlueprint
 from .web.callbacks import AppCallbacks, Authorizer, AuthorizerT, UserLoaderT
 from .web.settings_watch import AppSettingsError, SettingsWatch
 from .web.tags import add_tags
+
+if TYPE_CHECKING:
+    from .testing import SignalingClient
 
 _is_name = re.compile(r"[a-z][a-z0-9_-]{0,31}").fullmatch
 
@@ -123,16 +125,19 @@ class Signaling(AppMethods):
 
     def _embed(self, app: Flask, config: AppConfig) -> AppService:
         # An app that runs beside the service has no use for gevent, and may not have it patched.
-        from .testing import SignalingClient
         from .web.embedded import add_routes, make_node
 
         node = make_node(app, config, SettingsWatch(app, config), self._callbacks, self._registry)
         url_prefix = self._url_prefix(app, config, "" if self.name == DEFAULT_NAME else f"/{self.name}")
         add_routes(app, self.name, node, url_prefix, show_page=config.own.page)
-        node.test_client = partial(SignalingClient, app, name=self.name)
+        node.test_client = partial(_test_client, app, name=self.name)
         return node
 
     def _run_beside(self, app: Flask, config: AppConfig) -> AppService:
+        # A service, or an app that embeds it, has no use for a client of the HTTP API.
+        from .beside.app import add_routes_beside
+        from .beside.service import DEFAULT_PREFIX, BesideService
+
         service = BesideService(config.settings, config.own.service_url, config.own.service_public_url)
         url_prefix = self._url_prefix(app, config, DEFAULT_PREFIX if self.name == DEFAULT_NAME else f"/{self.name}")
         watch = SettingsWatch(app, config)
@@ -179,3 +184,10 @@ class Signaling(AppMethods):
             )
         service: AppService = app.extensions[self._key]
         return service
+
+
+def _test_client(app: Flask, *arguments: Any, **options: Any) -> SignalingClient:
+    """Return a client for tests. Only tests load it."""
+    from .testing import SignalingClient
+
+    return SignalingClient(app, *arguments, **options)

@@ -11,9 +11,9 @@ import msgspec
 from flask import Blueprint, Flask, Response, abort, request
 
 from ..config.env import SettingsError
+from ..config.extension_settings import DEFAULT_TTL
 from ..process.occasional_log import OccasionalLog
 from ..protocol.messages import ID_MAX_CHARACTERS
-from ..security.minting import DEFAULT_TTL
 from ..security.origins import Origins
 from ..web import app_events
 from ..web.app_methods import CallNotAllowedError

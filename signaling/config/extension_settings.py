@@ -9,6 +9,9 @@ from msgspec import Meta
 
 from .types import Count, PublicUrl, Seconds, ServiceUrl
 
+DEFAULT_TTL = 300
+"""Seconds that a token of an app is valid. A page takes it to the server at once."""
+
 
 class ExtensionSettings(msgspec.Struct, frozen=True, kw_only=True):
     """The settings that only an app with the extension has."""

@@ -11,12 +11,9 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from ..config.env import SettingsError
+from ..config.extension_settings import DEFAULT_TTL
 from ..config.settings import Settings
 from .keys import KINDS, PATHS, Key, UnusableKeyError, algorithms_of, parse, text_of
-
-DEFAULT_TTL = 300
-"""Seconds that a token of an app is valid. A page takes it to the server at once."""
-
 
 _WAY = "; sign with the private key yourself (docs/authentication.md), or set a secret that both sides know"
 

@@ -7,11 +7,11 @@ from typing import Protocol
 
 from flask import current_app
 
+from ..config.extension_settings import DEFAULT_TTL
 from ..config.settings import Settings
 from ..node.reach import Reach
 from ..rooms.events import Call, Listing, Waiting
 from ..rooms.registry import Unavailable
-from ..security.minting import DEFAULT_TTL, mint
 from .callbacks import Authorizer
 
 
@@ -150,6 +150,9 @@ class AppMethods:
                 # A coroutine that nobody has awaited would be true.
                 if isinstance(allowed, Awaitable) or not allowed:
                     raise CallNotAllowedError(f"The authorizer does not allow {str(user)!r} to call {each!r}")
+        # It loads 10 MiB of cryptography, which most services never use.
+        from ..security.minting import mint
+
         return mint(service.settings, str(user), peers, ttl)
 
 
