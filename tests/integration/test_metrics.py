@@ -184,8 +184,10 @@ def test_after_a_reload_the_new_worker_has_the_port(certificate: Path):
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     line = f"Metrics at http://127.0.0.1:{port}/metrics"
+    # The old one waits for as long as the new one needs to start.
+    patience = {"SIGNALING_DRAIN_SECONDS": TIMEOUT, "SIGNALING_CLOSE_TIMEOUT": TIMEOUT}
     with (
-        Server(certificate, SIGNALING_METRICS_BIND=f"127.0.0.1:{port}", SIGNALING_CLOSE_TIMEOUT="8") as server,
+        Server(certificate, SIGNALING_METRICS_BIND=f"127.0.0.1:{port}", **patience) as server,
         Mute(server) as silent,
     ):
         server.wait_for_log(line)
