@@ -221,7 +221,6 @@ class Connection(WebSocket):
                 return receiver.messages.pop()
             if receiver.close_code is not None:
                 self._reply()
-                self._stop(receiver.close_code, receiver.close_reason)
         return None
 
     # Ending: from any greenlet.

@@ -127,8 +127,8 @@ class ThreadedConnection(WebSocket):
             if receiver.messages:
                 return receiver.messages.pop(0)
             if receiver.close_code is not None:
-                self._reply()
-                self._stop(receiver.close_code, receiver.close_reason)
+                with self._lock:
+                    self._reply()
             elif receiver.pending:
                 self._process(b"")
             else:
@@ -170,7 +170,9 @@ class ThreadedConnection(WebSocket):
             with self._lock:
                 self._handle_slow_frames()
         if receiver.replies:
-            self._reply()
+            # Other threads send while they hold the lock.
+            with self._lock:
+                self._reply()
 
     def _connection_lost(self, reason: str) -> None:
         self._eof = True

@@ -82,6 +82,13 @@ class WebSocket(MessageWriter):
         replies, receiver.replies = receiver.replies, []
         if replies and self.close_code is None:
             self._transmit(b"".join(replies))
+        if receiver.close_code is not None:
+            # At once, since another client's message would follow the close frame otherwise.
+            self._stop(receiver.close_code, receiver.close_reason)
+
+    def _stop(self, code: int, reason: str) -> None:
+        """Set the close code, unless there is one, and let the reader finish the connection. Does not wait."""
+        raise NotImplementedError
 
 
 def ignore(*_: object) -> bool:

@@ -421,6 +421,25 @@ def test_nothing_follows_a_close_of_ours(connection, wires):
     assert read_all(wires[1]) == b"\x88\x0a\x03\xf0too many"
 
 
+@pytest.mark.parametrize("last", [b"", frame(0x81, b"last"), frame(0x89, b"?")], ids=["alone", "message", "ping"])
+@pytest.mark.parametrize("end", [frame(0x88, b"\x03\xe8"), frame(0x88), frame(0x81, b"\xff")], ids=["1000", "1005", "bad"])
+def test_what_a_peer_sends_does_not_follow_the_answer_to_a_close(wires, last, end):
+    """The event loop sends the answer, and a greenlet finishes the connection later. Peers' messages come in between."""
+
+    class Beside(ReadConnection):
+        def _queue_work(self) -> None:
+            self.send_text(b"from the peer")
+            super()._queue_work()
+
+    connection = Beside(wires[0])
+    reader = serve(connection, lambda _: None)
+    wires[1].sendall(last + end)
+    assert reader.get() in {1000, 1005, 1007}
+    wires[0].close()
+    told = read_all(wires[1])
+    assert told.rpartition(b"from the peer")[2].partition(b"\x88")[1] == b"\x88"
+
+
 def test_what_follows_a_close_is_looked_through_so_far_and_no_further(connection, wires, monkeypatch):
     connection._close_timeout = 60
     fed: list[int] = []
