@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import secrets
@@ -41,8 +42,8 @@ def settings(service: Service, vm: VM) -> Iterator[Callable[..., None]]:
     """Write more settings for the service to a file of one's own, and restart it if asked to."""
 
     def write(*lines: str, restart: bool = True) -> None:
-        text = "\\n".join(lines)
-        vm.root(f"printf '{text}\\n' >{FILE}")
+        text = base64.b64encode("".join(f"{line}\n" for line in lines).encode()).decode()
+        vm.root(f"echo {text} | base64 -d >{FILE}")
         if restart:
             vm.root("systemctl restart signaling.service")
 
@@ -106,7 +107,7 @@ def test_a_process_with_old_settings_is_seen(vm: VM, unit: Unit, settings: Calla
     assert (status, said) == (1, "")
     assert "settings  other ones than in the files" in printed
     assert "The process has other settings than the files: restart it to use them" in printed
-    settings('SIGNALING_PING_INTERVAL=20\\nSIGNALING_RELEASE="2024-06-01 \\\\$x"\\nSIGNALING_PING_INTERVALL=1')
+    settings("SIGNALING_PING_INTERVAL=20", r'SIGNALING_RELEASE="2024-06-01 \$x"', "SIGNALING_PING_INTERVALL=1")
     status, printed, said = run(vm, "sudo signaling status")
     assert (status, said) == (0, "")
     assert "settings  as in the files" in printed
