@@ -81,6 +81,63 @@ def test_an_error_in_a_view_shows_the_path_alone(tmp_path: Path):
     assert SECRET not in "\n".join(server.log)
 
 
+# As systemd starts a service whose standard error is the journal.
+JOURNAL = ("sh", "-c", 'JOURNAL_STREAM=$(stat -Lc %d:%i /proc/self/fd/2) exec "$@"', "sh")
+
+
+@pytest.mark.parametrize("log_format", ["text", "json"])
+def test_every_line_in_the_journal_has_its_priority(tmp_path: Path, log_format: str):
+    (tmp_path / "broken.py").write_text(
+        "import logging, sys\n"
+        "import gevent\n"
+        "from signaling import create_app\n"
+        "def fail():\n"
+        "    raise RuntimeError('in a greenlet')\n"
+        "app = create_app()\n"
+        "inner = app.wsgi_app\n"
+        "def broken(environ, start_response):\n"
+        "    if environ['PATH_INFO'] == '/break':\n"
+        "        logging.getLogger('other.library').warning('from elsewhere')\n"
+        "        gevent.spawn(fail).join()\n"
+        "        raise RuntimeError('first\\n<0>second')\n"
+        "    return inner(environ, start_response)\n"
+        "app.wsgi_app = broken\n"
+    )
+    settings = {"PYTHONPATH": tmp_path, "SIGNALING_LOG_FORMAT": log_format}
+    with Server(app="broken:app", before=JOURNAL, **settings) as server:
+        for user in meet(server):
+            user.close()
+        with socket.create_connection(("localhost", server.port), TIMEOUT) as client:
+            client.sendall(b"GET /break HTTP/1.1\r\nHost: a\r\n\r\n")
+            assert b" 500 " in client.recv(65_536)
+        server.wait_for_log("Client disconnected")
+        server.wait_for_log("RuntimeError: first")
+    lines = list(filter(None, server.log))
+    assert [line for line in lines if not re.match("<[3467]>", line)] == []
+    found = {
+        words: {line[:3] for line in lines if words in line}
+        for words in ("Listening at", "User alice is", "from elsewhere", "in a greenlet", "Error handling", "first")
+    }
+    assert found == {
+        "Listening at": {"<6>"},
+        "User alice is": {"<6>"},
+        "from elsewhere": {"<4>"},
+        "in a greenlet": {"<3>"},
+        "Error handling": {"<3>"},
+        "first": {"<3>"},
+    }
+    if log_format == "text":
+        assert [line for line in lines if line.endswith("second")] == ["<3>  <0>second"]
+
+
+def test_the_reason_of_a_start_that_fails_is_an_error_in_the_journal():
+    for name, value in (("SIGNALING_LOG_PRIORITY", "sometimes"), ("SIGNALING_BIND", "no host")):
+        server = Server(before=JOURNAL, **{name: value})
+        line = server.wait_for_log("does not start")
+        server.stop()
+        assert line.startswith(f"<3>The signaling server does not start: {name}")
+
+
 def test_an_id_forges_neither_a_line_nor_a_field(server: Server):
     forged = "bob connection=ffff code=1000"
     since = len(server.log)
