@@ -96,6 +96,14 @@ FIGURES: tuple[Figure[Reading, Any], ...] = (
         json="closes",
     ),
     counters(
+        "server_closes",
+        "Ends of WebSockets by the server, by close code.",
+        "code",
+        lambda at: at.stats.server_closes,
+        series=_closes,
+        key=int,
+    ),
+    counters(
         "refusals",
         "WebSockets refused, by reason.",
         "reason",

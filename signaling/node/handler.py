@@ -117,7 +117,10 @@ class Handler:
         self.connections.discard(connection)
         self.limiter.discard(self.address)
         session.on_disconnect(code)
-        self.context.stats.closes[code] += 1
+        stats = self.context.stats
+        stats.closes[code] += 1
+        if not connection.closed_by_client:
+            stats.server_closes[code] += 1
         if log.isEnabledFor(logging.INFO):
             log.info(
                 "Client disconnected",
