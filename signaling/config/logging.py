@@ -17,7 +17,8 @@ from .priority import WITHOUT, Prefixes, prefixes
 from .settings import Settings
 from .timestamp import iso_8601
 
-_FIELDS = ("connection", "code", "seconds", "reason")
+_FIELDS = ("connection", "call", "outcome", "answered", "code", "seconds", "reason")
+_JSON_FIELDS = ("users", *_FIELDS)
 
 ACCESS_FORMAT = '%(h)s %(l)s %(u)s %(t)s "%(m)s %(U)s %(H)s" %(s)s %(b)s "%(a)s"'
 """The format of gunicorn's access log."""
@@ -92,7 +93,7 @@ class JsonFormatter(_LineFormatter):
             "logger": name,
             "message": message,
         }
-        for field in _FIELDS:
+        for field in _JSON_FIELDS:
             if field in fields and (value := fields[field]) != "":
                 line[field] = value
         line.update(more)
