@@ -27,6 +27,7 @@ from ..transport import dev_server
 from ..transport.connections import Connections
 from ..transport.route import refuse
 from ..version import __version__
+from .call_lines import CallLines
 from .cluster import Cluster
 from .control import Control
 from .event_queue import EventQueue, Receivers
@@ -69,6 +70,7 @@ class Node:
         connections: the open WebSockets.
         gate: the rules and limits of handshakes.
         events: the events of calls that wait for the app.
+        call_lines: the log lines of ended calls; None if the log has those of connections.
         history: samples of the last minutes.
         cluster: the other nodes that share the rooms, or None without Redis.
         control: what an app does with its calls and users.
@@ -117,6 +119,7 @@ class Node:
         self.connections = Connections(settings, self.stats.on_heartbeat, self.stats.latency.observe, self.lock)
         self.gate = Gate(settings, self.connections, registry, admission)
         self.events = EventQueue(receivers, max_events, self._expire_calls)
+        self.call_lines = CallLines(self.stats) if settings.log_events == "calls" else None
         registry.directory.on_event = self._on_event
         self.history = History(self.connections, registry, self.stats)
         self.cluster = None if self.shared is None else Cluster(self.shared.bus)
@@ -184,6 +187,8 @@ class Node:
     def _on_event(self, event: Event) -> None:
         if self.context.webhook is not None:
             self.context.webhook.tell(event)
+        if self.call_lines is not None:
+            self.call_lines.put(event)
         self.events.put(event)
 
     def _expire_calls(self) -> None:
@@ -243,6 +248,8 @@ class Node:
         return self._handler(address, self.identify())
 
     def _handler(self, address: str, identity: Identity) -> Handler:
+        if self.call_lines is not None:
+            self.call_lines.start()
         return Handler(self.context, self.connections, self.gate.limiter, self.events, self.lock, address, identity)
 
     @property
