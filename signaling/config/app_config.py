@@ -35,7 +35,7 @@ _PROTECTIONS = {
     f"{PREFIX}{name}"
     for name in (
         *("JWT_KEY", "JWT_AUDIENCE", "JWT_ISSUER", "ALLOWED_ORIGINS", "ALLOW_MISSING_ORIGIN", "TRUSTED_PROXIES"),
-        "OPEN",
+        *("OPEN", "PRIVACY", "PRIVACY_SALT", "HASH_IDS"),
     )
 }
 """The settings that must not be ignored in silence."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import msgspec
 from flask import Response, request
 
+from ..config import privacy
 from ..config.env import SettingsError
 from ..config.settings import Settings
 from ..process.threads import TurnLock
@@ -113,6 +114,11 @@ class Node:
         rules = YieldingAdmission(admission, self.lock) if admission is not None and self.lock.needed else admission
         self.context = SessionContext.of(settings, registry, rules)
         self.stats = self.context.stats
+        if self.shared is not None:
+            redis = self.shared.redis
+            self.stats.pseudonyms.secret = lambda: redis.secret
+        if settings.privacy:
+            privacy.turn_on()
         self.connections = Connections(settings, self.stats.on_heartbeat, self.stats.latency.observe, self.lock)
         self.gate = Gate(settings, self.connections, registry, admission)
         self.events = EventQueue(receivers, max_events, self._expire_calls)
