@@ -105,6 +105,10 @@ class Settings(ConnectionSettings, frozen=True, kw_only=True):
         Meta(description="The secret shared with the TURN servers, coturn's `static-auth-secret`; it is never shown."),
     ] = ""
     turn_ttl: Annotated[Seconds, Meta(description="Seconds that TURN credentials are valid.")] = 86_400.0
+    turn_check_interval: Annotated[
+        Annotated[float, Meta(ge=0, le=86_400)],
+        Meta(description="Seconds between two checks of the TURN servers, which ask each for a relay; 0 for none."),
+    ] = 0.0
     metrics_token: Annotated[
         str, SECRET, Meta(description="The bearer token for `/metrics`; empty turns `/metrics` off.")
     ] = ""

@@ -36,6 +36,7 @@ from .handler import Handler, YieldingAdmission
 from .history import History
 from .info import NodeInfo
 from .rejection import Rejection
+from .turn_check import TurnCheck
 
 if TYPE_CHECKING:
     from ..rooms.redis.registry import RedisRegistry
@@ -75,6 +76,7 @@ class Node:
         cluster: the other nodes that share the rooms, or None without Redis.
         control: what an app does with its calls and users.
         background: the tasks that start and stop with the node.
+        turn_check: the check of the TURN servers; None if there is none.
         serves_metrics: whether this node has the metrics port.
         lock: held by each thread that changes the state, where requests have threads.
         test_client: returns a client for tests of the app.
@@ -127,7 +129,8 @@ class Node:
         self.history = History(self.connections, registry, self.stats)
         self.cluster = None if self.shared is None else Cluster(self.shared.bus)
         self.control = Control(registry, self.context.sessions, self.cluster, self.lock)
-        self.background: list[Background] = []
+        self.turn_check = TurnCheck(settings) if settings.turn_check_interval and settings.turn_urls else None
+        self.background: list[Background] = [] if self.turn_check is None else [self.turn_check]
         self.serves_metrics = False
         NODES.add(self)
 
