@@ -33,13 +33,22 @@ DASHBOARD = ROOT / "docs" / "monitoring" / "dashboard.json"
 
 WEBHOOK = {"webhook_url": "https://app.example.org/hook", "webhook_secret": "s" * 32}
 
+TURN = {"turn_urls": ("turn:turn.example.org",), "turn_secret": "s", "turn_check_interval": 60.0}
+
 NAME = re.compile(r"\b(?:signaling|process|python)_[a-z_]+\b")
+
+
+def checked(node: Node) -> Node:
+    """As it is after the first check of the TURN server."""
+    assert node.turn_check is not None
+    node.turn_check.up["turn:turn.example.org"] = False
+    return node
 
 
 @pytest.fixture
 def node(monkeypatch: pytest.MonkeyPatch) -> Node:
     monkeypatch.setattr(tls, "status", lambda: tls.Status(1_800_000_000.0, refused=False))
-    return Node(Settings(**WEBHOOK), MemoryRegistry())
+    return checked(Node(Settings(**WEBHOOK, **TURN), MemoryRegistry()))
 
 
 @pytest.fixture
@@ -47,7 +56,7 @@ def shared(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> Iterator[Node]:
     """One that shares its rooms, and is the only one at the moment."""
     monkeypatch.setattr(tls, "status", lambda: tls.Status(1_800_000_000.0, refused=False))
     redis.ask("FLUSHALL")
-    made = Node(Settings(redis_url=redis.url, **WEBHOOK))
+    made = checked(Node(Settings(redis_url=redis.url, **WEBHOOK, **TURN)))
     made.shared.redis.wait_for(0)
     yield made
     made.leave_cluster()
@@ -200,6 +209,15 @@ def test_prometheus_takes_the_configurations_of_the_document(tmp_path: Path):
 def test_prometheus_takes_the_alert_rules():
     rules = len(re.findall(r"- alert:", ALERTS.read_text()))
     assert f"SUCCESS: {rules} rules found" in promtool("check", "rules", str(ALERTS))
+
+
+def test_each_alert_has_a_section_of_the_runbook_that_begins_with_a_command():
+    document = MONITORING.read_text()
+    sections = dict(re.findall(r"^### (\w+)\n+[^`#\n].*\n+```sh\n(.+)\n```\n+\S", document, re.MULTILINE))
+    alerts = re.findall(r"- alert: (\w+)\n(?: {8,}.*\n)*? {10}runbook: (\S+)\n", ALERTS.read_text())
+    assert dict(alerts) == {name: f"docs/monitoring.md#{name.lower()}" for name in sections}
+    assert {name for name, _ in alerts} == set(re.findall(r"^\| `(Signaling\w+)` \|", document, re.MULTILINE))
+    assert len(alerts) == len(re.findall("- alert:", ALERTS.read_text()))
 
 
 def test_each_alert_fires_when_it_should_and_not_before():
