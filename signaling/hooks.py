@@ -120,6 +120,7 @@ def on_starting(server: Arbiter) -> None:
     preflight.certificate(settings)
     bind_address.install()
     preflight.addresses(server, settings, address(settings))
+    preflight.trusted_proxies(server, settings)
 
 
 def check_process(server: Arbiter) -> None:

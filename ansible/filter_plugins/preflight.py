@@ -7,6 +7,7 @@ import fnmatch
 import functools
 import re
 from collections.abc import Iterable, Iterator
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,28 @@ def _plain(text: str) -> Iterator[str]:
         yield " ".join(text.removeprefix("Task failed: ").split())
 
 
+def taken_ports(listeners: Iterable[dict[str, Any]], wanted: Iterable[dict[str, Any]]) -> list[str]:
+    """Return a problem for each port of ours where a process of somebody else's listens."""
+    found = list(listeners)
+    return [
+        f"{mine['name']} needs {mine['port']}, where {one['process'] or 'the kernel'}"
+        f"{' (' + one['unit'] + ')' if one['unit'] else ''} listens; stop that, or {mine.get('otherwise', 'set another port')}"
+        for mine in wanted
+        for one in found
+        if mine["wanted"] and mine["port"] == one["port"] and mine["unit"] != one["unit"]
+        if _overlap(mine.get("address", ""), one["address"])
+    ]
+
+
+def _overlap(wanted: str, taken: str) -> bool:
+    """Tell if nobody can listen at one of the addresses while somebody does at the other; a name may be any."""
+    try:
+        addresses = [ip_address(text.strip("[]")) for text in (wanted, taken)]
+    except ValueError:
+        return True
+    return addresses[0] == addresses[1] or any(address.is_unspecified for address in addresses)
+
+
 @functools.cache
 def _settable() -> frozenset[str]:
     """Return the variables that an inventory may set: those of the roles and of group_vars/all.yml."""
@@ -89,4 +112,5 @@ class FilterModule:
         return {
             "preflight_unknown_variables": unknown_variables,
             "preflight_failure_reasons": failure_reasons,
+            "preflight_taken_ports": taken_ports,
         }
