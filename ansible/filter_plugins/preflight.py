@@ -46,7 +46,9 @@ def _plain(text: str) -> Iterator[str]:
     undefined = re.search(r"'(\w+)' is undefined", text)
     for name in missing[1].split(", ") if missing else [undefined[1]] if undefined else []:
         yield f"{name} is not set; set it in the inventory (a secret belongs in vault.yml)"
-    if not missing and not undefined:
+    if re.search(r"(Missing|Incorrect) sudo password|password is required", text):
+        yield "sudo asks for a password; set ansible_become_password in vault.yml, or run with --ask-become-pass"
+    elif not missing and not undefined:
         yield " ".join(text.removeprefix("Task failed: ").split())
 
 
@@ -55,7 +57,8 @@ def taken_ports(listeners: Iterable[dict[str, Any]], wanted: Iterable[dict[str, 
     found = list(listeners)
     return [
         f"{mine['name']} needs {mine['port']}, where {one['process'] or 'the kernel'}"
-        f"{' (' + one['unit'] + ')' if one['unit'] else ''} listens; stop that, or {mine.get('otherwise', 'set another port')}"
+        f"{' (' + one['unit'] + ')' if one['unit'] else ''} listens; "
+        f"stop that, or {mine.get('otherwise', 'set another port')}"
         for mine in wanted
         for one in found
         if mine["wanted"] and mine["port"] == one["port"] and mine["unit"] != one["unit"]

@@ -19,6 +19,7 @@ class Server(ThreadingHTTPServer):
     daemon_threads = True
 
     def server_bind(self):
+        """Listen."""
         if self.address_family == socket.AF_INET6:
             self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
         self.socket.bind(self.server_address)
@@ -30,13 +31,14 @@ class Answer(BaseHTTPRequestHandler):
     word = secrets.token_hex(16)
     timeout = 5
 
-    def do_GET(self):  # noqa: N802 - http.server's name
+    def do_GET(self):
+        """Answer with the word."""
         self.send_response(200)
         self.end_headers()
         self.wfile.write(self.word.encode())
 
     def log_message(self, *_):
-        pass
+        """Say nothing."""
 
 
 def main(seconds):

@@ -41,7 +41,7 @@ def packages():
     if not shutil.which("apt-get"):
         yield "apt-get is missing: the roles are for Debian and Ubuntu; take one of them"
         return
-    audit = subprocess.run(["dpkg", "--audit"], stdout=subprocess.PIPE, universal_newlines=True).stdout
+    audit = subprocess.run(["dpkg", "--audit"], stdout=subprocess.PIPE, text=True).stdout
     # While somebody installs, as after a first boot, half of it is not there yet.
     if audit and not is_locked("/var/lib/dpkg/lock-frontend"):
         yield "an installation of packages was interrupted; dpkg --configure -a ends it"
@@ -55,7 +55,7 @@ def is_locked(path):
 
 def addresses():
     """Return the addresses of the interfaces, without those that lead nowhere else."""
-    return subprocess.run(["hostname", "-I"], stdout=subprocess.PIPE, universal_newlines=True).stdout.split()
+    return subprocess.run(["hostname", "-I"], stdout=subprocess.PIPE, text=True).stdout.split()
 
 
 def main(limits):

@@ -10,6 +10,7 @@ import json
 import socket
 import sys
 
+PORT = 80
 TIMEOUT = 10
 # This machine has no way there; others may have one.
 NO_WAY = {errno.ENETUNREACH, errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}
@@ -18,14 +19,14 @@ NO_WAY = {errno.ENETUNREACH, errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}
 def resolve(name):
     """Return the addresses of a name, and why there is none."""
     try:
-        return sorted({found[4][0] for found in socket.getaddrinfo(name, 80, type=socket.SOCK_STREAM)}), ""
+        return sorted({found[4][0] for found in socket.getaddrinfo(name, PORT, type=socket.SOCK_STREAM)}), ""
     except (OSError, UnicodeError) as error:
         return [], getattr(error, "strerror", None) or str(error)
 
 
 def ask(name, address):
     """Return the word that port 80 of an address answers with, and why there is none."""
-    connection = http.client.HTTPConnection(address, 80, timeout=TIMEOUT)
+    connection = http.client.HTTPConnection(address, PORT, timeout=TIMEOUT)
     try:
         connection.request("GET", "/.well-known/acme-challenge/preflight", headers={"Host": name})
         return connection.getresponse().read(64).decode("latin-1"), "another server answers"

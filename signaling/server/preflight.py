@@ -101,7 +101,8 @@ def trusted_proxies(server: Arbiter, settings: Settings) -> None:
     found = server.cfg.address
     if settings.trusted_proxies or not all(map(bind_address.is_local, found)):
         return
-    proxy = "unix" if isinstance(found[0], str) else "::1" if ":" in found[0][0] else "127.0.0.1"
+    address = found[0]
+    proxy = "unix" if not isinstance(address, tuple) else "::1" if ":" in address[0] else "127.0.0.1"
     log.warning(
         "Only this host can connect, and SIGNALING_TRUSTED_PROXIES is empty: behind a proxy all clients count as one "
         "address for every limit; set SIGNALING_TRUSTED_PROXIES=%s",

@@ -24,6 +24,7 @@ SUITES = os.environ.get("SUITES", "trixie").split()
 # The tests share VMs, and each file finds them as the one before it left them.
 ORDER = (
     "test_role_values",
+    "test_preflight",
     "test_first_deployment",
     "test_certificate_renewal",
     "test_recovery",

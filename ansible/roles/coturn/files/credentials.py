@@ -16,7 +16,7 @@ SECONDS = 300
 def environment():
     """Return the environment of the service."""
     command = ["systemctl", "show", "signaling.service", "--property=MainPID", "--value"]
-    process = subprocess.run(command, stdout=subprocess.PIPE, universal_newlines=True).stdout.strip() or "0"
+    process = subprocess.run(command, stdout=subprocess.PIPE, text=True).stdout.strip() or "0"
     if process == "0":
         return {}
     with open(f"/proc/{process}/environ") as file:

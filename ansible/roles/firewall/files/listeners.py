@@ -20,7 +20,7 @@ def run(*command):
     """Return what a command prints; nothing where it is not installed."""
     try:
         environment = dict(os.environ, LC_ALL="C")
-        return subprocess.run(command, stdout=subprocess.PIPE, env=environment, universal_newlines=True).stdout
+        return subprocess.run(command, stdout=subprocess.PIPE, env=environment, text=True).stdout
     except FileNotFoundError:
         return ""
 
