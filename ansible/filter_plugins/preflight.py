@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 
 ANSIBLE = Path(__file__).resolve().parent.parent
+OWN = ("skip", "unneeded", "own_variables", "addresses", "min_disk_mb", "min_memory_mb", "max_clock_skew")
 PREFIXES = ("signaling_", "certbot_", "coturn_", "firewall_", "redis_", "preflight_")
 
 
@@ -77,8 +78,8 @@ def _overlap(wanted: str, taken: str) -> bool:
 
 @functools.cache
 def _settable() -> frozenset[str]:
-    """Return the variables that an inventory may set: those of the roles and of group_vars/all.yml."""
-    names = set(yaml.safe_load((ANSIBLE / "group_vars/all.yml").read_text()))
+    """Return the variables that an inventory may set: those of preflight.yml, of the roles and of group_vars/all.yml."""
+    names = {f"preflight_{name}" for name in OWN} | yaml.safe_load((ANSIBLE / "group_vars/all.yml").read_text()).keys()
     for path in ANSIBLE.glob("roles/*/meta/argument_specs.yml"):
         names |= yaml.safe_load(path.read_text())["argument_specs"]["main"]["options"].keys()
     return frozenset(names)

@@ -10,6 +10,7 @@ import signal
 import socket
 import sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socketserver import TCPServer
 
 
 class Server(ThreadingHTTPServer):
@@ -22,7 +23,8 @@ class Server(ThreadingHTTPServer):
         """Listen."""
         if self.address_family == socket.AF_INET6:
             self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
-        self.socket.bind(self.server_address)
+        # With SO_REUSEADDR: certbot binds the port soon after. Without a look into DNS, as HTTPServer has it.
+        TCPServer.server_bind(self)
 
 
 class Answer(BaseHTTPRequestHandler):
