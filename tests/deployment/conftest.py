@@ -30,6 +30,7 @@ ORDER = (
     "test_recovery",
     "test_check_playbook",
     "test_turn_and_redis",
+    "test_other_vms",
     "test_each_role_alone",
     "test_two_servers",
 )
