@@ -78,7 +78,7 @@ def _overlap(wanted: str, taken: str) -> bool:
 
 @functools.cache
 def _settable() -> frozenset[str]:
-    """Return the variables that an inventory may set: those of preflight.yml, of the roles and of group_vars/all.yml."""
+    """Return the variables that an inventory may set: of preflight.yml, of the roles and of group_vars/all.yml."""
     names = {f"preflight_{name}" for name in OWN} | yaml.safe_load((ANSIBLE / "group_vars/all.yml").read_text()).keys()
     for path in ANSIBLE.glob("roles/*/meta/argument_specs.yml"):
         names |= yaml.safe_load(path.read_text())["argument_specs"]["main"]["options"].keys()
