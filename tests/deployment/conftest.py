@@ -24,12 +24,14 @@ SUITES = os.environ.get("SUITES", "trixie").split()
 # The tests share VMs, and each file finds them as the one before it left them.
 ORDER = (
     "test_role_values",
+    "test_preflight",
     "test_first_deployment",
     "test_certificate_renewal",
     "test_recovery",
     "test_host_command",
     "test_check_playbook",
     "test_turn_and_redis",
+    "test_other_vms",
     "test_each_role_alone",
     "test_two_servers",
 )
