@@ -7,13 +7,13 @@ the request alive, and the stack frames of the request, which gevent copies at e
 from __future__ import annotations
 
 import os
+import time
 from contextlib import suppress
 from http import HTTPStatus
 from typing import Any
 
 import gevent
 from gevent import GreenletExit
-from gevent.pool import Group
 from gunicorn.http import Request, get_parser
 from gunicorn.http.body import ChunkedReader, LengthReader
 from gunicorn.http.errors import (  # type: ignore[attr-defined]
@@ -34,6 +34,7 @@ from gunicorn.workers.ggevent import GeventWorker
 from ..config.settings import Settings
 from ..security.client_ip import TrustedProxies, plain, rate_limit_key
 from ..transport.client_socket import ClientSocket, TlsClientSocket, decrypted
+from ..transport.greenlet_pool import GreenletPool
 from ..transport.listener import Listener
 from ..transport.open_sockets import OpenSockets
 from ..transport.pending import HeadTooLongError, Pending, Phase
@@ -43,6 +44,14 @@ from .handshake_request import HEAD_BYTES, Answer, HandshakeParser, Head
 
 MAX_REQUESTS_PER_CONNECTION = 1_000
 """Requests that a client may send over one connection. After the last answer the server closes it."""
+
+_MAX_IDLE = 32
+"""Greenlets that stay to serve more connections."""
+
+_END_POLL_SECONDS = 0.05
+
+# The time that greenlets have to end after they are killed.
+_KILL_SECONDS = 1.0
 
 
 class _Request(Request):  # type: ignore[misc, unused-ignore]
@@ -80,8 +89,10 @@ class Worker(GeventWorker):  # type: ignore[misc, unused-ignore]
     def run(self) -> None:
         """Serve until the worker has to stop."""
         context = ssl_context(self.cfg) if self.cfg.is_ssl else None
-        group = Group()
-        listeners = [Listener(sock, self._serve, self.pendings, group, _address_key, context) for sock in self.sockets]
+        greenlets = GreenletPool(_MAX_IDLE)
+        listeners = [
+            Listener(sock, self._serve, self.pendings, greenlets, _address_key, context) for sock in self.sockets
+        ]
         for listener in listeners:
             if self.cfg.workers > 1:
                 # With gevent's default of a hundred, one worker would take the connections of all.
@@ -92,14 +103,22 @@ class Worker(GeventWorker):  # type: ignore[misc, unused-ignore]
             gevent.sleep(1.0)
         for listener in listeners:
             listener.close()
-        with gevent.Timeout(self.cfg.graceful_timeout, False):  # type: ignore[arg-type]
-            while not (group.join(timeout=1.0) and self._open.join(timeout=1.0)):
-                self.notify()
+        if self._have_ended(greenlets, self.cfg.graceful_timeout):
             return
         self.log.warning("Worker graceful timeout (pid:%s)", self.pid)
         self._open.kill()
-        group.kill(timeout=1.0)
-        self._open.join(timeout=1.0)
+        greenlets.kill()
+        self._have_ended(greenlets, _KILL_SECONDS)
+
+    def _have_ended(self, greenlets: GreenletPool, seconds: float) -> bool:
+        """Wait until all connections have ended, up to ``seconds``, and return whether they have."""
+        limit = time.monotonic() + seconds
+        while greenlets or self._open:
+            if time.monotonic() > limit:
+                return False
+            self.notify()
+            gevent.sleep(_END_POLL_SECONDS)
+        return True
 
     def notify(self) -> None:
         """Report to the master, and to systemd's watchdog if there is one, that the event loop runs."""

@@ -64,6 +64,7 @@ class Pending:
         switched: whether that answer was sent.
         requests: the number of requests begun.
         left: whether the place is free again.
+        without_app: whether no code of an app has run in its greenlet.
         answering: whether an answer has begun in this phase.
     """
 
@@ -85,6 +86,7 @@ class Pending:
         "since",
         "switched",
         "waiting",
+        "without_app",
     )
 
     def __init__(
@@ -98,6 +100,7 @@ class Pending:
         self.requests = 0
         self.handler: ConnectionHandler | None = None
         self.switched = False
+        self.without_app = False
         self.greenlet: greenlet | None = None
         self.waiting = False
         self._limit = limit

@@ -79,7 +79,11 @@ class HandshakeMiddleware:
                 environ["wsgi.multiprocess"],
             )
         )
-        return None if pending.handler is None else headers
+        if pending.handler is None:
+            return None
+        # Flask may have answered earlier requests.
+        pending.without_app = pending.requests == 1
+        return headers
 
     def _has_more_functions(self) -> bool:
         """Return whether somebody has added something to the app that must see each request."""
