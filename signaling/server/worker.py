@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import time
 from contextlib import suppress
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
@@ -141,10 +142,9 @@ class Worker(GeventWorker):  # type: ignore[misc, unused-ignore]
 
     def _serve_requests(self, client: ClientSocket | TlsClientSocket, address: Any, pending: Pending) -> bytes:
         """Serve the requests, and return the bytes that the client sent behind the last one."""
-        parser = get_parser(self.cfg, client, address)
-        parser.mesg_class = _Request  # type: ignore[misc, unused-ignore]
+        parser: Any = None
         server = client.getsockname()
-        may_be_handshake = self._handshakes.usable and isinstance(address, tuple)
+        data = b""
         request: Any = None
         proxy: Any = {}
         try:
@@ -156,15 +156,16 @@ class Worker(GeventWorker):  # type: ignore[misc, unused-ignore]
                     pending.acquire_share()
                 pending.begin(Phase.HEAD)
                 request = None
-                buffered = _buffered(parser)
-                if not number and may_be_handshake:
-                    data = client.recv(HEAD_BYTES)
-                    parser.unreader.unread(data)
-                    if (head := self._handshakes.parse(data)) is not None:
-                        pending.check_head(head.size)
-                        pending.begin(Phase.REQUEST)
-                        self._serve_handshake(head, parser, client, address, server)
-                        return data[head.size :]
+                if parser is None:
+                    if self._handshakes.usable and isinstance(address, tuple):
+                        data = client.recv(HEAD_BYTES)
+                        if (head := self._handshakes.parse(data)) is not None:
+                            pending.check_head(head.size)
+                            pending.begin(Phase.REQUEST)
+                            self._serve_handshake(head, data, client, address, server)
+                            return data[head.size :]
+                    parser = self._parser(client, address, data)
+                buffered = _buffered(parser) if number else 0
                 request = next(parser)
                 pending.check_head(buffered + pending.head_bytes - _buffered(parser))
                 proxy = request.proxy_protocol_info = request.proxy_protocol_info or proxy
@@ -179,13 +180,20 @@ class Worker(GeventWorker):  # type: ignore[misc, unused-ignore]
             raise
         except Exception as error:
             self.handle_error(request, client, address, error)
-        return parser.unreader.take_buffered()
+        return b"" if parser is None else parser.unreader.take_buffered()
+
+    def _parser(self, client: ClientSocket | TlsClientSocket, address: Any, data: bytes) -> Any:
+        """Return gunicorn's parser of the requests of a connection; ``data`` was read from it."""
+        parser = get_parser(self.cfg, client, address)
+        parser.mesg_class = _Request  # type: ignore[misc, unused-ignore]
+        parser.unreader.unread(data)
+        return parser
 
     def _serve_handshake(
-        self, head: Head, parser: Any, client: ClientSocket | TlsClientSocket, address: Any, server: Any
+        self, head: Head, data: bytes, client: ClientSocket | TlsClientSocket, address: Any, server: Any
     ) -> None:
         """Serve the request of an ordinary handshake as :meth:`handle_request` would."""
-        answer = Answer(self.cfg, client, parser)
+        answer = Answer(self.cfg, client, partial(self._parser, client, address, data))
         self.nr += 1
         if self.nr >= self.max_requests:
             self.alive = False

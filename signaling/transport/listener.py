@@ -157,7 +157,6 @@ class Listener(StreamServer):
     def _do_tls_handshake(self, client: TlsClientSocket, pending: Pending) -> None:
         pending.acquire_share()
         while True:
-            client.settimeout(0.0)
             try:
                 if not client.has_tls:
                     # A silent client costs no OpenSSL state, which is some 50 KiB.
