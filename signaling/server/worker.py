@@ -46,7 +46,7 @@ from .handshake_request import HEAD_BYTES, Answer, HandshakeParser, Head
 MAX_REQUESTS_PER_CONNECTION = 1_000
 """Requests that a client may send over one connection. After the last answer the server closes it."""
 
-_MAX_IDLE = 32
+_MAX_IDLE = 16
 """Greenlets that stay to serve more connections."""
 
 _END_POLL_SECONDS = 0.05

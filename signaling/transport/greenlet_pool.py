@@ -14,15 +14,19 @@ from greenlet import getcurrent, greenlet
 
 
 class GreenletPool:
-    """Runs functions in greenlets of the current hub. One that waits holds up no other."""
+    """Runs functions in greenlets of the current hub. One that waits holds up no other.
 
-    __slots__ = ("_busy", "_idle", "_max_idle")
+    Attributes:
+        idle: the greenlets that wait for the next function.
+    """
+
+    __slots__ = ("_busy", "_max_idle", "idle")
 
     def __init__(self, max_idle: int) -> None:
         """Let up to ``max_idle`` greenlets stay to run more. Others end with their function."""
         self._max_idle = max_idle
         self._busy: set[greenlet] = set()
-        self._idle: list[greenlet] = []
+        self.idle: list[greenlet] = []
 
     def __len__(self) -> int:
         """The number of greenlets that run a function."""
@@ -33,7 +37,7 @@ class GreenletPool:
 
         It returns whether its greenlet may run others. Code of an app may leave a timeout or a context variable behind.
         """
-        worker = self._idle.pop() if self._idle else greenlet(self._serve, gevent.get_hub())
+        worker = self.idle.pop() if self.idle else greenlet(self._serve, gevent.get_hub())
         worker.switch(function)
 
     def _serve(self, function: Callable[[], bool]) -> None:
@@ -46,14 +50,14 @@ class GreenletPool:
                 self._busy.discard(current)
             # The function keeps its connection alive.
             del function
-            if not may_stay or len(self._idle) >= self._max_idle:
+            if not may_stay or len(self.idle) >= self._max_idle:
                 return
-            self._idle.append(current)
+            self.idle.append(current)
             try:
                 function = gevent.get_hub().switch()
             except BaseException:
                 with suppress(ValueError):
-                    self._idle.remove(current)
+                    self.idle.remove(current)
                 raise
 
     def kill(self) -> None:
