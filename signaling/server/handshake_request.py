@@ -147,8 +147,8 @@ class Answer:
 
     __slots__ = ("_cfg", "_client", "_head", "_parser", "_request", "_response", "begun")
 
-    def __init__(self, cfg: Config, client: Any, parser: Iterator[Request]) -> None:
-        """Answer on the socket ``client``; ``parser`` is gunicorn's, and has not parsed the request."""
+    def __init__(self, cfg: Config, client: Any, parser: Callable[[], Iterator[Request]]) -> None:
+        """Answer on the socket ``client``; ``parser`` returns gunicorn's, which has not parsed the request."""
         self._cfg = cfg
         self._client = client
         self._parser = parser
@@ -161,7 +161,7 @@ class Answer:
     def request(self) -> Request:
         """The request as gunicorn parses it."""
         if self._request is None:
-            self._request = next(self._parser)
+            self._request = next(self._parser())
         return self._request
 
     def start_response(

@@ -7,13 +7,14 @@ the request alive, and the stack frames of the request, which gevent copies at e
 from __future__ import annotations
 
 import os
+import time
 from contextlib import suppress
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
 import gevent
 from gevent import GreenletExit
-from gevent.pool import Group
 from gunicorn.http import Request, get_parser
 from gunicorn.http.body import ChunkedReader, LengthReader
 from gunicorn.http.errors import (  # type: ignore[attr-defined]
@@ -35,6 +36,7 @@ from ..config import privacy
 from ..config.settings import Settings
 from ..security.client_ip import TrustedProxies, plain, rate_limit_key
 from ..transport.client_socket import ClientSocket, TlsClientSocket, decrypted
+from ..transport.greenlet_pool import GreenletPool
 from ..transport.listener import Listener
 from ..transport.open_sockets import OpenSockets
 from ..transport.pending import HeadTooLongError, Pending, Phase
@@ -44,6 +46,14 @@ from .handshake_request import HEAD_BYTES, Answer, HandshakeParser, Head
 
 MAX_REQUESTS_PER_CONNECTION = 1_000
 """Requests that a client may send over one connection. After the last answer the server closes it."""
+
+_MAX_IDLE = 16
+"""Greenlets that stay to serve more connections."""
+
+_END_POLL_SECONDS = 0.05
+
+# The time that greenlets have to end after they are killed.
+_KILL_SECONDS = 1.0
 
 
 class _Request(Request):  # type: ignore[misc, unused-ignore]
@@ -81,8 +91,10 @@ class Worker(GeventWorker):  # type: ignore[misc, unused-ignore]
     def run(self) -> None:
         """Serve until the worker has to stop."""
         context = ssl_context(self.cfg) if self.cfg.is_ssl else None
-        group = Group()
-        listeners = [Listener(sock, self._serve, self.pendings, group, _address_key, context) for sock in self.sockets]
+        greenlets = GreenletPool(_MAX_IDLE)
+        listeners = [
+            Listener(sock, self._serve, self.pendings, greenlets, _address_key, context) for sock in self.sockets
+        ]
         for listener in listeners:
             if self.cfg.workers > 1:
                 # With gevent's default of a hundred, one worker would take the connections of all.
@@ -93,14 +105,22 @@ class Worker(GeventWorker):  # type: ignore[misc, unused-ignore]
             gevent.sleep(1.0)
         for listener in listeners:
             listener.close()
-        with gevent.Timeout(self.cfg.graceful_timeout, False):  # type: ignore[arg-type]
-            while not (group.join(timeout=1.0) and self._open.join(timeout=1.0)):
-                self.notify()
+        if self._have_ended(greenlets, self.cfg.graceful_timeout):
             return
         self.log.warning("Worker graceful timeout (pid:%s)", self.pid)
         self._open.kill()
-        group.kill(timeout=1.0)
-        self._open.join(timeout=1.0)
+        greenlets.kill()
+        self._have_ended(greenlets, _KILL_SECONDS)
+
+    def _have_ended(self, greenlets: GreenletPool, seconds: float) -> bool:
+        """Wait until all connections have ended, up to ``seconds``, and return whether they have."""
+        limit = time.monotonic() + seconds
+        while greenlets or self._open:
+            if time.monotonic() > limit:
+                return False
+            self.notify()
+            gevent.sleep(_END_POLL_SECONDS)
+        return True
 
     def notify(self) -> None:
         """Report to the master, and to systemd's watchdog if there is one, that the event loop runs."""
@@ -123,10 +143,9 @@ class Worker(GeventWorker):  # type: ignore[misc, unused-ignore]
 
     def _serve_requests(self, client: ClientSocket | TlsClientSocket, address: Any, pending: Pending) -> bytes:
         """Serve the requests, and return the bytes that the client sent behind the last one."""
-        parser = get_parser(self.cfg, client, address)
-        parser.mesg_class = _Request  # type: ignore[misc, unused-ignore]
+        parser: Any = None
         server = client.getsockname()
-        may_be_handshake = self._handshakes.usable and isinstance(address, tuple)
+        data = b""
         request: Any = None
         proxy: Any = {}
         try:
@@ -138,15 +157,16 @@ class Worker(GeventWorker):  # type: ignore[misc, unused-ignore]
                     pending.acquire_share()
                 pending.begin(Phase.HEAD)
                 request = None
-                buffered = _buffered(parser)
-                if not number and may_be_handshake:
-                    data = client.recv(HEAD_BYTES)
-                    parser.unreader.unread(data)
-                    if (head := self._handshakes.parse(data)) is not None:
-                        pending.check_head(head.size)
-                        pending.begin(Phase.REQUEST)
-                        self._serve_handshake(head, parser, client, address, server)
-                        return data[head.size :]
+                if parser is None:
+                    if self._handshakes.usable and isinstance(address, tuple):
+                        data = client.recv(HEAD_BYTES)
+                        if (head := self._handshakes.parse(data)) is not None:
+                            pending.check_head(head.size)
+                            pending.begin(Phase.REQUEST)
+                            self._serve_handshake(head, data, client, address, server)
+                            return data[head.size :]
+                    parser = self._parser(client, address, data)
+                buffered = _buffered(parser) if number else 0
                 request = next(parser)
                 pending.check_head(buffered + pending.head_bytes - _buffered(parser))
                 proxy = request.proxy_protocol_info = request.proxy_protocol_info or proxy
@@ -161,13 +181,20 @@ class Worker(GeventWorker):  # type: ignore[misc, unused-ignore]
             raise
         except Exception as error:
             self.handle_error(request, client, address, error)
-        return parser.unreader.take_buffered()
+        return b"" if parser is None else parser.unreader.take_buffered()
+
+    def _parser(self, client: ClientSocket | TlsClientSocket, address: Any, data: bytes) -> Any:
+        """Return gunicorn's parser of the requests of a connection; ``data`` was read from it."""
+        parser = get_parser(self.cfg, client, address)
+        parser.mesg_class = _Request  # type: ignore[misc, unused-ignore]
+        parser.unreader.unread(data)
+        return parser
 
     def _serve_handshake(
-        self, head: Head, parser: Any, client: ClientSocket | TlsClientSocket, address: Any, server: Any
+        self, head: Head, data: bytes, client: ClientSocket | TlsClientSocket, address: Any, server: Any
     ) -> None:
         """Serve the request of an ordinary handshake as :meth:`handle_request` would."""
-        answer = Answer(self.cfg, client, parser)
+        answer = Answer(self.cfg, client, partial(self._parser, client, address, data))
         self.nr += 1
         if self.nr >= self.max_requests:
             self.alive = False

@@ -7,12 +7,13 @@ other connections work, even if its next bytes are already there.
 from __future__ import annotations
 
 import socket
+import ssl
 from typing import TYPE_CHECKING, Any
 
 import gevent.socket
 import gevent.ssl
 
-from .socket_io import WOULD_BLOCK
+from .socket_io import WOULD_BLOCK, reader, writer
 
 if TYPE_CHECKING:
     from .pending import Pending
@@ -41,7 +42,7 @@ class Bounded(_Base):
     _read_event: Any
     _write_event: Any
 
-    def recv(self, *args: Any) -> bytes:
+    def recv(self, size: int, *args: Any) -> bytes:
         """Do the same as ``socket.recv``, within the deadline of the phase.
 
         Raises:
@@ -50,18 +51,20 @@ class Bounded(_Base):
         bounds = self.bounds
         data: bytes
         if bounds is None:
-            data = super().recv(*args)
+            data = super().recv(size, *args)
             return data
         bounds.time_left()
+        # gevent's own methods take longer to do the same.
+        read = reader(self)
         while True:
-            self.settimeout(0.0)
             try:
-                data = super().recv(*args)
+                data = read(size, *args)
                 break
             except WOULD_BLOCK:
                 bounds.wait(self._read_event)
-            finally:
-                self.settimeout(None)
+            except ssl.SSLEOFError:
+                data = b""
+                break
         bounds.add_bytes(len(data))
         bounds.acquire_share()
         return data
@@ -75,14 +78,12 @@ class Bounded(_Base):
         bounds = self.bounds
         if bounds is None:
             return super().send(data, flags, *args, **options)
+        write = writer(self)
         while True:
-            self.settimeout(0.0)
             try:
-                count = super().send(data, flags)
+                count: int = write(data)
             except WOULD_BLOCK:
                 count = 0
-            finally:
-                self.settimeout(None)
             if count or not len(data):
                 break
             bounds.wait(self._write_event)
@@ -159,6 +160,14 @@ class TlsClientSocket(Bounded, gevent.ssl.SSLSocket):
         self._context = context
         sock = self._sock
         self._sslobj = context._wrap_socket(sock, True, None, owner=sock)
+
+    def do_handshake(self) -> None:
+        """Go on with the TLS handshake.
+
+        Raises:
+            ssl.SSLWantReadError, ssl.SSLWantWriteError: it has to wait.
+        """
+        self._sslobj.do_handshake()
 
 
 def decrypted(sock: gevent.socket.socket) -> bytes:

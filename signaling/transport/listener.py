@@ -13,16 +13,17 @@ import ssl
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import gevent.socket
-from gevent.pool import Group
 from gevent.server import StreamServer
 from greenlet import getcurrent
 
 from ..config import privacy
 from ..process.occasional_log import OccasionalLog
 from .client_socket import ClientSocket, TlsClientSocket
+from .greenlet_pool import GreenletPool
 from .pending import Pending, Phase
 from .pending_connections import PendingConnections
 from .socket_io import RESET_ON_CLOSE
@@ -53,7 +54,7 @@ class Listener(StreamServer):
         sock: gevent.socket.socket,
         serve: Serve,
         pendings: PendingConnections,
-        group: Group,
+        greenlets: GreenletPool,
         key: Callable[[Any], str],
         context: Any = None,
     ) -> None:
@@ -61,14 +62,15 @@ class Listener(StreamServer):
 
         Args:
             sock: a socket that is bound and listens.
-            serve: called with the socket of each client, its address and its place, in a greenlet of ``group``.
+            serve: called with the socket of each client, its address and its place, in one of ``greenlets``.
             pendings: the places for connections.
-            group: the greenlets of the connections.
+            greenlets: the greenlets of the connections.
             key: returns the key that an address is limited by, empty if it has no limit.
             context: requires TLS.
         """
-        super().__init__(sock, self._run, spawn=group.spawn)  # type: ignore[call-overload]
+        super().__init__(sock, self._run)  # type: ignore[call-overload]
         self._serve = serve
+        self._greenlets = greenlets
         self._pendings = pendings
         self._key = key
         self._context = context
@@ -127,7 +129,13 @@ class Listener(StreamServer):
         if self.started:
             self.start_accepting()
 
-    def _run(self, client: ClientSocket | TlsClientSocket, address: Any) -> None:
+    def do_handle(self, client: ClientSocket | TlsClientSocket, address: Any) -> None:  # type: ignore[override]
+        """Serve a connection soon. Does not wait."""
+        # The messages of calls that this tick has read come first.
+        self.loop.run_callback(self._greenlets.run, partial(self._run, client, address))
+
+    def _run(self, client: ClientSocket | TlsClientSocket, address: Any) -> bool:
+        """Serve a connection, and return whether the greenlet may serve others."""
         pending = client.bounds
         assert pending is not None
         pending.greenlet = getcurrent()
@@ -145,11 +153,11 @@ class Listener(StreamServer):
         finally:
             self._pendings.leave(pending)
             client.close()
+        return pending.without_app
 
     def _do_tls_handshake(self, client: TlsClientSocket, pending: Pending) -> None:
         pending.acquire_share()
         while True:
-            client.settimeout(0.0)
             try:
                 if not client.has_tls:
                     # A silent client costs no OpenSSL state, which is some 50 KiB.

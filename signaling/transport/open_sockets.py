@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gevent.event
-
 from .connection import Connection
 
 
@@ -12,8 +10,6 @@ class OpenSockets:
 
     def __init__(self) -> None:
         self._connections: dict[Connection, None] = {}
-        self._empty = gevent.event.Event()
-        self._empty.set()
         # One bound method for all connections.
         self._on_closed = self._close
 
@@ -23,7 +19,6 @@ class OpenSockets:
     def add(self, connection: Connection) -> None:
         """Close the socket of ``connection`` when that has ended."""
         self._connections[connection] = None
-        self._empty.clear()
         connection.on_closed = self._on_closed
         if connection.is_released:
             self._close(connection)
@@ -31,12 +26,6 @@ class OpenSockets:
     def _close(self, connection: Connection) -> None:
         connection.sock.close()
         self._connections.pop(connection, None)
-        if not self._connections:
-            self._empty.set()
-
-    def join(self, timeout: float) -> bool:
-        """Wait until all have ended, up to ``timeout`` seconds, and return whether they have."""
-        return self._empty.wait(timeout)
 
     def kill(self) -> None:
         """End the greenlets that still do work for connections. Does not wait."""

@@ -64,6 +64,7 @@ class Pending:
         switched: whether that answer was sent.
         requests: the number of requests begun.
         left: whether the place is free again.
+        without_app: whether no code of an app has run in its greenlet.
         answering: whether an answer has begun in this phase.
     """
 
@@ -85,6 +86,7 @@ class Pending:
         "since",
         "switched",
         "waiting",
+        "without_app",
     )
 
     def __init__(
@@ -98,6 +100,7 @@ class Pending:
         self.requests = 0
         self.handler: ConnectionHandler | None = None
         self.switched = False
+        self.without_app = False
         self.greenlet: greenlet | None = None
         self.waiting = False
         self._limit = limit
@@ -125,7 +128,7 @@ class Pending:
         hub = gevent.get_hub()
         # gevent's Timeout does the same in five times the steps. The one of its sockets would restart with each byte.
         timer = hub.loop.timer(self.time_left())
-        timer.start(getcurrent().throw, TimeoutError, f"the {self.phase.value} took too long")
+        timer.start(self._time_out, getcurrent())
         began = time.monotonic()
         self.waiting = True
         try:
@@ -135,6 +138,12 @@ class Pending:
             timer.close()
             if self.phase is Phase.REQUEST:
                 self._time_left -= time.monotonic() - began
+
+    def _time_out(self, waiting: greenlet) -> None:
+        waiting.throw(self._late())
+
+    def _late(self) -> TimeoutError:
+        return TimeoutError(f"the {self.phase.value} took too long")
 
     def has_stalled(self, now: float, crowd: str | None) -> bool:
         """Return whether it waits for its client for too long, which is less long if its address is the ``crowd``."""
@@ -168,7 +177,7 @@ class Pending:
             self.check_head(self.head_bytes + 1)
             time_left -= time.monotonic() - self.since
         if time_left <= 0:
-            raise TimeoutError(f"the {self.phase.value} took too long")
+            raise self._late()
         return time_left
 
     def add_bytes(self, count: int) -> None:

@@ -135,6 +135,7 @@ def _new_context() -> ssl.SSLContext:
     result.options |= ssl.OP_NO_RENEGOTIATION
     # OpenSSL's default is two; a browser reconnects with one connection.
     result.num_tickets = 1
+    result.options &= ~ssl.OP_CIPHER_SERVER_PREFERENCE
     return result
 
 

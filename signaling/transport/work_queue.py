@@ -1,19 +1,14 @@
-"""The work of connections that may have to wait, and the greenlets that do it.
-
-A new greenlet costs a tenth of a connect and join, since the system maps and unmaps its stack of Python frames. So a
-few greenlets stay and wait for more work.
-"""
+"""The work of connections that may have to wait."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any
 
 import gevent
-from greenlet import getcurrent, greenlet
 
+from .greenlet_pool import GreenletPool
 from .loop_share import LoopShare
 
 MAX_IDLE = 8
@@ -23,7 +18,7 @@ MAX_IDLE = 8
 class WorkQueue:
     """Runs functions in the order of their arrival. One that waits holds up no other."""
 
-    __slots__ = ("_idle", "_max_idle", "_queue", "_scheduled")
+    __slots__ = ("_greenlets", "_isolated", "_queue", "_scheduled")
 
     def __init__(self, *, isolated: bool = False) -> None:
         """Make an empty queue.
@@ -32,9 +27,9 @@ class WorkQueue:
             isolated: each function gets a greenlet of its own. Code of an app may leave a timeout or a context
                 variable behind, which must not reach another connection.
         """
-        self._max_idle = 0 if isolated else MAX_IDLE
+        self._isolated = isolated
+        self._greenlets = GreenletPool(MAX_IDLE)
         self._queue: deque[Callable[[], None]] = deque()
-        self._idle: list[greenlet] = []
         self._scheduled = False
 
     def put(self, run: Callable[[], None], loop: Any) -> None:
@@ -51,40 +46,27 @@ class WorkQueue:
     def _dispatch(self) -> None:
         """Let a greenlet take what is in the queue, in the event loop."""
         self._scheduled = False
-        while self._queue:
-            if not self._idle:
-                gevent.spawn(self._serve)
-                return
-            # The switch returns when that greenlet has done all, or when it waits.
-            self._idle.pop().switch()
+        if self._queue:
+            self._greenlets.run(self._serve)
 
-    def _serve(self) -> None:
-        current = getcurrent()
-        while True:
-            while self._queue:
-                # A crowd of clients that join or leave must not delay the messages of calls.
-                LoopShare.of(gevent.get_hub()).acquire(served=True)
-                if not self._queue:
-                    # Another greenlet took it meanwhile.
-                    break
-                run = self._queue.popleft()
-                if self._queue:
-                    # Another greenlet continues if this one waits.
-                    self._schedule(gevent.get_hub().loop)
-                run()
-                # The function keeps its connection alive.
-                del run
-                if not self._max_idle:
-                    return
-            if len(self._idle) >= self._max_idle:
-                return
-            self._idle.append(current)
-            try:
-                gevent.get_hub().switch()
-            except BaseException:
-                with suppress(ValueError):
-                    self._idle.remove(current)
-                raise
+    def _serve(self) -> bool:
+        """Do the work, and return whether the greenlet may do more."""
+        while self._queue:
+            # A crowd of clients that join or leave must not delay the messages of calls.
+            LoopShare.of(gevent.get_hub()).acquire(served=True)
+            if not self._queue:
+                # Another greenlet took it meanwhile.
+                break
+            run = self._queue.popleft()
+            if self._queue:
+                # Another greenlet continues if this one waits.
+                self._schedule(gevent.get_hub().loop)
+            run()
+            # The function keeps its connection alive.
+            del run
+            if self._isolated:
+                return False
+        return True
 
 
 WORK = WorkQueue()

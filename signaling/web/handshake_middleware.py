@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from itertools import chain
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from flask import Flask, signals
@@ -32,6 +34,7 @@ _SIGNALS = (
     signals.appcontext_tearing_down,
     signals.appcontext_popped,
 )
+_receivers = attrgetter("receivers")
 
 
 class HandshakeMiddleware:
@@ -79,13 +82,17 @@ class HandshakeMiddleware:
                 environ["wsgi.multiprocess"],
             )
         )
-        return None if pending.handler is None else headers
+        if pending.handler is None:
+            return None
+        # Flask may have answered earlier requests.
+        pending.without_app = pending.requests == 1
+        return headers
 
     def _has_more_functions(self) -> bool:
         """Return whether somebody has added something to the app that must see each request."""
         return (
             self._count_functions() != self._functions
-            or any(signal.receivers for signal in _SIGNALS)
+            or any(map(_receivers, _SIGNALS))
             or bool(self._app.config["TRUSTED_HOSTS"])
         )
 
@@ -97,4 +104,5 @@ class HandshakeMiddleware:
             app.after_request_funcs,
             app.teardown_request_funcs,
         )
-        return len(app.teardown_appcontext_funcs) + sum([len(each) for by in of_blueprints for each in by.values()])
+        functions = chain.from_iterable(map(dict.values, of_blueprints))  # type: ignore[arg-type]
+        return len(app.teardown_appcontext_funcs) + sum(map(len, functions))

@@ -12,7 +12,7 @@ from signaling import create_app
 from signaling.rooms.session import Session
 from signaling.transport import malloc
 from signaling.transport.connection import Connection
-from signaling.transport.work_queue import WORK
+from signaling.transport.greenlet_pool import GreenletPool
 
 app = create_app()
 
@@ -23,10 +23,12 @@ def objects() -> dict[str, int]:
     gc.collect()
     malloc.trim()
     blocks = sys.getallocatedblocks()
-    kinds = Counter(map(type, gc.get_objects()))
+    things = gc.get_objects()
+    kinds = Counter(map(type, things))
+    idle = sum(len(thing.idle) for thing in things if isinstance(thing, GreenletPool))
     return {
         # A few that have no work stay and wait for more, but they belong to no connection.
-        "greenlets": sum(count for kind, count in kinds.items() if issubclass(kind, greenlet)) - len(WORK._idle),
+        "greenlets": sum(count for kind, count in kinds.items() if issubclass(kind, greenlet)) - idle,
         "connections": kinds[Connection],
         "sessions": kinds[Session],
         "blocks": blocks,

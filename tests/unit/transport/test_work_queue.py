@@ -64,7 +64,7 @@ def test_work_that_waits_holds_up_no_other(isolated: bool):
     release.set()
     until(lambda: len(done) == 60)
     assert sorted(done[30:], reverse=True) == [-number for number in range(1, 31)]
-    until(lambda: len(queue._idle) == (0 if isolated else MAX_IDLE))
+    until(lambda: len(queue._greenlets.idle) == (0 if isolated else MAX_IDLE))
 
 
 @pytest.mark.parametrize("isolated", [False, True])
@@ -86,7 +86,7 @@ def test_work_that_fails_is_not_the_others_affair(isolated: bool, error: type[Ba
 def test_an_idle_greenlet_that_is_killed_gets_no_more_work():
     queue, done = WorkQueue(), []
     put(queue, lambda: done.append(getcurrent()))
-    until(lambda: len(done) == 1 and done[0] in queue._idle)
+    until(lambda: len(done) == 1 and done[0] in queue._greenlets.idle)
     gevent.kill(done[0])
     put(queue, lambda: done.append(getcurrent()))
     until(lambda: len(done) == 2)
@@ -97,7 +97,7 @@ def test_a_few_greenlets_do_all_the_work():
     queue, workers = WorkQueue(), []
     for number in range(50):
         put(queue, lambda: workers.append(getcurrent()))
-        until(lambda number=number: len(workers) > number and queue._idle)
+        until(lambda number=number: len(workers) > number and queue._greenlets.idle)
     assert len({*workers}) <= MAX_IDLE
 
 
