@@ -6,13 +6,13 @@ repository takes them all.
 
 # Nothing that makes a lock may be imported here: gevent patches the worker, and not the master.
 from . import hooks
-from .config import logging
+from .config import logging, priority
 from .process import log_handler, output
 from .transport.pending_connections import SPARE_PLACES
 
 _settings = hooks.load_settings()
 # Before gunicorn opens its log: a log that nobody reads must not stop the process.
-output.install(logging.lost_lines(_settings))
+output.install(logging.lost_lines(_settings), priority.marker(_settings))
 
 bind = hooks.address(_settings)
 worker_class = "signaling.worker.Worker"

@@ -7,13 +7,11 @@ import logging
 import re
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
-from difflib import SequenceMatcher
 from typing import Any, NamedTuple
 
-import msgspec
-
-from .env import PREFIX, SettingsError, convert, load, misspelled, nearest, variable_name
+from .env import PREFIX, SettingsError, convert, load, renamed, with_new_names
 from .extension_settings import ExtensionSettings
+from .names import FIELDS, is_security, misspelled, nearest, plain
 from .settings import Settings
 
 log = logging.getLogger(__name__)
@@ -24,27 +22,8 @@ DEFAULT_NAME = "signaling"
 _FLASK = "FLASK_"
 """The prefix that ``app.config.from_prefixed_env`` takes away."""
 
-_FIELDS = {
-    variable_name(field.name): field for kind in (Settings, ExtensionSettings) for field in msgspec.structs.fields(kind)
-}
-
 OWN_ONLY = {f"{PREFIX}{name}" for name in ("URL_PREFIX", "METRICS_BIND", "SERVICE_URL", "SERVICE_PUBLIC_URL")}
 """The settings that a named instance does not take from the default one: a path, a port or a service has one owner."""
-
-_PROTECTIONS = {
-    f"{PREFIX}{name}"
-    for name in (
-        *("JWT_KEY", "JWT_AUDIENCE", "JWT_ISSUER", "ALLOWED_ORIGINS", "ALLOW_MISSING_ORIGIN", "TRUSTED_PROXIES"),
-        "OPEN",
-    )
-}
-"""The settings that must not be ignored in silence."""
-
-_PROTECTING_WORDS = ("JWT", "ORIGIN", "_KEY", "SECRET", "TOKEN")
-"""The words in a name that is meant for a protection."""
-
-_SAME = 0.85
-"""The similarity from which on a name counts as a misspelled one."""
 
 
 class _Entry(NamedTuple):
@@ -73,10 +52,15 @@ class AppConfig:
         self._name = name
         self._own_prefix = PREFIX if name == DEFAULT_NAME else f"{name.upper().replace('-', '_')}_{PREFIX}"
         self._prefixes = dict.fromkeys((PREFIX, self._own_prefix))
-        self._environ = {key: value for key, value in environ.items() if PREFIX in key or key == "PORT"}
+        own = {key: value for key, value in environ.items() if PREFIX in plain(key) or key == "PORT"}
+        self._environ = with_new_names(own)
         self._entries = self._collect(config)
-        self._misplaced = dict(self._find_misplaced(config))
+        others = {key: value for key, value in self._environ.items() if not self._prefix(key)}
+        self._misplaced = dict(self._find_misplaced({**others, **config}))
         self._check_names()
+        for old, new in renamed({**own, **config}):
+            if self._prefix(new) == self._own_prefix:
+                log.warning("%s is the old name of %s: write the new one", old, new)
         values = {variable: self._as_text(variable, *entry) for variable, entry in self._entries.items()}
         try:
             self.settings = Settings.load(values)
@@ -100,9 +84,10 @@ class AppConfig:
             config: the config of the app.
         """
         entry = self._entries.get(variable)
-        if entry is None or entry.name not in {**self._environ, **config}:
+        of_app = with_new_names(config)
+        if entry is None or entry.name not in {**self._environ, **of_app}:
             return variable, "default"
-        return entry.name, "app.config" if entry.name in config else "environment"
+        return entry.name, "app.config" if entry.name in of_app else "environment"
 
     def written_later(self, config: Mapping[str, Any]) -> tuple[list[str], list[str]]:
         """Return the names that ``config`` has with other values than at ``init_app``: protections, and others."""
@@ -113,14 +98,14 @@ class AppConfig:
             if self._differs(variable, later.get(variable))
         }
         changed |= dict(self._find_misplaced(config)).keys() - self._misplaced.keys()
-        protections = sorted(filter(_is_protection, changed))
+        protections = sorted(filter(is_security, changed))
         return protections, sorted(changed - set(protections))
 
     def _differs(self, variable: str, entry: _Entry | None) -> bool:
         """Return whether a setting would be another one with the value of ``entry``."""
         if entry == self._entries.get(variable):
             return False
-        field = _FIELDS.get(variable)
+        field = FIELDS.get(variable)
         if field is None or entry is None:
             return True
         try:
@@ -133,7 +118,7 @@ class AppConfig:
         """Return the values by the variables of the default instance, misspelled ones included."""
         entries = {"PORT": _Entry("PORT", self._environ["PORT"])} if "PORT" in self._environ else {}
         for prefix in self._prefixes:
-            for source in (self._environ, config):
+            for source in (self._environ, with_new_names(config)):
                 for name, value in source.items():
                     if not name.startswith(prefix):
                         continue
@@ -151,13 +136,13 @@ class AppConfig:
         """Yield each name in ``config`` that is written in another form, and the name that it would be."""
         for key, value in config.items():
             name = f"{before}{key}"
-            plain = re.sub("_+", "_", name.upper()).strip("_")
+            wanted = plain(name)
             # `from_prefixed_env` makes a dict at each two underscores.
-            if isinstance(value, Mapping) and name not in _FIELDS:
-                if any(prefix.startswith(plain) or plain.startswith(prefix) for prefix in self._prefixes):
+            if isinstance(value, Mapping) and name not in FIELDS:
+                if any(prefix.startswith(wanted) or wanted.startswith(prefix) for prefix in self._prefixes):
                     yield from self._find_misplaced(value, f"{name}__")
-            elif name != plain and self._prefix(plain):
-                yield name, plain
+            elif name != wanted and self._prefix(wanted):
+                yield name, wanted
 
     def _check_names(self) -> None:
         """Stop at a misplaced name and at a misspelled protection, and warn of other unknown names.
@@ -165,23 +150,23 @@ class AppConfig:
         Raises:
             SettingsError: the app would run without something that its team believes in.
         """
-        for name, plain in self._misplaced.items():
-            self._refuse(name, self._nearest(plain), stop="__" in name)
+        for name, wanted in self._misplaced.items():
+            self._refuse(name, self._nearest(wanted), stop="__" in name)
         for name in self._environ:
             wanted = name.removeprefix(_FLASK)
             prefix = self._prefix(wanted) if name.startswith(_FLASK) else ""
-            if prefix and PREFIX + wanted.removeprefix(prefix) not in self._entries and _is_protection(wanted):
+            if prefix and PREFIX + wanted.removeprefix(prefix) not in self._entries and is_security(wanted):
                 raise SettingsError(
                     f"{name} is not in app.config: call app.config.from_prefixed_env() before init_app, "
                     f"or write {self._nearest(wanted)}"
                 )
         values = {variable: entry.value for variable, entry in self._entries.items()}
-        for variable, _ in misspelled(values, (field.name for field in _FIELDS.values())):
+        for variable, _ in misspelled(values):
             name = self._entries[variable].name
             self._refuse(name, self._nearest(name))
 
     def _refuse(self, name: str, suggestion: str, *, stop: bool = False) -> None:
-        if stop or _is_protection(name):
+        if stop or is_security(name):
             raise SettingsError(f"{name} is not a setting; write {suggestion}")
         # The default instance warns of its own names.
         if self._prefix(suggestion) == self._own_prefix:
@@ -194,7 +179,7 @@ class AppConfig:
     def _nearest(self, name: str) -> str:
         """Return the setting that ``name`` is most like, with the same prefix."""
         prefix = self._prefix(name)
-        variable = nearest(PREFIX + name.removeprefix(prefix), _FIELDS)
+        variable = nearest(PREFIX + name.removeprefix(prefix))
         return prefix + variable.removeprefix(PREFIX) if variable.startswith(PREFIX) else variable
 
     def _as_text(self, variable: str, name: str, value: Any) -> Any:
@@ -203,7 +188,7 @@ class AppConfig:
         Raises:
             SettingsError: the text is not known any more.
         """
-        field = _FIELDS.get(variable)
+        field = FIELDS.get(variable)
         if field is None or not isinstance(field.default, str) or isinstance(value, str):
             return value
         if type(value) in (int, float):
@@ -225,12 +210,3 @@ def _as_json(text: str) -> Any:
         return json.loads(text)
     except (ValueError, RecursionError):
         return None
-
-
-def _is_protection(name: str) -> bool:
-    """Return whether ``name`` is a protection, or is meant for one."""
-    if any(word in name.upper() for word in _PROTECTING_WORDS):
-        return True
-    variable = PREFIX + name.upper().rpartition(PREFIX)[2]
-    closest = nearest(variable, _FIELDS)
-    return closest in _PROTECTIONS and SequenceMatcher(None, variable, closest).ratio() > _SAME

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import difflib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, TypeVar, get_args
 
 import msgspec
@@ -20,12 +19,8 @@ MAX_WORKERS = 1_000
 MAX_SHOWN = 200
 """Characters of a wrong value that a message shows."""
 
-# https://kubernetes.io/docs/tutorials/services/connect-applications-service/#environment-variables
-_service_port = re.compile(r"SIGNALING_(\w+_)?PORT")
-_service_url = re.compile(r"(tcp|udp|sctp)://")
-_service_variable = re.compile(
-    r"SIGNALING_(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)"
-)
+RENAMED: dict[str, str] = {}
+"""The old names of settings, and their new ones. An old name works for one minor version."""
 
 SECRET = Meta(extra={"secret": True})
 """Marks a setting whose value no message may show."""
@@ -40,27 +35,26 @@ def variable_name(field: str) -> str:
     return "PORT" if field == "port" else PREFIX + field.upper()
 
 
-def misspelled(environ: Mapping[str, Any], fields: Iterable[str]) -> list[tuple[str, str]]:
-    """Return each variable with our prefix that is no setting, with the setting of the nearest name."""
-    known = [variable_name(field) for field in fields]
+def with_new_names(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return ``values`` with the new name of each setting that has an old one, also behind the name of an instance.
+
+    Raises:
+        SettingsError: the old name and the new one have different values.
+    """
+    found = dict(values)
+    for old, new in renamed(values):
+        if new in values and values[new] != values[old]:
+            raise SettingsError(f"{old} is the old name of {new}, and both have different values; remove {old}")
+        found[new] = found.pop(old)
+    return found
+
+
+def renamed(values: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return each name in ``values`` that is an old one of a setting, and its new name."""
+    parts = ((name, *name.rpartition(PREFIX)) for name in values)
     return [
-        (name, nearest(name, known))
-        for name, value in environ.items()
-        if name.startswith(PREFIX) and name not in known and not _is_from_kubernetes(name, str(value))
+        (name, instance + RENAMED[prefix + rest]) for name, instance, prefix, rest in parts if prefix + rest in RENAMED
     ]
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """Return the known name that ``name`` is most like."""
-    return difflib.get_close_matches(name, list(known), n=1, cutoff=0)[0]
-
-
-def _is_from_kubernetes(name: str, value: str) -> bool:
-    """Return whether Kubernetes sets the variable, for a Service named ``signaling`` or ``signaling-…``."""
-    if _service_variable.fullmatch(name):
-        return True
-    # Any other value may be a mistake for PORT.
-    return bool(_service_port.fullmatch(name) and _service_url.match(value))
 
 
 def web_concurrency(environ: Mapping[str, str]) -> int | None:
@@ -92,11 +86,11 @@ def load(kind: type[S], environ: Mapping[str, Any]) -> S:
         SettingsError: a value cannot be used. The message names the variable, the value unless it is a secret, and
             what to write instead.
     """
-    values = {}
+    values, written = {}, with_new_names(environ)
     for field in msgspec.structs.fields(kind):
         variable = variable_name(field.name)
-        if variable in environ:
-            values[field.name] = convert(variable, environ[variable], field)
+        if variable in written:
+            values[field.name] = convert(variable, written[variable], field)
     return kind(**values)
 
 

@@ -8,14 +8,17 @@ import re
 import ssl
 import sys
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import msgspec
 
+from .priority import WITHOUT, Prefixes, prefixes
 from .settings import Settings
 from .timestamp import iso_8601
 
-_FIELDS = ("connection", "code", "seconds", "reason")
+_FIELDS = ("connection", "call", "outcome", "answered", "code", "seconds", "reason")
+_JSON_FIELDS = ("users", *_FIELDS)
 
 ACCESS_FORMAT = '%(h)s %(l)s %(u)s %(t)s "%(m)s %(U)s %(H)s" %(s)s %(b)s "%(a)s"'
 """The format of gunicorn's access log."""
@@ -46,7 +49,14 @@ def escaped(line: str) -> str:
     return "".join(each if each.isprintable() else json.dumps(each)[1:-1] for each in line)
 
 
-class TextFormatter(logging.Formatter):
+class _LineFormatter(logging.Formatter):
+    def __init__(self, prefixes: Prefixes = WITHOUT) -> None:
+        """Begin each line with the prefix of its level."""
+        super().__init__()
+        self._prefixes = prefixes
+
+
+class TextFormatter(_LineFormatter):
     """Formats ``[2024-01-01T12:00:00.000Z] Client connected connection=5f0c…``; a traceback has lines of its own."""
 
     def format(self, record: logging.LogRecord) -> str:
@@ -55,7 +65,8 @@ class TextFormatter(logging.Formatter):
             return line
         # The message of an exception may contain text of a client. No line of it may look like a log line.
         traceback = self.formatException(record.exc_info).splitlines()
-        return "\n".join([line, *(f"  {escaped(each)}" for each in traceback)])
+        prefix = self._prefixes[record.levelno]
+        return "\n".join([line, *(f"{prefix}  {escaped(each)}" for each in traceback)])
 
     def line(self, created: float, level: int, name: str, message: str, fields: Mapping[str, object]) -> str:  # noqa: ARG002
         severity = f"{logging.getLevelName(level)} " if level >= logging.WARNING else ""
@@ -63,10 +74,10 @@ class TextFormatter(logging.Formatter):
         for field in _FIELDS:
             if field in fields and (value := fields[field]) != "":
                 line += f" {field}={quoted(value) if isinstance(value, str) else value}"
-        return escaped(line)
+        return self._prefixes[level] + escaped(line)
 
 
-class JsonFormatter(logging.Formatter):
+class JsonFormatter(_LineFormatter):
     """Formats one JSON object a line: ``time``, ``level``, ``logger``, ``message``, and further fields."""
 
     def format(self, record: logging.LogRecord) -> str:
@@ -82,7 +93,7 @@ class JsonFormatter(logging.Formatter):
             "logger": name,
             "message": message,
         }
-        for field in _FIELDS:
+        for field in _JSON_FIELDS:
             if field in fields and (value := fields[field]) != "":
                 line[field] = value
         line.update(more)
@@ -91,12 +102,12 @@ class JsonFormatter(logging.Formatter):
         except UnicodeEncodeError:
             # A path may contain bytes that are no text.
             encoded = json.dumps(line, separators=(",", ":"))
-        return escaped(encoded)
+        return self._prefixes[level] + escaped(encoded)
 
 
 def lost_lines(settings: Settings) -> Callable[[int], str]:
     """Return a function that formats the log line about a number of lost lines."""
-    formatter = _formatter(settings)()
+    formatter = _formatter(settings)
     text = "%d log lines were lost: nobody read them in time"
     return lambda lost: formatter.format(logging.LogRecord(__name__, logging.WARNING, "", 0, text, (lost,), None))
 
@@ -135,8 +146,8 @@ def _without_query(uri: str) -> str:
     return quoted(_is_absolute.sub("", re.split(r"[?#]", uri, maxsplit=1)[0], count=1) or "/")
 
 
-def _formatter(settings: Settings) -> type[logging.Formatter]:
-    return JsonFormatter if settings.log_format == "json" else TextFormatter
+def _formatter(settings: Settings) -> logging.Formatter:
+    return (JsonFormatter if settings.log_format == "json" else TextFormatter)(prefixes(settings))
 
 
 def dict_config(settings: Settings, handler: Callable[[], logging.Handler] = logging.StreamHandler) -> dict[str, Any]:
@@ -152,7 +163,7 @@ def dict_config(settings: Settings, handler: Callable[[], logging.Handler] = log
     return {
         "version": 1,
         "disable_existing_loggers": False,
-        "formatters": {"line": {"()": _formatter(settings)}},
+        "formatters": {"line": {"()": partial(_formatter, settings)}},
         "filters": {"without_requests": {"()": WithoutRequests}},
         "handlers": {
             "own": {"()": handler, "formatter": "line"},

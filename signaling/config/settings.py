@@ -11,66 +11,20 @@ from msgspec.structs import force_setattr
 
 from . import service_secret
 from .checks import check_length, check_needs_key, check_networks, check_redis, check_webhook, metrics_address
+from .connection_settings import ConnectionSettings
 from .env import SECRET, check_both, is_secret, load
 from .env import SettingsError as SettingsError
-from .types import Count, Network, Origin, Rate, RedisPrefix, Seconds, StunUrl, TurnUrl, WebhookUrl
+from .types import Count, Network, Origin, Rate, RedisPrefix, Release, Seconds, StunUrl, TurnUrl, WebhookUrl
 
 MIN_RESUME_SECRET_BYTES = 32
 
 
-class Settings(msgspec.Struct, frozen=True, kw_only=True):
+class Settings(ConnectionSettings, frozen=True, kw_only=True):
     """The settings, their defaults and their descriptions.
 
     The environment variable of a field ``name`` is ``SIGNALING_NAME``, except for ``port``, which is ``PORT``.
     """
 
-    port: Annotated[
-        int,
-        Meta(ge=0, le=65_535),
-        Meta(description="The TCP port to listen on; 0 lets the system choose a free one."),
-    ] = 8443
-    bind: Annotated[
-        str,
-        Meta(description="The address to listen on, or `unix:` and a path; empty for every IPv4 and IPv6 address."),
-    ] = ""
-    tls_cert: Annotated[
-        str,
-        Meta(description="Path of the certificate chain in PEM; without it and the key the service speaks plain HTTP."),
-    ] = ""
-    tls_key: Annotated[str, Meta(description="Path of the certificate's private key in PEM, not encrypted.")] = ""
-    tls_reload_interval: Annotated[
-        Seconds, Meta(description="Seconds between two checks of the certificate's files for a renewal.")
-    ] = 10.0
-    handshake_timeout: Annotated[
-        Seconds,
-        Meta(
-            description="Seconds that a client may take for its TLS handshake, for the head of a request, and for the "
-            "waits during a request."
-        ),
-    ] = 10.0
-    max_head_bytes: Annotated[
-        Annotated[int, Meta(ge=1_024, le=65_536)],
-        Meta(description="Bytes of the head of an HTTP request, at most; a longer one is refused with 431."),
-    ] = 8_192
-    max_connections: Annotated[
-        Count, Meta(description="WebSockets of a worker, at most; the next one is refused with 503.")
-    ] = 10_000
-    max_message_bytes: Annotated[
-        Annotated[int, Meta(ge=1_024, le=16_777_216)],
-        Meta(description="Bytes of one message, at most; a longer one closes its connection with 1009."),
-    ] = 65_536
-    send_buffer_bytes: Annotated[
-        Annotated[int, Meta(ge=65_536, le=1_073_741_824)],
-        Meta(description="Bytes buffered for a client that reads slowly; a client over the limit is disconnected."),
-    ] = 1_048_576
-    ping_interval: Annotated[Seconds, Meta(description="Seconds between two WebSocket pings to a client.")] = 25.0
-    ping_timeout: Annotated[
-        Seconds, Meta(description="Seconds that a pinged client may stay silent before it is closed with 4008.")
-    ] = 20.0
-    close_timeout: Annotated[
-        Seconds,
-        Meta(description="Seconds that a client may take to answer a close frame before its TCP connection ends."),
-    ] = 1.0
     jwt_key: Annotated[
         str,
         SECRET,
@@ -238,12 +192,29 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Annotated[int, Meta(ge=0, le=63_072_000)],
         Meta(description="Seconds for which browsers use only TLS with this host (HSTS), on every port; 0 for none."),
     ] = 0
+    release: Annotated[
+        Release, Meta(description="Your name for this release, which `/healthz` shows to operators.")
+    ] = ""
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], Meta(description="The least severe level that is logged.")
     ] = "info"
     log_format: Annotated[
         Literal["text", "json"], Meta(description="Log lines as text, or one JSON object a line.")
     ] = "text"
+    log_events: Annotated[
+        Literal["all", "calls"],
+        Meta(
+            description="The events that are logged: `all` of connections and rooms, or one line at the end of each of "
+            "the `calls`."
+        ),
+    ] = "all"
+    log_priority: Annotated[
+        Literal["auto", "always", "never"],
+        Meta(
+            description="Whether a log line begins with its priority for the journal, such as `<4>`; with `auto`, it "
+            "does if standard error is the journal."
+        ),
+    ] = "auto"
 
     def __post_init__(self) -> None:
         self._derive_secrets()

@@ -59,6 +59,11 @@ def _redis_disconnects(at: Reading) -> int | None:
     return None if shared is None else shared.redis.broken
 
 
+def _nodes_lost(at: Reading) -> int | None:
+    shared = at.node.shared
+    return None if shared is None else shared.redis.evictions.lost
+
+
 def _webhooks(at: Reading) -> Counts | None:
     webhook = at.node.context.webhook
     if webhook is None:
@@ -96,6 +101,14 @@ FIGURES: tuple[Figure[Reading, Any], ...] = (
         json="closes",
     ),
     counters(
+        "server_closes",
+        "Ends of WebSockets by the server, by close code.",
+        "code",
+        lambda at: at.stats.server_closes,
+        series=_closes,
+        key=int,
+    ),
+    counters(
         "refusals",
         "WebSockets refused, by reason.",
         "reason",
@@ -129,6 +142,7 @@ FIGURES: tuple[Figure[Reading, Any], ...] = (
         "call_setup_seconds", "From ready to the last candidate passed on.", lambda at: at.stats.settled, json="settled"
     ),
     gauge("nodes", "Workers that are alive and share the rooms, as far as this one knows.", _nodes, merge=max),
+    counter("nodes_lost", "Workers whose lease ended, and which this one removed.", _nodes_lost),
     gauge("redis_up", "1 while all of Redis can be reached.", _redis_up, merge=min),
     counter("redis_disconnects", "Connections to Redis that broke.", _redis_disconnects),
     counters("webhooks", "Webhooks, by what became of them.", "result", _webhooks),

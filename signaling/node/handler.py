@@ -60,7 +60,8 @@ class Handler:
         """
         with self.lock:
             connection = self._open(sock, read_ahead)
-        log.info("Client connected", extra={"connection": self._session.id})
+        if self.context.logs_sessions:
+            log.info("Client connected", extra={"connection": self._session.id})
         connection.start()
         return connection
 
@@ -117,8 +118,11 @@ class Handler:
         self.connections.discard(connection)
         self.limiter.discard(self.address)
         session.on_disconnect(code)
-        self.context.stats.closes[code] += 1
-        if log.isEnabledFor(logging.INFO):
+        stats = self.context.stats
+        stats.closes[code] += 1
+        if not connection.closed_by_client:
+            stats.server_closes[code] += 1
+        if self.context.logs_sessions and log.isEnabledFor(logging.INFO):
             log.info(
                 "Client disconnected",
                 extra={

@@ -15,6 +15,7 @@ import msgspec
 from flask import Response, request
 
 from ..config.env import SettingsError
+from ..config.process_state import digest
 from ..config.settings import Settings
 from ..process.threads import TurnLock
 from ..rooms.admission import UNKNOWN, AppRules, Identity
@@ -26,6 +27,7 @@ from ..transport import dev_server
 from ..transport.connections import Connections
 from ..transport.route import refuse
 from ..version import __version__
+from .call_lines import CallLines
 from .cluster import Cluster
 from .control import Control
 from .event_queue import EventQueue, Receivers
@@ -68,6 +70,7 @@ class Node:
         connections: the open WebSockets.
         gate: the rules and limits of handshakes.
         events: the events of calls that wait for the app.
+        call_lines: the log lines of ended calls; None if the log has those of connections.
         history: samples of the last minutes.
         cluster: the other nodes that share the rooms, or None without Redis.
         control: what an app does with its calls and users.
@@ -76,6 +79,7 @@ class Node:
         lock: held by each thread that changes the state, where requests have threads.
         test_client: returns a client for tests of the app.
         started: the time of its start, in seconds of the monotonic clock.
+        settings_digest: the digest of the environment at its start.
     """
 
     test_client: Callable[..., Any]
@@ -101,6 +105,7 @@ class Node:
             signaling.config.env.SettingsError: a setting cannot be used.
         """
         self.started = time.monotonic()
+        self.settings_digest = digest(os.environ)
         self.settings = settings
         self._admission = admission
         self.lock = TurnLock()
@@ -114,6 +119,7 @@ class Node:
         self.connections = Connections(settings, self.stats.on_heartbeat, self.stats.latency.observe, self.lock)
         self.gate = Gate(settings, self.connections, registry, admission)
         self.events = EventQueue(receivers, max_events, self._expire_calls)
+        self.call_lines = CallLines(self.stats) if settings.log_events == "calls" else None
         registry.directory.on_event = self._on_event
         self.history = History(self.connections, registry, self.stats)
         self.cluster = None if self.shared is None else Cluster(self.shared.bus)
@@ -154,6 +160,8 @@ class Node:
             host=socket.gethostname(),
             pid=os.getpid(),
             version=__version__,
+            release=self.settings.release,
+            settings=self.settings_digest,
             started=time.time() - (time.monotonic() - self.started),
             draining=self.connections.draining,
             connections=len(self.connections),
@@ -179,6 +187,8 @@ class Node:
     def _on_event(self, event: Event) -> None:
         if self.context.webhook is not None:
             self.context.webhook.tell(event)
+        if self.call_lines is not None:
+            self.call_lines.put(event)
         self.events.put(event)
 
     def _expire_calls(self) -> None:
@@ -238,6 +248,8 @@ class Node:
         return self._handler(address, self.identify())
 
     def _handler(self, address: str, identity: Identity) -> Handler:
+        if self.call_lines is not None:
+            self.call_lines.start()
         return Handler(self.context, self.connections, self.gate.limiter, self.events, self.lock, address, identity)
 
     @property

@@ -50,9 +50,11 @@ def end_calls() -> None:
 
 
 def deliver_events(seconds: float) -> None:
-    """Wait until the apps got all events and the webhooks are sent, at most ``seconds``."""
+    """Log the ended calls, and wait until the apps got all events and the webhooks are sent, at most ``seconds``."""
     limit = time.monotonic() + seconds
     for node in list(NODES):
+        if node.call_lines is not None:
+            node.call_lines.write()
         node.events.drain(limit - time.monotonic())
         if node.context.webhook is not None:
             node.context.webhook.drain(limit - time.monotonic())

@@ -62,10 +62,13 @@ class Output(io.RawIOBase):
     Any thread may write, and so may a handler of a signal.
     """
 
-    def __init__(self, descriptor: int, describe: Callable[[int], str] = _describe_loss) -> None:
-        """Write to ``descriptor``; ``describe`` returns the line about a number of lost lines."""
+    def __init__(
+        self, descriptor: int, describe: Callable[[int], str] = _describe_loss, mark: Callable[[bytes], bytes] = bytes
+    ) -> None:
+        """Write to ``descriptor``; see :func:`install` for ``describe`` and ``mark``."""
         self._descriptor = descriptor
         self._describe = describe
+        self._mark = mark
         # Opened at the first line. Until then gunicorn may replace the descriptor.
         self._write: Callable[[bytes], int] | None = None
         self._release: Callable[[], None] | None = None
@@ -73,8 +76,7 @@ class Output(io.RawIOBase):
         self._lock = _new_lock()
         self._partial = b""
         self._pending: list[bytes] = []
-        self._pending_bytes = 0
-        self._lost = 0
+        self._pending_bytes = self._lost = 0
         # Called before each write. It writes the lines that come first.
         self.before_write: Callable[[], None] = _nothing
         self._failed = self._draining = self._scheduled = False
@@ -105,7 +107,7 @@ class Output(io.RawIOBase):
                 partial, self._lost = b"", self._lost + 1
             self._partial = partial
             if newline:
-                self._keep(lines + newline)
+                self._keep(self._mark(lines + newline))
                 self._drain()
         return len(text)
 
@@ -158,9 +160,7 @@ class Output(io.RawIOBase):
         self.before_write()
         self._drain()
 
-    def flush(self) -> None:
-        """Write the kept lines as far as there is room."""
-        self.drain()
+    flush = drain
 
     def finish(self, seconds: float) -> None:
         """Write the kept lines, and wait for room for at most ``seconds``. From now on, collect no lines."""
@@ -254,15 +254,16 @@ class Output(io.RawIOBase):
             return data
 
 
-def install(describe: Callable[[int], str] = _describe_loss) -> None:
+def install(describe: Callable[[int], str] = _describe_loss, mark: Callable[[bytes], bytes] = bytes) -> None:
     """Replace :data:`sys.stdout` and :data:`sys.stderr` by an :class:`Output`. A second call does nothing.
 
     Args:
         describe: returns the line about a number of lost lines.
+        mark: marks the lines that no logger writes to standard error.
     """
     if _all:
         return
-    for name in ("stdout", "stderr"):
+    for name, own_mark in (("stdout", bytes), ("stderr", mark)):
         stream = getattr(sys, name)
         try:
             descriptor = stream.fileno()
@@ -270,7 +271,7 @@ def install(describe: Callable[[int], str] = _describe_loss) -> None:
             # The stream is closed, or has no descriptor.
             continue
         stream.flush()
-        output = Output(descriptor, describe)
+        output = Output(descriptor, describe, own_mark)
         setattr(sys, name, io.TextIOWrapper(output, "utf-8", "backslashreplace", write_through=True))
         _all.append(output)
     os.register_at_fork(after_in_child=_forget)

@@ -39,6 +39,8 @@ class CallEntry(msgspec.Struct, gc=False):
     came: bool = True
     """Whether that user joined while alone, and did not stay behind. An app is told of those only."""
     sequence: int = 0
+    answered: float | None = None
+    """When the call was answered, or None."""
 
 
 class Calls:
@@ -77,6 +79,12 @@ class Calls:
             return events
         events.append(_event(EventType.CALL_STARTED, pair, entry, entry.began_at, call=_call(pair, entry)))
         return events
+
+    def answered(self, pair: Pair) -> None:
+        """Note that an answer was forwarded; the first one counts."""
+        entry = self._entries.get(pair)
+        if entry is not None and not entry.waiting and entry.answered is None:
+            entry.answered = time.monotonic()
 
     def left(self, pair: Pair, user: str, reason: str, *, alone: bool) -> list[Event]:
         """Note that ``user`` left the room, where the peer stays if ``alone``, for the ``reason`` left or lost."""
@@ -206,6 +214,8 @@ def _event(
         user=user,
         outcome=outcome,
         call=call,
+        began=entry.began_at,
+        answered=None if entry.answered is None else entry.began_at + entry.answered - entry.began,
     )
 
 

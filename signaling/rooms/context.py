@@ -34,6 +34,8 @@ class SessionContext(NamedTuple):
     """The limit on the messages of one connection."""
     join_rate: Rate
     """The limit on the joins of one connection."""
+    logs_sessions: bool
+    """Whether the log has the lines of each connection and room, and not only one of each call."""
 
     @classmethod
     def of(cls, settings: Settings, registry: Registry, admission: Admission | None = None) -> SessionContext:
@@ -44,16 +46,21 @@ class SessionContext(NamedTuple):
         Raises:
             signaling.config.env.SettingsError: a setting cannot be used.
         """
+        stats = Stats(settings)
+        logs_calls = settings.log_events == "calls"
+        if logs_calls:
+            stats.calls.on_answer = registry.directory.answered
         return cls(
             settings,
             registry,
-            Stats(settings),
+            stats,
             admission,
             _verifier(settings),
             _webhook(settings, registry),
             UserSessions(),
             Rate.of(settings.message_rate, "messages", settings.message_burst),
             Rate.of(settings.join_rate, "joins", settings.join_rate, 60.0),
+            not logs_calls or settings.log_level == "debug",
         )
 
 

@@ -79,6 +79,10 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     """The end of a wait: ``met``, ``left`` or ``lost``; empty for other events."""
     call: Call | None = None
     """The call; None for an event of a wait."""
+    began: float = 0.0
+    """The start of the call or of the wait, in seconds since 1970."""
+    answered: float | None = None
+    """When the first answer was forwarded, in seconds since 1970; None if none was, or if no log needs it."""
 
     @property
     def peer(self) -> str:

@@ -120,6 +120,11 @@ class MemoryRegistry:
         with self._lock:
             return Listing(self._calls.waits())
 
+    def answered(self, pair: Pair) -> None:
+        """Note that the call of ``pair`` was answered. Does not wait."""
+        with self._lock:
+            self._calls.answered(pair)
+
     def end_call(self, call_id: str) -> Pair | None:
         """End the call with this id, and return its room; its members stay there."""
         with self._lock:

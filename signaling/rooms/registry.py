@@ -91,6 +91,9 @@ class CallDirectory(Protocol):
     def waits(self) -> Listing[Waiting]:
         """Return the users who wait, likewise."""
 
+    def answered(self, pair: Pair) -> None:
+        """Note that the call of ``pair`` was answered. Does not wait."""
+
     def end_call(self, call_id: str) -> Pair | None:
         """End the call with this id, and return its room; None if there is no such call. Its members stay. May wait.
 

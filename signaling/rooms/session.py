@@ -183,7 +183,7 @@ class Session:
         if self.pair is not None and (self.pair, self.user.key) != (pair, user.key):
             self._leave(LEFT)
         self.user = user
-        if log.isEnabledFor(logging.INFO):
+        if context.logs_sessions and log.isEnabledFor(logging.INFO):
             name, room = self._shown(pair)
             self._log(
                 "User %s is joining room %s to connect with %s", name, room, quoted(context.stats.name(remote.key))
@@ -195,7 +195,7 @@ class Session:
         replaced, peer, members = result
         stats = self._context.stats
         self._call = stats.enter(pair, self.user.key, first=peer is None, replaces=replaced is not None)
-        if log.isEnabledFor(logging.INFO):
+        if self._context.logs_sessions and log.isEnabledFor(logging.INFO):
             self._log_joined(pair, result)
         reply = replies.created if peer is None else replies.joined
         self.deliver(reply(pair.room, **extras), _info(pair, members))
@@ -238,7 +238,7 @@ class Session:
         if self._call is not None:
             stats.leave(self._call, self.user.key, reason if code is None else f"{reason}, close code {code:d}")
             self._call = None
-        if log.isEnabledFor(logging.INFO):
+        if self._context.logs_sessions and log.isEnabledFor(logging.INFO):
             name, room = self._shown(pair)
             self._log("User %s left room %s (%s)", name, room, reason)
             if peer is None:

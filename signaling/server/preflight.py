@@ -16,6 +16,7 @@ from gunicorn import util
 
 from ..config.env import SettingsError, check_both, shown
 from ..config.logging import escaped
+from ..config.priority import PRIORITIES, is_journal
 from ..config.settings import Settings
 from ..process.reloader import read_file
 from ..transport import tls
@@ -130,4 +131,6 @@ def stop(reason: str) -> NoReturn:
 
 def print_reason(reason: str) -> None:
     """Say in one line why the server does not start."""
-    print(f"The signaling server does not start: {escaped(reason)}", file=sys.stderr, flush=True)
+    # The setting of the priority may be the wrong one.
+    prefix = PRIORITIES[logging.ERROR] if is_journal() else ""
+    print(f"{prefix}The signaling server does not start: {escaped(reason)}", file=sys.stderr, flush=True)

@@ -55,10 +55,12 @@ class Call:
         ready_at: the latest ``ready``, in seconds of the monotonic clock; None once it is measured.
         last_at: the latest candidate or answer, in seconds of the monotonic clock.
         answered_in: seconds from the latest ``ready`` to the first answer after it, or None.
+        answer_told: whether the directory of calls knows of an answer to the latest ``ready``.
         settled_in: seconds from the latest ``ready`` to the last candidate of its negotiation, or None.
     """
 
     __slots__ = (
+        "answer_told",
         "answered_in",
         "began",
         "ended",
@@ -92,4 +94,5 @@ class Call:
         self.ready_at: float | None = None
         self.last_at = 0.0
         self.answered_in: float | None = None
+        self.answer_told = False
         self.settled_in: float | None = None

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from collections.abc import Callable
 
 from msgspec import Raw
 
@@ -40,6 +41,7 @@ class CallLog:
         settled: seconds from ``ready`` to the last candidate, of all calls.
         count: how many calls there were.
         steps: how many steps are kept of all calls.
+        on_answer: called with the pair of a call when it is answered; None if nobody wants to know. It must not wait.
     """
 
     def __init__(self, keep: int = 0) -> None:
@@ -57,6 +59,7 @@ class CallLog:
         self.settled = Histogram(SET_UP_BOUNDS)
         self.count = 0
         self.steps = 0
+        self.on_answer: Callable[[Pair], object] | None = None
 
     def states(self) -> dict[str, int]:
         """Return the number of open calls by state. The sum over all nodes counts each call once."""
@@ -143,6 +146,7 @@ class CallLog:
         call.state = CallState.NEGOTIATING
         call.ready_at = call.last_at = now
         call.answered_in = call.settled_in = None
+        call.answer_told = False
         self.negotiating[call] = None
 
     def peer_joined_elsewhere(self, call: Call) -> None:
@@ -153,6 +157,7 @@ class CallLog:
         call.tallies = {}
         call.state = CallState.NEGOTIATING
         call.ready_at = call.answered_in = call.settled_in = None
+        call.answer_told = False
 
     def peer_left(self, call: Call) -> None:
         """Note that one of the two users is left."""
@@ -176,7 +181,7 @@ class CallLog:
             call.last_at = now
             if self.keeps:
                 self._count_candidate(call, user, text)
-        elif self.keeps or call in self.negotiating:
+        elif self.keeps or call in self.negotiating or (self.on_answer is not None and not call.answer_told):
             self._note_data(call, user, message.data, text, now)
 
     def _note_data(self, call: Call, user: str, data: Raw, text: str | bytes, now: float) -> None:
@@ -215,6 +220,9 @@ class CallLog:
         if call.ready_at is not None and call.answered_in is None:
             call.answered_in = now - call.ready_at
             self.answered.observe(call.answered_in)
+        if self.on_answer is not None and not call.answer_told:
+            call.answer_told = True
+            self.on_answer(call.pair)
 
     def tick(self, now: float) -> None:
         """End the negotiations that are done, about once a second.

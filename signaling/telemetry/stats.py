@@ -47,6 +47,7 @@ class Stats:
         joins: joins of a room.
         errors: ``error`` replies, by code.
         closes: ends of connections, by close code.
+        server_closes: those of them that this server ended.
         refused: refused WebSockets, by reason.
         refusals: the latest refusals, the oldest first.
         latency: seconds from a ping to its pong.
@@ -58,6 +59,7 @@ class Stats:
         self.joins = 0
         self.errors: Counter[str] = Counter()
         self.closes: Counter[int] = Counter()
+        self.server_closes: Counter[int] = Counter()
         self.refused: Counter[str] = Counter()
         self.refusals: deque[RefusalRecord] = deque(maxlen=MAX_REFUSALS)
         self.latency = Histogram(LATENCY_BOUNDS)

@@ -40,7 +40,7 @@ class Connection(WebSocket):
             connection has a close code then, it calls :meth:`wait_closed` last.
         on_closed: called with the connection after :meth:`wait_closed`. It must not wait.
         alive, latency, on_slow_frames, opened, sock: see :class:`~signaling.transport.websocket.WebSocket`.
-        close_code, close_reason: see :class:`~signaling.transport.writer.MessageWriter`.
+        close_code, close_reason, closed_by_client: see :class:`~signaling.transport.writer.MessageWriter`.
     """
 
     __slots__ = (
@@ -181,7 +181,7 @@ class Connection(WebSocket):
         self._eof = True
         self._watcher.stop()
         if self.close_code is None:
-            self._stop(CloseCode.ABNORMAL, reason)
+            self._stop(CloseCode.ABNORMAL, reason, by_client=True)
         else:
             self._wake_closing()
 
@@ -231,9 +231,9 @@ class Connection(WebSocket):
             self._transmit(frames.close(code, reason))
             self._stop(code, reason)
 
-    def _stop(self, code: int, reason: str) -> None:
+    def _stop(self, code: int, reason: str, *, by_client: bool = False) -> None:
         if self.close_code is None:
-            self.close_code, self.close_reason = code, reason
+            self.close_code, self.close_reason, self.closed_by_client = code, reason, by_client
             self._queue_work()
 
     def abort(self, reason: str) -> None:

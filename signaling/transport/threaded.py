@@ -71,7 +71,7 @@ class ThreadedConnection(WebSocket):
 
     Attributes:
         alive, latency, opened, sock: see :class:`~signaling.transport.websocket.WebSocket`.
-        close_code, close_reason: see :class:`~signaling.transport.writer.MessageWriter`.
+        close_code, close_reason, closed_by_client: see :class:`~signaling.transport.writer.MessageWriter`.
         on_slow_frames: the same as of a WebSocket; it is called while this thread holds the lock.
         on_work: the same; it is called once, in this thread, and serves the client until the end.
     """
@@ -176,7 +176,7 @@ class ThreadedConnection(WebSocket):
 
     def _connection_lost(self, reason: str) -> None:
         self._eof = True
-        self._stop(CloseCode.ABNORMAL, reason)
+        self._stop(CloseCode.ABNORMAL, reason, by_client=True)
 
     # Ending: any thread.
 
@@ -186,10 +186,10 @@ class ThreadedConnection(WebSocket):
             self._output.write(frames.close(code, reason))
             self._stop(code, reason)
 
-    def _stop(self, code: int, reason: str) -> None:
+    def _stop(self, code: int, reason: str, *, by_client: bool = False) -> None:
         if self.close_code is None:
             # The code last, since it says that the connection has ended.
-            self.close_reason = reason
+            self.close_reason, self.closed_by_client = reason, by_client
             self.close_code = code
             self._wake()
 

@@ -84,9 +84,9 @@ class WebSocket(MessageWriter):
             self._transmit(b"".join(replies))
         if receiver.close_code is not None:
             # At once, since another client's message would follow the close frame otherwise.
-            self._stop(receiver.close_code, receiver.close_reason)
+            self._stop(receiver.close_code, receiver.close_reason, by_client=receiver.answered)
 
-    def _stop(self, code: int, reason: str) -> None:
+    def _stop(self, code: int, reason: str, *, by_client: bool = False) -> None:
         """Set the close code, unless there is one, and let the reader finish the connection. Does not wait."""
         raise NotImplementedError
 

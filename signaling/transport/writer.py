@@ -24,13 +24,15 @@ class MessageWriter:
     Attributes:
         close_code: None while open; afterwards the close code (1005 and 1006 as in RFC 6455, section 7.4.1).
         close_reason: the reason that goes with the close code.
+        closed_by_client: whether the client has ended the connection, by a close frame or without one.
     """
 
-    __slots__ = ("_pinged", "_send_buffer", "_transmit", "close_code", "close_reason")
+    __slots__ = ("_pinged", "_send_buffer", "_transmit", "close_code", "close_reason", "closed_by_client")
 
     def __init__(self, send_buffer: Buffer) -> None:
         self.close_code: int | None = None
         self.close_reason = ""
+        self.closed_by_client = False
         self._send_buffer = send_buffer
         self._transmit = send_buffer.write
         # When the ping was sent that has no pong yet, in seconds of the monotonic clock; 0 if there is none.

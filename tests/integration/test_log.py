@@ -81,6 +81,175 @@ def test_an_error_in_a_view_shows_the_path_alone(tmp_path: Path):
     assert SECRET not in "\n".join(server.log)
 
 
+CALLS = {"SIGNALING_LOG_EVENTS": "calls", "SIGNALING_CALL_GRACE": 0}
+OFFER, ANSWER = ({"type": kind, "sdp": "v=0"} for kind in ("offer", "answer"))
+
+
+def hold_call(server: Server, one: str, other: str) -> None:
+    """Hold a call as two browsers do, and hang up."""
+    first, second = meet(server, one, other)
+    for sender, receiver, data in ((first, second, OFFER), (second, first, ANSWER)):
+        sender.send(type="message", data=data)
+        receiver.receive()
+        for number in range(10):
+            sender.send(type="candidate", candidate={"candidate": f"candidate:{number} 1 udp 1 192.0.2.1 1 typ host"})
+            receiver.receive()
+    for user in (first, second):
+        user.send(type="bye")
+        user.close()
+
+
+def test_the_log_of_calls_has_one_line_for_each_call_and_for_each_wait_without_one():
+    with Server(**CALLS) as server:
+        began = len(server.log)
+        hold_call(server, "alice", "bob")
+        server.wait_for_log("alice and bob")
+        first, second = meet(server, "carol", "dave x=1")
+        second.vanish()
+        server.wait_for_log("carol")
+        first.close()
+        with Client(server) as eve:
+            eve.join("eve", "nobody")
+            eve.send(type="bye")
+        server.wait_for_log("eve")
+        # Warnings stay.
+        with socket.create_connection(("localhost", server.port), TIMEOUT) as client:
+            client.sendall(b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n\r\n")
+            assert client.recv(65_536)
+        server.wait_for_log("WARNING Refused")
+        lines = [line.partition("] ")[2] for line in server.log[began:]]
+    call = "call=[0-9a-f]{32}"
+    for line, pattern in zip(
+        lines,
+        [
+            rf"Call of alice and bob ended {call} outcome=answered answered=\d+\.\d+ seconds=\d+\.\d+ reason=left",
+            rf'Call of carol and "dave x=1" ended {call} outcome=unanswered seconds=\d+\.\d+ reason=lost',
+            rf"User eve waited for nobody, who did not come {call} outcome=no-peer seconds=\d+\.\d+ reason=left",
+            r"WARNING Refused a WebSocket from .*",
+            r"Handling signal: term",
+        ],
+        strict=False,
+    ):
+        assert re.fullmatch(pattern, line), line
+
+
+def test_the_log_of_calls_as_json_has_the_users():
+    with Server(**CALLS, SIGNALING_LOG_FORMAT="json") as server:
+        hold_call(server, "alice", "bob")
+        line = json.loads(server.wait_for_log("Call of"))
+    for varying in ("time", "call", "answered", "seconds"):
+        assert line.pop(varying)
+    assert line == {
+        "level": "info",
+        "logger": "signaling.node.call_lines",
+        "message": "Call of alice and bob ended",
+        "users": ["alice", "bob"],
+        "outcome": "answered",
+        "reason": "left",
+    }
+
+
+def test_a_call_that_the_end_of_the_server_ends_has_its_line():
+    with Server(**CALLS) as server:
+        alice, bob = meet(server)
+        alone = Client(server)
+        alone.join("alone", "nobody")
+        server.signal(signal.SIGTERM)
+        assert {user.closed()[0] for user in (alice, bob, alone)} == {1012}
+        server.wait()
+    ends = [line.partition("] ")[2] for line in server.log if " call=" in line]
+    assert sorted(re.sub(r" (call|seconds)=\S+", "", line) for line in ends) == [
+        "Call of alice and bob ended outcome=unanswered reason=lost",
+        "User alone waited for nobody, who did not come outcome=no-peer reason=lost",
+    ]
+
+
+def test_debug_has_the_lines_of_connections_in_any_case():
+    with Server(**CALLS, SIGNALING_LOG_LEVEL="debug") as server:
+        hold_call(server, "alice", "bob")
+        for line in ("Client connected", "User alice is joining", "Removed empty room", "Call of alice and bob"):
+            server.wait_for_log(line)
+
+
+@pytest.mark.parametrize(("events", "max_lines", "max_bytes"), [("all", 12, 2_000), ("calls", 1, 250)])
+def test_a_call_takes_no_more_of_the_log_than_the_document_says(events: str, max_lines: int, max_bytes: int):
+    """With ids as long as a UUID. The document says how many days of calls a journal holds."""
+    count = 20
+    with Server(SIGNALING_LOG_EVENTS=events) as server:
+        hold_call(server, "begin", "it")
+        server.wait_for_log("User it left|Call of")
+        wait_until(lambda: events == "calls" or sum("Client disconnected" in line for line in server.log) == 2)
+        began = len(server.log)
+        for number in range(count):
+            hold_call(server, f"a{number:035}", f"b{number:035}")
+        wait_until(lambda: len(server.log) - began >= max_lines * count)
+        with Client(server) as end:
+            end.join("end", "of-it")
+            end.send(type="bye")
+        lines = server.log[began : server.log.index(server.wait_for_log("User end"))]
+    lines = lines[: -1 if events == "all" else None]
+    assert len(lines) == max_lines * count
+    # The lower bound as well, so that the figures of the document stay true.
+    assert 0.8 * max_bytes <= sum(len(line) + 1 for line in lines) / count <= max_bytes
+
+
+# As systemd starts a service whose standard error is the journal.
+JOURNAL = ("sh", "-c", 'JOURNAL_STREAM=$(stat -Lc %d:%i /proc/self/fd/2) exec "$@"', "sh")
+
+
+@pytest.mark.parametrize("log_format", ["text", "json"])
+def test_every_line_in_the_journal_has_its_priority(tmp_path: Path, log_format: str):
+    (tmp_path / "broken.py").write_text(
+        "import logging, sys\n"
+        "import gevent\n"
+        "from signaling import create_app\n"
+        "def fail():\n"
+        "    raise RuntimeError('in a greenlet')\n"
+        "app = create_app()\n"
+        "inner = app.wsgi_app\n"
+        "def broken(environ, start_response):\n"
+        "    if environ['PATH_INFO'] == '/break':\n"
+        "        logging.getLogger('other.library').warning('from elsewhere')\n"
+        "        gevent.spawn(fail).join()\n"
+        "        raise RuntimeError('first\\n<0>second')\n"
+        "    return inner(environ, start_response)\n"
+        "app.wsgi_app = broken\n"
+    )
+    settings = {"PYTHONPATH": tmp_path, "SIGNALING_LOG_FORMAT": log_format}
+    with Server(app="broken:app", before=JOURNAL, **settings) as server:
+        for user in meet(server):
+            user.close()
+        with socket.create_connection(("localhost", server.port), TIMEOUT) as client:
+            client.sendall(b"GET /break HTTP/1.1\r\nHost: a\r\n\r\n")
+            assert b" 500 " in client.recv(65_536)
+        server.wait_for_log("Client disconnected")
+        server.wait_for_log("RuntimeError: first")
+    lines = list(filter(None, server.log))
+    assert [line for line in lines if not re.match("<[3467]>", line)] == []
+    found = {
+        words: {line[:3] for line in lines if words in line}
+        for words in ("Listening at", "User alice is", "from elsewhere", "in a greenlet", "Error handling", "first")
+    }
+    assert found == {
+        "Listening at": {"<6>"},
+        "User alice is": {"<6>"},
+        "from elsewhere": {"<4>"},
+        "in a greenlet": {"<3>"},
+        "Error handling": {"<3>"},
+        "first": {"<3>"},
+    }
+    if log_format == "text":
+        assert [line for line in lines if line.endswith("second")] == ["<3>  <0>second"]
+
+
+def test_the_reason_of_a_start_that_fails_is_an_error_in_the_journal():
+    for name, value in (("SIGNALING_LOG_PRIORITY", "sometimes"), ("SIGNALING_BIND", "no host")):
+        server = Server(before=JOURNAL, **{name: value})
+        line = server.wait_for_log("does not start")
+        server.stop()
+        assert line.startswith(f"<3>The signaling server does not start: {name}")
+
+
 def test_an_id_forges_neither_a_line_nor_a_field(server: Server):
     forged = "bob connection=ffff code=1000"
     since = len(server.log)

@@ -100,6 +100,28 @@ def test_a_call_in_figures(metered: Server):
     assert changes(metered, before, **expected) == expected
 
 
+@pytest.mark.parametrize(
+    ("end", "code", "by_server"),
+    [
+        (lambda client: client.close(1011), "1011", False),
+        (lambda client: client.close(1008), "1008", False),
+        (lambda client: client.vanish(), "1006", False),
+        (lambda client: client.send(b"x" * 70_000), "1009", True),
+        (lambda client: client.ask(type="join", userId="self", remoteId="self"), "1008", True),
+    ],
+    ids=["client 1011", "client 1008", "no close frame", "too big", "with itself"],
+)
+def test_an_end_says_whether_the_server_made_it(metered: Server, end, code: str, by_server: bool):
+    before = scrape(metered)
+    with Client(metered) as client:
+        end(client)
+        expected = {
+            f"signaling_closes_total{{{code}}}": 1,
+            f"signaling_server_closes_total{{{code}}}": int(by_server),
+        }
+        assert changes(metered, before, **expected) == expected
+
+
 def test_a_refusal_is_counted_by_its_reason(metered: Server):
     before = scrape(metered)
     handshake = {"Connection": "Upgrade", "Upgrade": "websocket", "Origin": "https://elsewhere.example"}

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
+import socket
 import time
+import urllib.request
 
 from tests.driver import Client, Server, meet
 from tests.redis.cable import Cable
 from tests.redis.conftest import NODE_TIMEOUT, REDIS_TIMEOUT, connected, host
 from tests.redis.people import in_redis, indexed, meet_across, start_over, talk, types
 from tests.redis_server import Redis, redis_server
-from tests.waiting import wait_until
+from tests.waiting import TIMEOUT, wait_until
 
 NO_JOIN = {
     "type": "error",
@@ -40,6 +43,38 @@ def test_the_peers_of_a_killed_workers_users_hear_of_it(one: Server, redis: Redi
             bob.vanish()
             lonely.vanish()
     wait_until(lambda: in_redis(redis) == {} and indexed(redis) == set())
+
+
+def test_a_lost_worker_is_told_once_in_the_cluster_and_one_that_stops_is_none():
+    token = {"SIGNALING_METRICS_TOKEN": "scraper"}
+    with redis_server() as redis, host(redis.url, **token) as one, host(redis.url, **token) as other:
+        for server in (one, other):
+            connected(server)
+        with host(redis.url) as stopped:
+            connected(stopped)
+            worker = stopped.worker
+        with host(redis.url) as doomed, Client(doomed) as client:
+            connected(doomed)
+            lost = doomed.worker
+            client.join("doomed", "nobody")
+            wait_until(lambda: one.health()["connections"] == 1)
+            os.kill(doomed.process.pid, signal.SIGKILL)
+            os.kill(lost, signal.SIGKILL)
+            wait_until(lambda: lost_lines(one, other))
+        # The second one has evicted it as well, or will never.
+        for server in (one, other):
+            wait_until(lambda server=server: len(server.health()["nodes"]) == 2)
+        [line] = lost_lines(one, other)
+        assert line.endswith(f"WARNING Node {socket.gethostname()}:{lost} lost: its lease ended; it had 1 connections")
+        assert not any(f":{worker} lost" in line for server in (one, other) for line in server.log)
+        page = urllib.request.Request(one.url + "/metrics", headers={"Authorization": "Bearer scraper"})
+        with urllib.request.urlopen(page, timeout=TIMEOUT) as response:
+            counts = re.findall(r"^signaling_nodes_lost_total\{.*\} (\S+)$", response.read().decode(), re.MULTILINE)
+        assert sorted(map(float, counts)) == [0, 1]
+
+
+def lost_lines(*servers: Server) -> list[str]:
+    return [line for server in servers for line in server.log if " lost: " in line]
 
 
 def test_redis_ends_and_comes_back_empty():

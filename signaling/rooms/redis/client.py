@@ -14,7 +14,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-import gevent
 import gevent.socket
 from gevent.event import Event
 
@@ -49,6 +48,7 @@ class RedisClient:
         lease_ends: by partition, the monotonic time until which no other node can evict this one.
         up: by partition, the connection that is ready for commands, or None.
         broken: how many connections broke that were ready.
+        evictions: the evictions of dead nodes.
     """
 
     def __init__(self, settings: Settings, rooms: PartitionRooms, describe: Callable[[], bytes]) -> None:
@@ -72,7 +72,7 @@ class RedisClient:
         self._opening: list[RedisConnection | None] = [None] * servers.partitions
         self.lease_ends = [0.0] * servers.partitions
         self._epochs = [""] * servers.partitions
-        self._evictions = Evictions(self.key, self.worker, self._scripts.digests["evict"], rooms.evict)
+        self.evictions = Evictions(self.key, self.worker, self._scripts.digests["evict"], rooms.evict)
         self._workers: list[dict[str, bytes]] = [{}] * servers.partitions
         self._ready = [Event() for _ in self.up]
         self._disconnected = Event()
@@ -239,7 +239,7 @@ class RedisClient:
             if self._opening[partition] is connection:
                 self._opening[partition] = None
         # The next connection begins again with the dead nodes.
-        self._evictions.forget(partition for partition, connection in enumerate(self.up) if connection is None)
+        self.evictions.forget(partition for partition, connection in enumerate(self.up) if connection is None)
         self._disconnected.set()
 
     def _on_push(self, push: list[Any]) -> None:
@@ -293,7 +293,7 @@ class RedisClient:
             self._rooms.expire(partition, ending)
             self._workers[partition] = dict(zip(map(bytes.decode, alive[::2]), alive[1::2], strict=True))
             for worker in dead:
-                self._evictions.begin(connection, partition, worker)
+                self.evictions.begin(connection, partition, worker)
 
         keys = self.key(partition, "workers"), self.key(partition, "ending")
         arguments = self.worker, self._epochs[partition], self.lease, description

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import Any, TypeVar
+
+import msgspec
 
 from ...protocol.messages import Pair
 from .connection import RedisConnection
 from .scripts import decode_place
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -15,8 +21,23 @@ MAX_BATCH = 500
 """Connections that are evicted, or rooms that are restored, before other work has its turn."""
 
 
+class _Description(msgspec.Struct):
+    """The part of a node's description that the log shows. A node that nobody knows has an empty one."""
+
+    host: str = ""
+    pid: int = 0
+    connections: int = 0
+
+
+_decode = msgspec.json.Decoder(_Description).decode
+
+
 class Evictions:
-    """The dead nodes whose connections this node evicts at the moment. No method waits."""
+    """The dead nodes whose connections this node evicts at the moment. No method waits.
+
+    Attributes:
+        lost: how many dead nodes this node removed. Each dead node counts at one of the others.
+    """
 
     def __init__(
         self, key: Callable[[int, str], str], own: str, digest: str, evict: Callable[[Pair, str, str, str], object]
@@ -30,6 +51,7 @@ class Evictions:
             evict: evicts a connection from its room. It gets the room's pair, the connection's id, its user's key and
                 its node.
         """
+        self.lost = 0
         self._key = key
         self._worker = own
         self._digest = digest
@@ -62,11 +84,24 @@ class Evictions:
             else:
                 events = (self._key(partition, f"events:{node}") for node in (worker.decode(), self._worker))
                 keys = self._key(partition, "workers"), index, *events
-                connection.send(None, "EVALSHA", self._digest, "4", *keys, worker)
+                on_removed = partial(self._on_removed, partition, worker)
+                connection.send_checked(on_removed, "EVALSHA", self._digest, "4", *keys, worker)
                 self._under_way.discard((partition, worker))
 
         # A random batch: several nodes may evict the same one, and each begins with other connections.
         connection.send_checked(on_reply, "HRANDFIELD", index, str(MAX_BATCH), "WITHVALUES")
+
+    def _on_removed(self, partition: int, worker: bytes, description: Any) -> None:
+        # A node is in each partition. One of them counts.
+        if partition or not isinstance(description, bytes):
+            return
+        self.lost += 1
+        try:
+            node = _decode(description)
+        except (msgspec.MsgspecError, RecursionError):
+            node = _Description()
+        name = f"{node.host}:{node.pid}" if node.host else worker.decode()
+        log.warning("Node %s lost: its lease ended; it had %d connections", name, node.connections)
 
 
 def batches(items: list[T]) -> Iterator[list[T]]:

@@ -45,6 +45,7 @@ class CallEntry(msgspec.Struct, frozen=True, array_like=True, gc=False):
     first: str
     second: str
     came: bool = True
+    answered: float = 0.0
 
     def to_call(self) -> Call:
         """Return the call that goes on."""
@@ -69,6 +70,8 @@ class CallEvent(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """The outcome of a wait, or why a call ended."""
     first_json: str
     second_json: str
+    answered: float = 0.0
+    """When the call was answered, or 0. A node of an older version writes none."""
 
     def to_event(self, pair: Pair) -> Event:
         """Return the event for the app; ``pair`` is that of the room."""
@@ -92,6 +95,8 @@ class CallEvent(msgspec.Struct, frozen=True, array_like=True, gc=False):
             user=self.user,
             outcome=self.detail if self.user else "",
             call=call,
+            began=self.started / MICROSECONDS,
+            answered=self.answered / MICROSECONDS if self.answered else None,
         )
 
 
@@ -136,7 +141,7 @@ decode_place = msgspec.msgpack.Decoder(tuple[str, str, str]).decode
 
 MICROSECONDS = 1_000_000
 
-_ROOM_SCRIPTS = ("join", "leave", "restore", "end", "expire")
+_ROOM_SCRIPTS = ("join", "leave", "restore", "end", "expire", "answer")
 _NODE_SCRIPTS = ("register", "heartbeat", "evict")
 
 

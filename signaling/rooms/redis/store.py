@@ -201,6 +201,12 @@ class RoomStore:
             entries = self._execute(partition, "HVALS", self._redis.key(partition, "calls"))
             yield from map(decode_call, entries)
 
+    def answered(self, pair: Pair) -> None:
+        """Note that the call of ``pair`` was answered. If Redis is down, it counts as not answered."""
+        connection = self.connection_of(pair)
+        if connection is not None:
+            self.run(connection, self._on_reply(self._apply), "answer", pair)
+
     def end_call(self, call_id: str) -> Pair | None:
         """End the call with this id, and return its room, or None. Waits.
 

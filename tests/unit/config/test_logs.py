@@ -3,14 +3,17 @@ from __future__ import annotations
 import json
 import logging
 import logging.config
+import os
 import re
 import ssl
+import sys
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from signaling.config.logging import JsonFormatter, TextFormatter, WithoutRequests, dict_config, quoted
+from signaling.config.logging import JsonFormatter, TextFormatter, WithoutRequests, dict_config, lost_lines, quoted
+from signaling.config.priority import PRIORITIES, WITHOUT, marker, prefixes
 from signaling.config.settings import Settings
 from signaling.rooms.memory import MemoryRegistry
 from tests.unit.people import Person
@@ -72,6 +75,44 @@ def test_a_fault_has_its_traceback(formatter):
     except ZeroDivisionError as error:
         line = formatter.format(record("A fault", exc_info=(type(error), error, error.__traceback__)))
     assert "test_logs.py" in line
+
+
+@pytest.mark.parametrize("kind", [TextFormatter, JsonFormatter])
+def test_each_line_has_the_priority_of_its_level_for_the_journal(kind: type[logging.Formatter]):
+    plain, marked = kind(), kind(PRIORITIES)
+    try:
+        raise ZeroDivisionError("one\n<0>two")
+    except ZeroDivisionError as error:
+        fault = (type(error), error, error.__traceback__)
+    for level, prefix in {5: 7, 10: 7, 20: 6, 25: 6, 30: 4, 40: 3, 50: 2, 60: 2}.items():
+        lines = marked.format(record("A line", level, exc_info=fault)).splitlines()
+        assert [line.removeprefix(f"<{prefix}>") for line in lines] == plain.format(
+            record("A line", level, exc_info=fault)
+        ).splitlines()
+        assert all(line.startswith(f"<{prefix}>") for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("asked", "stream", "marked"),
+    [
+        *(("auto", "own", True), ("auto", "other", False), ("auto", "", False), ("auto", "1:x", False)),
+        *(("always", "", True), ("never", "own", False)),
+    ],
+)
+def test_lines_have_priorities_where_standard_error_is_the_journal(
+    monkeypatch: pytest.MonkeyPatch, asked: str, stream: str, marked: bool
+):
+    reader, writer = os.pipe()
+    with open(writer, "w") as stderr, open(reader):
+        monkeypatch.setattr(sys, "stderr", stderr)
+        at = os.fstat(writer)
+        known = {"own": f"{at.st_dev}:{at.st_ino}", "other": f"{at.st_dev}:{at.st_ino + 1}"}
+        monkeypatch.setenv("JOURNAL_STREAM", known.get(stream, stream))
+        settings = Settings(log_priority=asked)
+        assert prefixes(settings) is (PRIORITIES if marked else WITHOUT)
+        lines = b"one\n<0>two\n<3>three\n"
+        assert marker(settings)(lines) == (b"<3>one\n<3><0>two\n<3>three\n" if marked else lines)
+        assert lost_lines(settings)(3).startswith("<4>") is marked
 
 
 @pytest.mark.parametrize("log_format", ["text", "json"])

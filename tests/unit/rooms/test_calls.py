@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -230,6 +231,72 @@ class _Member:
     def __init__(self, session) -> None:
         self.id = session.id
         self.user = type("User", (), {"key": "alice"})()
+
+
+ANSWER = {"type": "answer", "sdp": "v=0"}
+
+
+@pytest.fixture(params=[in_memory, in_redis(1), in_redis(2), in_redis(3)], ids=["memory", "1", "2", "3"])
+def told_of_answers(request: pytest.FixtureRequest, redis: Redis) -> Iterator[App]:
+    made = request.param(0.0, redis)
+    yield made
+    made.workers.stop()
+
+
+def ends(app: App) -> list[Event]:
+    return [event for event in app.take() if event.type == EventType.CALL_ENDED]
+
+
+LOGGED = Settings(log_events="calls")
+
+
+@pytest.mark.parametrize("answerer", [0, 1])
+def test_the_end_of_a_call_knows_when_it_was_answered_first(told_of_answers: App, answerer: int):
+    app = told_of_answers
+    users = [Person(app.workers, LOGGED).joins("alice", "bob"), Person(app.workers, LOGGED).joins("bob", "alice")]
+    app.workers.settle()
+    users[answerer].says(type="message", data=ANSWER)
+    app.workers.settle()
+    # The times come of two clocks, so they may differ a little.
+    answered_by = time.time() + 0.01
+    time.sleep(0.02)
+    users[1 - answerer].says(type="message", data=ANSWER)
+    app.workers.settle()
+    # The other user comes back, and the negotiation starts over.
+    users[1] = Person(app.workers, LOGGED).joins("bob", "alice")
+    app.workers.settle()
+    users[1].says(type="message", data=ANSWER)
+    app.workers.settle()
+    for user in users:
+        user.drops(1000)
+    [end] = ends(app)
+    assert end.answered is not None
+    assert end.began < end.answered < answered_by <= end.at
+    # The next call of the two is another one.
+    for one, other in (("alice", "bob"), ("bob", "alice")):
+        users.append(Person(app.workers, LOGGED).joins(one, other))
+    app.workers.settle()
+    users[3].says(type="message", data={"type": "offer", "sdp": "v=0"})
+    for user in users[2:]:
+        user.drops(1000)
+    [end] = ends(app)
+    assert end.answered is None
+
+
+def test_a_call_is_still_answered_after_redis_lost_it(redis: Redis):
+    app = in_redis(1)(0.0, redis)
+    users = [Person(app.workers, LOGGED).joins("alice", "bob"), Person(app.workers, LOGGED).joins("bob", "alice")]
+    users[1].says(type="message", data=ANSWER)
+    app.workers.settle()
+    redis.ask("FLUSHALL")
+    [connection] = app.registries[0].redis.up
+    connection.abort("the test ends it")
+    app.workers.settle()
+    for user in users:
+        user.drops(1000)
+    [end] = ends(app)
+    assert end.answered is not None
+    app.workers.stop()
 
 
 USERS = ("a", "b", "c")

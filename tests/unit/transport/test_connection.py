@@ -176,6 +176,7 @@ def test_the_client_closes_and_is_answered(connection, wires):
     with pytest.raises(ClosedError) as closed:
         connection.receive()
     assert (closed.value.code, closed.value.reason) == (1001, "bye")
+    assert connection.closed_by_client
     connection.wait_closed()
     wires[0].close()
     assert read_all(wires[1]) == b"\x88\x05" + struct.pack("!H", 1001) + b"bye"
@@ -186,6 +187,7 @@ def test_an_end_without_a_close_frame_is_1006(connection, wires):
     with pytest.raises(ClosedError) as closed:
         connection.receive()
     assert closed.value.code == 1006
+    assert connection.closed_by_client
     connection.wait_closed()
 
 
@@ -200,6 +202,7 @@ def test_a_close_of_ours_waits_for_the_answer(connection, wires):
     connection.wait_closed()
     assert other.get() == b"\x88\x0a" + struct.pack("!H", 1008) + b"a policy"
     assert connection._receiver.answered
+    assert not connection.closed_by_client
 
 
 def test_no_answer_to_a_close_ends_the_tcp_connection_in_time(connection, wires):
@@ -214,6 +217,7 @@ def test_a_failed_connection_is_closed_for_writing_at_once(connection, wires):
     with pytest.raises(ClosedError) as closed:
         connection.receive()
     assert closed.value.code == 1002
+    assert not connection.closed_by_client
     release = gevent.spawn(connection.wait_closed)
     assert read_all(wires[1])[:2] == b"\x88" + bytes([len(closed.value.reason) + 2])
     wires[1].close()

@@ -71,6 +71,7 @@ def test_what_may_happen_is_there_from_the_start_as_zero(node: Node):
     assert samples(node, "signaling_errors_total", "code") == {code.value: 0 for code in ErrorCode}
     closes = [str(code.value) for code in CloseCode]
     assert samples(node, "signaling_closes_total", "code") == dict.fromkeys([*closes, "other"], 0)
+    assert samples(node, "signaling_server_closes_total", "code") == dict.fromkeys([*closes, "other"], 0)
     assert samples(node, "signaling_refusals_total", "reason") == dict.fromkeys(REASONS, 0)
     assert samples(node, "signaling_calls", "state") == {"waiting": 0, "negotiating": 0, "settled": 0}
 
@@ -156,7 +157,7 @@ def test_every_label_is_in_its_row(node: Node):
     text = MONITORING.read_text()
     for family in families(node):
         for sample in family.samples:
-            if sample.name.startswith("signaling_") and sample.labels.keys() - {"le", "version", "python"}:
+            if sample.name.startswith("signaling_") and sample.labels.keys() - {"le", "version", "python", "release"}:
                 (label,) = sample.labels.keys() - {"le"} or {""}
                 assert not label or f"| `{sample.name}{{{label}}}` |" in text
 

@@ -12,16 +12,18 @@
 -- 8. and 9. the ids of the two users as JSON
 -- 10. and 11. their keys
 -- 12. whether the user who waits or is alone joined while alone, and did not stay behind: an app is told of those only
+-- 13. the time of the first answer; 0 or missing if there was none
 --
 -- The sorted set "ending" has the ends of the graces, in milliseconds since 1970.
 
-local ID, SEQUENCE, WAITING, STARTED, PARTED, HUNG_UP, ALONE, FIRST_JSON, CAME = 1, 2, 3, 4, 5, 6, 7, 8, 12
+local ID, SEQUENCE, WAITING, STARTED, PARTED, HUNG_UP, ALONE, FIRST_JSON = 1, 2, 3, 4, 5, 6, 7, 8
+local CAME, ANSWERED = 12, 13
 local ENDED_SECONDS = 300
 local calls_key, ending_key = prefix .. 'calls', prefix .. 'ending'
 local ending_member = cmsgpack.pack({ARGV[4], ARGV[5]})
 
--- The events for the app of the calling node. Each has the type, time, id, sequence, start, user, detail, and both ids
--- as JSON.
+-- The events for the app of the calling node. Each has the type, time, id, sequence, start, user, detail, both ids as
+-- JSON, and the time of the first answer.
 local events = {}
 
 local function get_call()
@@ -36,8 +38,13 @@ end
 local function tell(call, type, at, user, detail)
     call[SEQUENCE] = call[SEQUENCE] + 1
     events[#events + 1] = {
-        type, at, call[ID], call[SEQUENCE], call[STARTED], user, detail, call[FIRST_JSON], call[FIRST_JSON + 1]
+        type, at, call[ID], call[SEQUENCE], call[STARTED], user, detail, call[FIRST_JSON], call[FIRST_JSON + 1],
+        call[ANSWERED] or 0
     }
+end
+
+local function is_answered(call)
+    return (call[ANSWERED] or 0) > 0
 end
 
 local function remove_call(call)
@@ -65,7 +72,7 @@ local function is_over(call, now, grace)
 end
 
 local function new_call(id, now, waiting, came, first_json, second_json)
-    local call = {id, 0, waiting, now, 0, false, '', first_json, second_json, ARGV[4], ARGV[5], came}
+    local call = {id, 0, waiting, now, 0, false, '', first_json, second_json, ARGV[4], ARGV[5], came, 0}
     if waiting ~= '' then
         if came then
             tell(call, 'user.waiting', now, waiting, '')
@@ -127,7 +134,12 @@ local function restore_call(known)
         put_call(known)
         call = known
     end
-    return call and call[ID] == known[ID]
+    local same = call and call[ID] == known[ID]
+    if same and is_answered(known) and not is_answered(call) then
+        call[ANSWERED] = known[ANSWERED]
+        put_call(call)
+    end
+    return same
 end
 
 -- A user joined, and is alone or met the peer. Returns the entry of the room.
