@@ -132,6 +132,14 @@ class Controller:
             with self._hosts.open("a") as names:
                 names.write(f"{vm.address} {domain}\n")
 
+    def move(self, inventory: str, vm: VM) -> None:
+        """Let the domain of a VM lead to it from now on, in place of the VM that had the domain before."""
+        self.hang_up()
+        others = [line for line in self._hosts.read_text().splitlines() if not line.endswith(f" {vm.domain}")]
+        self._hosts.write_text("\n".join([*others, f"{vm.address} {vm.domain}", ""]))
+        self._acme.lead(vm.domain, vm.address)
+        (self._ansible / inventory / f"host_vars/{vm.domain}.yml").write_text(json.dumps(self.variables(vm)))
+
     def lock_away(self, path: str, **variables: str) -> None:
         """Write variables to a file of an inventory, and encrypt it as its example says."""
         file = self._ansible / path
