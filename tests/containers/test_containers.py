@@ -38,6 +38,11 @@ def test_two_users_call_through_it(machine: Machine, service: Address):
         assert bob.receive() == {"type": "message", "data": {"type": "offer", "sdp": "v=0"}, "from": "alice"}
 
 
+def test_the_command_of_the_operator_holds_a_call_inside(machine: Machine, service: Address):
+    inside = ("podman", "exec", NAME, "python", "-m", "signaling.host", "check", "--ca", "/tls/fullchain.pem")
+    assert "two users met" in machine.run(*inside).stdout
+
+
 def test_it_has_no_privilege_and_nothing_to_write_to(machine: Machine, service: Address):
     status = machine.run("podman", "exec", NAME, "cat", "/proc/1/status").stdout
     facts = dict(line.split(":\t") for line in status.splitlines() if ":\t" in line)

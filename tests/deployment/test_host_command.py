@@ -69,8 +69,10 @@ def somebody(vm: VM) -> Iterator[str]:
 def test_the_commands_of_the_documents_work_in_any_folder(service: Service, vm: VM):
     found = commands("troubleshooting.md")
     assert len(found) == 3
+    # Root must not run a module that lies there.
+    vm.root("mkdir -p /tmp/mine/signaling; echo 1/0 | tee /tmp/mine/json.py /tmp/mine/signaling/__init__.py")
     for command in found:
-        for folder in ("/", "/home/admin"):
+        for folder in ("/", "/tmp/mine"):
             status, _, said = run(vm, command, folder)
             assert (status, said) == (0, ""), command
 
@@ -168,12 +170,22 @@ def test_the_log_has_what_systemd_says_and_can_be_followed(service: Service, vm:
     vm.root(script)
 
 
-def test_an_older_release_is_one_line(service: Service, vm: VM):
-    current = vm.ssh("readlink /opt/signaling/current").strip()
-    vm.root("mkdir -p /tmp/older; ln -sfn /tmp/older /opt/signaling/current")
+def test_an_older_release_is_one_line(vm: VM, unit: Unit):
+    code = unit.show("WorkingDirectory")
+    vm.root(f"mv {code}/signaling/host {code}/signaling/elsewhere")
     try:
         status, printed, said = run(vm, "sudo signaling status")
     finally:
-        vm.root(f"ln -sfn {current} /opt/signaling/current; rmdir /tmp/older")
+        vm.root(f"mv {code}/signaling/elsewhere {code}/signaling/host")
     assert (status, printed) == (69, "")
-    assert said == "The release that runs is older than this command: /tmp/older\n"
+    assert said.startswith("The release that runs is older than this command: /opt/signaling/releases/")
+
+
+def test_without_the_service_it_is_one_line(service: Service, vm: VM):
+    unit = "/etc/systemd/system/signaling.service"
+    vm.root(f"mv {unit} /root; systemctl daemon-reload")
+    try:
+        status, printed, said = run(vm, "signaling rotate jwt")
+    finally:
+        vm.root(f"mv /root/signaling.service {unit}; systemctl daemon-reload")
+    assert (status, printed, said) == (69, "", "There is no signaling.service on this host.\n")
