@@ -22,6 +22,7 @@ import gevent
 from gevent.server import StreamServer
 from gunicorn.workers.ggevent import GeventWorker
 
+from .config import privacy
 from .config.env import PREFIX, SettingsError, shown, web_concurrency
 from .config.names import check_names, plain
 from .config.settings import Settings
@@ -185,6 +186,8 @@ def post_worker_init(worker: Worker) -> None:
     from .node import nodes, sole_worker
 
     _quiet_tls_handshakes(gevent.get_hub())
+    if privacy.is_on():
+        _keep_private(gevent.get_hub())
     # The master stays at one worker without a Redis. A reload has two for a moment.
     sole_worker.trust_hooks()
     # Everything loaded now stays, so garbage collection need not look at it again.
@@ -217,6 +220,17 @@ def _quiet_tls_handshakes(hub: Any) -> None:
             report(context, kind, error, traceback)
 
     hub.handle_error = handle_error
+
+
+def _keep_private(hub: Any) -> None:
+    """Let neither gunicorn's access log nor gevent's tracebacks say who a client is."""
+    logging.getLogger("gunicorn.access").addFilter(privacy.AccessFilter())
+
+    def print_exception(context: Any, kind: Any, error: Any, traceback: TracebackType | None) -> None:
+        # gevent would print the arguments of the greenlet: a socket, and the address of its client.
+        log.error("An error ended a greenlet", exc_info=(kind, error, traceback))
+
+    hub.print_exception = print_exception
 
 
 def worker_exit(server: Arbiter, worker: Worker) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from . import privacy
 from .priority import WITHOUT, Prefixes, prefixes
 from .settings import Settings
 from .timestamp import iso_8601
@@ -54,6 +55,10 @@ class _LineFormatter(logging.Formatter):
         """Begin each line with the prefix of its level."""
         super().__init__()
         self._prefixes = prefixes
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802
+        """Return the traceback; without messages if ``SIGNALING_PRIVACY`` is on."""
+        return privacy.stack(ei[1]) if privacy.is_on() else super().formatException(ei)
 
 
 class TextFormatter(_LineFormatter):
@@ -124,9 +129,13 @@ class WithoutRequests(logging.Filter):
             address = text.removeprefix(_INVALID).partition(": ")[0]
             record.msg, record.args = (
                 "Invalid request from %s: %s",
-                (quoted(address or "a Unix socket"), reason or type(error).__name__),
+                (quoted(privacy.client(address)), reason or type(error).__name__),
             )
-        elif text.startswith(("Error handling request %s", "Exception on %s")):
+        elif privacy.is_on() and (text == _EACH_REQUEST or text.startswith(_ERRORS)):
+            # A user may be in the path.
+            what = text.partition(" on ")[0].partition(" %s")[0]
+            record.msg, record.args = "A request" if text == _EACH_REQUEST else what, ()
+        elif text.startswith(_ERRORS):
             record.args = tuple(_without_query(str(word)) for word in args)
         elif text.startswith(_BEFORE_BYTES):
             record.msg, record.args = text.partition(".")[0], ()
@@ -134,6 +143,11 @@ class WithoutRequests(logging.Filter):
 
 
 _INVALID = "Invalid request from ip="
+
+# The method and the path, with SIGNALING_LOG_LEVEL=debug.
+_EACH_REQUEST = "%s %s"
+
+_ERRORS = ("Error handling request %s", "Exception on ")
 
 # Bytes of the client follow.
 _BEFORE_BYTES = ("Ignored premature client disconnection. ", "Closing connection. ")
@@ -157,6 +171,8 @@ def dict_config(settings: Settings, handler: Callable[[], logging.Handler] = log
         settings: name the level and the form.
         handler: returns a handler that writes to standard error.
     """
+    if settings.privacy:
+        privacy.turn_on()
     level = settings.log_level.upper()
     # The filter is for gunicorn and Flask, whose app logs under its own name: the service's is `signaling`.
     own = {"handlers": ["own"], "filters": ["without_requests"], "propagate": False, "level": level}

@@ -29,7 +29,7 @@ OTHER_SECURITY_SETTINGS = {
     f"{PREFIX}{name}"
     for name in (
         *("BIND", "CONNECTIONS_PER_IP", "CONNECTION_RATE", "HASH_IDS", "HSTS_MAX_AGE", "METRICS_BIND", "OPEN"),
-        "REDIS_CA",
+        *("PRIVACY", "PRIVACY_SALT", "REDIS_CA"),
     )
 }
 """The other security settings, besides those whose value is a secret."""

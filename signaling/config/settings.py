@@ -16,7 +16,7 @@ from .env import SECRET, check_both, is_secret, load
 from .env import SettingsError as SettingsError
 from .types import Count, Network, Origin, Rate, RedisPrefix, Release, Seconds, StunUrl, TurnUrl, WebhookUrl
 
-MIN_RESUME_SECRET_BYTES = 32
+MIN_SECRET_BYTES = 32
 
 
 class Settings(ConnectionSettings, frozen=True, kw_only=True):
@@ -105,6 +105,10 @@ class Settings(ConnectionSettings, frozen=True, kw_only=True):
         Meta(description="The secret shared with the TURN servers, coturn's `static-auth-secret`; it is never shown."),
     ] = ""
     turn_ttl: Annotated[Seconds, Meta(description="Seconds that TURN credentials are valid.")] = 86_400.0
+    turn_check_interval: Annotated[
+        Annotated[float, Meta(ge=0, le=86_400)],
+        Meta(description="Seconds between two checks of the TURN servers, which ask each for a relay; 0 for none."),
+    ] = 0.0
     metrics_token: Annotated[
         str, SECRET, Meta(description="The bearer token for `/metrics`; empty turns `/metrics` off.")
     ] = ""
@@ -131,7 +135,25 @@ class Settings(ConnectionSettings, frozen=True, kw_only=True):
             "empty; it is never shown."
         ),
     ] = ""
-    hash_ids: Annotated[bool, Meta(description="Whether user ids are hashed in the log and on `/ops`.")] = False
+    hash_ids: Annotated[
+        bool,
+        Meta(description="Whether user ids are hashed in the log and on `/ops`, without a salt."),
+    ] = False
+    privacy: Annotated[
+        bool,
+        Meta(
+            description="Whether the log and `/ops` have salted hashes in place of user ids, and the log no addresses "
+            "or texts of clients."
+        ),
+    ] = False
+    privacy_salt: Annotated[
+        str,
+        SECRET,
+        Meta(
+            description="The salt of these hashes, of 32 bytes or more, the same on all hosts; empty for one that "
+            "changes each day; it is never shown."
+        ),
+    ] = ""
     call_grace: Annotated[
         Annotated[float, Meta(ge=0, le=3_600)],
         Meta(description="Seconds within which a user may return to their call; after that, the call has ended."),
@@ -229,7 +251,10 @@ class Settings(ConnectionSettings, frozen=True, kw_only=True):
                 SIGNALING_JWT_ISSUER=self.jwt_issuer,
                 SIGNALING_RESUME_SECRET=self.resume_secret,
             )
-        check_length("SIGNALING_RESUME_SECRET", self.resume_secret, MIN_RESUME_SECRET_BYTES)
+        check_length("SIGNALING_RESUME_SECRET", self.resume_secret, MIN_SECRET_BYTES)
+        check_length("SIGNALING_PRIVACY_SALT", self.privacy_salt, MIN_SECRET_BYTES)
+        if self.privacy_salt and not self.privacy:
+            raise SettingsError("SIGNALING_PRIVACY_SALT has no effect without SIGNALING_PRIVACY; set it to true")
         check_networks(self.trusted_proxies)
         self.metrics_address  # noqa: B018 - it raises SettingsError
 

@@ -64,6 +64,11 @@ def _nodes_lost(at: Reading) -> int | None:
     return None if shared is None else shared.redis.evictions.lost
 
 
+def _turn_up(at: Reading) -> Counts | None:
+    check = at.node.turn_check
+    return None if check is None else {url: int(up) for url, up in check.up.items()}
+
+
 def _webhooks(at: Reading) -> Counts | None:
     webhook = at.node.context.webhook
     if webhook is None:
@@ -146,6 +151,7 @@ FIGURES: tuple[Figure[Reading, Any], ...] = (
     gauge("redis_up", "1 while all of Redis can be reached.", _redis_up, merge=min),
     counter("redis_disconnects", "Connections to Redis that broke.", _redis_disconnects),
     counters("webhooks", "Webhooks, by what became of them.", "result", _webhooks),
+    gauges("turn_up", "1 for a TURN server that gave a relay at the latest check.", "url", _turn_up),
     gauge(
         "certificate_expiry_timestamp_seconds",
         "When the certificate in use ends, in seconds since 1970.",

@@ -10,6 +10,7 @@ from typing import TypedDict
 
 import gevent.socket
 
+from ..config import privacy
 from ..process.threads import TurnLock
 from ..protocol.codes import CloseCode
 from ..protocol.messages import User
@@ -128,7 +129,8 @@ class Handler:
                 extra={
                     "connection": session.id,
                     "code": int(code),
-                    "reason": connection.close_reason,
+                    # A client may write anything into it. A reason for 1006 is the server's own.
+                    "reason": "" if privacy.is_on() and code != CloseCode.ABNORMAL else connection.close_reason,
                     "seconds": round(time.monotonic() - connection.opened, 3),
                 },
             )

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import msgspec
 from flask import Response, request
 
+from ..config import privacy
 from ..config.env import SettingsError
 from ..config.process_state import digest
 from ..config.settings import Settings
@@ -36,6 +37,7 @@ from .handler import Handler, YieldingAdmission
 from .history import History
 from .info import NodeInfo
 from .rejection import Rejection
+from .turn_check import TurnCheck
 
 if TYPE_CHECKING:
     from ..rooms.redis.registry import RedisRegistry
@@ -75,6 +77,7 @@ class Node:
         cluster: the other nodes that share the rooms, or None without Redis.
         control: what an app does with its calls and users.
         background: the tasks that start and stop with the node.
+        turn_check: the check of the TURN servers; None if there is none.
         serves_metrics: whether this node has the metrics port.
         lock: held by each thread that changes the state, where requests have threads.
         test_client: returns a client for tests of the app.
@@ -116,6 +119,11 @@ class Node:
         rules = YieldingAdmission(admission, self.lock) if admission is not None and self.lock.needed else admission
         self.context = SessionContext.of(settings, registry, rules)
         self.stats = self.context.stats
+        if self.shared is not None:
+            redis = self.shared.redis
+            self.stats.pseudonyms.secret = lambda: redis.secret
+        if settings.privacy:
+            privacy.turn_on()
         self.connections = Connections(settings, self.stats.on_heartbeat, self.stats.latency.observe, self.lock)
         self.gate = Gate(settings, self.connections, registry, admission)
         self.events = EventQueue(receivers, max_events, self._expire_calls)
@@ -124,7 +132,8 @@ class Node:
         self.history = History(self.connections, registry, self.stats)
         self.cluster = None if self.shared is None else Cluster(self.shared.bus)
         self.control = Control(registry, self.context.sessions, self.cluster, self.lock)
-        self.background: list[Background] = []
+        self.turn_check = TurnCheck(settings) if settings.turn_check_interval and settings.turn_urls else None
+        self.background: list[Background] = [] if self.turn_check is None else [self.turn_check]
         self.serves_metrics = False
         NODES.add(self)
 

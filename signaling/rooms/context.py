@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ..config.settings import Settings
 from ..security.rate_limit import Rate
+from ..security.start_secret import START_SECRET
 from ..telemetry.stats import Stats
 from .admission import Admission
 from .registry import Registry
@@ -46,7 +47,7 @@ class SessionContext(NamedTuple):
         Raises:
             signaling.config.env.SettingsError: a setting cannot be used.
         """
-        stats = Stats(settings)
+        stats = Stats(settings, lambda: START_SECRET)
         logs_calls = settings.log_events == "calls"
         if logs_calls:
             stats.calls.on_answer = registry.directory.answered

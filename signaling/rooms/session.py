@@ -247,7 +247,8 @@ class Session:
     def refuse(self, error: MessageError) -> None:
         """Answer with an ``error``, and close the connection if the error has a close code."""
         if log.isEnabledFor(logging.DEBUG):
-            log.debug("Error %s: %s", error.code, quoted(str(error), sentence=True), extra={"connection": self.id})
+            words = quoted(self._context.stats.words(error), sentence=True)
+            log.debug("Error %s: %s", error.code, words, extra={"connection": self.id})
         self._context.stats.fail(error, self._call, self.user.key)
         self.deliver(replies.error(error))
         if error.close is not None:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from flask import request
 
+from ..config import privacy
 from ..config.logging import quoted
 from .client_ip import rate_limit_key
 from .credentials import basic_password, bearer_token
@@ -59,7 +60,9 @@ class OperatorAuth:
         if self._guesses.exhausted(key, now):
             words = f"Too many wrong tokens: {_GUESSES.words}."
             return Refusal(429, words, {"Retry-After": f"{_GUESSES.interval:g}"})
-        log.warning("A wrong token for %s from %s", quoted(request.path), address or "a Unix socket")
+        rule = request.url_rule.rule if request.url_rule else "a page"
+        path = privacy.path(request.path, rule)
+        log.warning("A wrong token for %s from %s", quoted(path), privacy.client(address))
         self._guesses.try_acquire(key, now)
         return self._unauthorized()
 

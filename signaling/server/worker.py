@@ -31,6 +31,7 @@ from gunicorn.sock import ssl_context
 from gunicorn.systemd import sd_notify
 from gunicorn.workers.ggevent import GeventWorker
 
+from ..config import privacy
 from ..config.settings import Settings
 from ..security.client_ip import TrustedProxies, plain, rate_limit_key
 from ..transport.client_socket import ClientSocket, TlsClientSocket, decrypted
@@ -203,7 +204,7 @@ class Worker(GeventWorker):  # type: ignore[misc, unused-ignore]
             target = (request.method, request.uri) if getattr(request, "uri", None) else ("", "without a target")
             self.log.error("Error handling request %s %s", *target, exc_info=error)
         else:
-            host = plain(address[0]) if isinstance(address, tuple) else "a Unix socket"
+            host = privacy.client((plain(address[0]) or "") if isinstance(address, tuple) else "")
             self.log.warning("Invalid request from %s: %d %s, %s", host, status, reason, type(error).__name__)
         fields = {
             "Connection": "close",

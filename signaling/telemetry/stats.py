@@ -5,9 +5,9 @@ Counts are plain integers, since each forwarded message is counted. ``node/figur
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections import Counter, deque
+from collections.abc import Callable
 from typing import NamedTuple
 
 from ..config.settings import Settings
@@ -17,6 +17,7 @@ from ..protocol.messages import Pair
 from .call import Call
 from .call_log import CallLog
 from .histogram import Histogram
+from .pseudonyms import Pseudonyms
 
 REASONS = ("settings", "draining", "workers", "origin", "full", "address")
 """The reasons to refuse a WebSocket."""
@@ -52,9 +53,12 @@ class Stats:
         refusals: the latest refusals, the oldest first.
         latency: seconds from a ping to its pong.
         lag: seconds by which the event loop was late, about once a second.
+        pseudonyms: the names of users as they may be shown.
+        name: the method of the pseudonyms that returns one.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, secret: Callable[[], bytes] = bytes) -> None:
+        """Start at zero; ``secret`` is for the pseudonyms."""
         self.calls = CallLog(settings.ops_calls if settings.ops_token else 0)
         self.joins = 0
         self.errors: Counter[str] = Counter()
@@ -64,15 +68,17 @@ class Stats:
         self.refusals: deque[RefusalRecord] = deque(maxlen=MAX_REFUSALS)
         self.latency = Histogram(LATENCY_BOUNDS)
         self.lag = Histogram(LAG_BOUNDS)
-        self._hashes = settings.hash_ids
-
-    def name(self, user: str) -> str:
-        """Return the id of a user as it may be shown: a hash of it if ``SIGNALING_HASH_IDS`` is set."""
-        return hashlib.sha256(user.encode()).hexdigest()[:16] if self._hashes else user
+        self.pseudonyms = Pseudonyms(settings, secret)
+        self._privacy = settings.privacy
+        self.name = self.pseudonyms.name
 
     def room(self, pair: Pair) -> str:
         """Return the name of a room as it may be shown."""
-        return Pair(self.name(pair.first), self.name(pair.second)).room if self._hashes else pair.room
+        return Pair(self.name(pair.first), self.name(pair.second)).room if self.pseudonyms.hides else pair.room
+
+    def words(self, error: MessageError) -> str:
+        """Return why an error was sent, as it may be shown: the text may hold what a client or an app wrote."""
+        return error.code.meaning if self._privacy else str(error)
 
     @property
     def forwarded(self) -> dict[str, int]:
@@ -112,7 +118,7 @@ class Stats:
             if error.code != ErrorCode.REPLACED:
                 self.calls.note(call, user, "error", error.code)
         elif error.close is not None:
-            self.refusals.append(RefusalRecord(time.time(), error.code, str(error)))
+            self.refusals.append(RefusalRecord(time.time(), error.code, self.words(error)))
 
     def enter(self, pair: Pair, user: str, *, first: bool, replaces: bool = False) -> Call:
         """Note that ``user`` joined the room of ``pair``, and return its call.

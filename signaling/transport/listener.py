@@ -20,6 +20,7 @@ from gevent.pool import Group
 from gevent.server import StreamServer
 from greenlet import getcurrent
 
+from ..config import privacy
 from ..process.occasional_log import OccasionalLog
 from .client_socket import ClientSocket, TlsClientSocket
 from .pending import Pending, Phase
@@ -114,7 +115,7 @@ class Listener(StreamServer):
             return None
         bounds = self._pendings.enter(key := self._key(address))
         if bounds is None:
-            self._too_many.warning("%d new connections were closed: too many from one address, %s", key)
+            self._too_many.warning("%d new connections were closed: too many from one address, %s", privacy.client(key))
         return bounds
 
     def _pause(self, seconds: float) -> None:

@@ -13,6 +13,7 @@ import flask_sock
 import gevent.socket
 from flask import Blueprint, Response, request
 
+from ..config import privacy
 from ..config.logging import quoted
 from ..protocol.codes import CloseCode
 from . import dev_server, handshake
@@ -152,6 +153,6 @@ def _read_ahead(environ: WSGIEnvironment) -> bytes:
 
 def refuse(status: int, reason: str, **headers: str) -> Response:
     """Return the HTTP response that refuses a WebSocket, and log the refusal."""
-    address = (request.remote_addr or "a Unix socket").removeprefix("::ffff:")
+    address = privacy.client((request.remote_addr or "").removeprefix("::ffff:"))
     log.warning("Refused a WebSocket from %s: %d %s", address, status, quoted(reason, sentence=True))
     return Response(reason + "\n", status, headers, mimetype="text/plain")

@@ -21,8 +21,10 @@ from ...config.redis_url import Address, Servers
 from ...config.settings import Settings
 from ...process.supervisor import ErrorLog, spawn_forever
 from ...protocol.messages import Pair
+from ...security.start_secret import START_SECRET
 from .connection import OnReply, RedisConnection, RedisConnectionError
 from .connector import Connector
+from .description import Description
 from .evictions import Evictions
 from .partition_rooms import PartitionRooms
 from .scripts import Scripts
@@ -48,6 +50,7 @@ class RedisClient:
         lease_ends: by partition, the monotonic time until which no other node can evict this one.
         up: by partition, the connection that is ready for commands, or None.
         broken: how many connections broke that were ready.
+        secret: the secret of all nodes for pseudonyms; until Redis has told it, the one of this node, or empty.
         evictions: the evictions of dead nodes.
     """
 
@@ -59,7 +62,7 @@ class RedisClient:
         # An id is unique, and need not be secret. A counter costs less than randomness for each.
         self._call_ids = map((self.worker + "{:016x}").format, itertools.count(1))
         self._call_grace = str(int(settings.call_grace * 1_000_000))
-        self._describe = describe
+        self._description = Description(describe)
         self._rooms = rooms
         servers = Servers.of(settings.redis_url)
         self._connector = Connector(settings)
@@ -69,6 +72,7 @@ class RedisClient:
         self._max_bytes = settings.redis_buffer_bytes
         self.up: list[RedisConnection | None] = [None] * servers.partitions
         self.broken = 0
+        self.secret = START_SECRET if settings.privacy and not settings.privacy_salt else b""
         self._opening: list[RedisConnection | None] = [None] * servers.partitions
         self.lease_ends = [0.0] * servers.partitions
         self._epochs = [""] * servers.partitions
@@ -80,7 +84,6 @@ class RedisClient:
         self._greenlets: list[gevent.Greenlet[..., None]] = []
         self._error_logged = False
         self._errors = ErrorLog("the connection to Redis")
-        self._description_errors = ErrorLog("the description of this node")
 
     @property
     def all_up(self) -> bool:
@@ -209,10 +212,13 @@ class RedisClient:
                 self._opening[partition] = connection
                 self._epochs[partition] = secrets.token_hex(4)
                 connection.push(self._scripts.subscribe, self.channel(partition, self.worker))
-                register = ("EVALSHA", self._scripts.digests["register"], "1", self.key(partition, "workers"))
-                arguments = self.worker, self._epochs[partition], self.lease, self._description()
+                keys = self.key(partition, "workers"), self.key(partition, "pseudonyms")
+                # The first partition has the secret of all.
+                own = b"" if partition else self.secret
+                arguments = self.worker, self._epochs[partition], self.lease, self._description(), own
                 self.lease_ends[partition] = time.monotonic() + int(self.lease) / 1000
-                self.execute(connection, *register, *arguments)
+                shared = self.execute(connection, "EVALSHA", self._scripts.digests["register"], "2", *keys, *arguments)
+                self.secret = shared or self.secret
                 self._rooms.resync(connection, partition)
             if connection.broken:
                 # It broke after its last reply, before this greenlet continued.
@@ -273,14 +279,6 @@ class RedisClient:
         connection = self.wait_for(0)
         self._extend_lease(connection, 0, self._description())
         self.execute(connection, "PING")
-
-    def _description(self) -> bytes:
-        try:
-            return self._describe()
-        except Exception as error:
-            # Without a heartbeat, the other nodes would evict this one.
-            self._description_errors.add(error)
-            return b"{}"
 
     def _extend_lease(self, connection: RedisConnection, partition: int, description: bytes) -> None:
         sent = time.monotonic()

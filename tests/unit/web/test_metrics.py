@@ -33,13 +33,22 @@ DASHBOARD = ROOT / "docs" / "monitoring" / "dashboard.json"
 
 WEBHOOK = {"webhook_url": "https://app.example.org/hook", "webhook_secret": "s" * 32}
 
+TURN = {"turn_urls": ("turn:turn.example.org",), "turn_secret": "s", "turn_check_interval": 60.0}
+
 NAME = re.compile(r"\b(?:signaling|process|python)_[a-z_]+\b")
+
+
+def checked(node: Node) -> Node:
+    """As it is after the first check of the TURN server."""
+    assert node.turn_check is not None
+    node.turn_check.up["turn:turn.example.org"] = False
+    return node
 
 
 @pytest.fixture
 def node(monkeypatch: pytest.MonkeyPatch) -> Node:
     monkeypatch.setattr(tls, "status", lambda: tls.Status(1_800_000_000.0, refused=False))
-    return Node(Settings(**WEBHOOK), MemoryRegistry())
+    return checked(Node(Settings(**WEBHOOK, **TURN), MemoryRegistry()))
 
 
 @pytest.fixture
@@ -47,7 +56,7 @@ def shared(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> Iterator[Node]:
     """One that shares its rooms, and is the only one at the moment."""
     monkeypatch.setattr(tls, "status", lambda: tls.Status(1_800_000_000.0, refused=False))
     redis.ask("FLUSHALL")
-    made = Node(Settings(redis_url=redis.url, **WEBHOOK))
+    made = checked(Node(Settings(redis_url=redis.url, **WEBHOOK, **TURN)))
     made.shared.redis.wait_for(0)
     yield made
     made.leave_cluster()
