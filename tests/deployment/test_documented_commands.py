@@ -23,11 +23,12 @@ NOT_HERE = {
     # A word in a sentence about all ways to stop.
     "systemctl stop",
 }
-# There is no password for /ops in the example inventory, and no Redis yet.
+# The example inventory has no password for /ops, no Redis and no TURN server.
 STATUS = {
     "sudo signaling ops": 78,
     "sudo signaling ops --show-password": 78,
     "systemctl status --no-pager redis-server": 4,
+    "systemctl status --no-pager coturn": 4,
 }
 FOLLOWS = 124
 
