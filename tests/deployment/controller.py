@@ -87,6 +87,20 @@ class Controller:
         )
         return Play(result.returncode == 0, result.stdout)
 
+    def shell(self, command: str) -> str:
+        """Run a command on the operator's machine, in the folder of the server, and return what it says."""
+        result = subprocess.run(
+            [*self._namespace, "sh", "-euc", command],
+            cwd=ROOT,
+            env=self._environ | {"CURL_CA_BUNDLE": str(self.authority)},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        assert result.returncode == 0, result.stdout
+        return result.stdout
+
     def commit(self, path: str, old: str, new: str) -> None:
         """Commit a change to a file: what is deployed from now on."""
         file = self.checkout / path

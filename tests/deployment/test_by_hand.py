@@ -13,6 +13,7 @@ from tests.deployment.service import Service
 from tests.deployment.vm import VM
 from tests.driver import ROOT
 
+DEPLOYMENT = (ROOT / "docs/deployment.md").read_text()
 DOMAIN = "hand.example.org"
 TITLE = "### By hand, under systemd\n"
 OLD, NEW = "0.1.0", "0.2.0"
@@ -20,8 +21,8 @@ OLD, NEW = "0.1.0", "0.2.0"
 
 def blocks() -> list[list[str]]:
     """Return the commands of the section: for the host, for a release, for the service, and for the way back."""
-    text = (ROOT / "docs/deployment.md").read_text().partition(TITLE)[2].partition("\n## ")[0]
-    return [block.splitlines() for block in re.findall(r"```sh\n(.*?)```", text, re.DOTALL)]
+    section = DEPLOYMENT.partition(TITLE)[2].partition("\n## ")[0]
+    return [block.splitlines() for block in re.findall(r"```sh\n(.*?)```", section, re.DOTALL)]
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +52,8 @@ def test_the_commands_make_a_service_that_is_upgraded_and_goes_back(rig: Rig, ha
     assert service.lets_meet()
     hand.ssh("sudo signaling --ca /root/acme-root.pem check")
     assert "settings  as in the files\n" in hand.ssh("sudo signaling status")
+    [status] = re.findall(r"^(sudo .venv/bin/python -m signaling.status .*)$", DEPLOYMENT, re.MULTILINE)
+    assert "settings  as in the files\n" in hand.ssh(f"cd /opt/signaling/current && {status}")
     exposure = hand.ssh("systemd-analyze security signaling.service --no-pager")
     assert float(re.findall(r"exposure level for signaling.service: ([\d.]+)", exposure)[0]) < 2
 
@@ -67,8 +70,7 @@ def test_the_commands_make_a_service_that_is_upgraded_and_goes_back(rig: Rig, ha
 
 
 def test_the_hook_for_containers_copies_the_certificate_for_their_user(hand: VM):
-    text = (ROOT / "docs/deployment.md").read_text()
-    [change] = re.findall(r'^ *(sudo sed -i "s\|\^directory=.*)$', text, re.MULTILINE)
+    [change] = re.findall(r'^ *(sudo sed -i "s\|\^directory=.*)$', DEPLOYMENT, re.MULTILINE)
     hook = "/etc/letsencrypt/renewal-hooks/deploy/signaling"
     hand.ssh(f"cd server && mkdir -p tls && {change}")
     hand.ssh(f"sudo {hook}")

@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from tests.deployment.controller import Controller
 from tests.deployment.rig import DOMAIN
 from tests.deployment.service import Service
 from tests.deployment.vm import VM
@@ -14,6 +15,7 @@ from tests.driver import ROOT
 DOCUMENTS = ("README.md", "docs/deployment.md", "docs/troubleshooting.md", "docs/operations.md")
 # test_by_hand.py runs those of the first section; the others are for a host of containers.
 ELSEWHERE = ("### By hand, under systemd\n", "## Containers\n")
+ELSE = r"curl|openssl s_client|\.venv/bin/python -m signaling\.check"
 HOST = r"sudo|systemctl|systemd-analyze|journalctl|ls -ld|cat"
 NOT_HERE = {
     # test_recovery.py reboots.
@@ -33,7 +35,8 @@ STATUS = {
 FOLLOWS = 124
 
 
-def commands() -> list[str]:
+def commands(programs: str) -> list[str]:
+    """Return the commands of these programs, in blocks and in sentences."""
     found: dict[str, None] = {}
     for document in DOCUMENTS:
         text = (ROOT / document).read_text()
@@ -41,13 +44,13 @@ def commands() -> list[str]:
             before, _, rest = text.partition(title)
             text = before + "".join(re.split(r"^(?=#{2,3} )", rest, maxsplit=1, flags=re.MULTILINE)[1:])
         blocks = "\n".join(re.findall(r"```sh\n(.*?)```", text, re.DOTALL))
-        lines = re.findall(rf"^ *((?:{HOST}) .*?)(?: +#.*)?$", blocks, re.MULTILINE)
-        spans = re.findall(rf"`((?:{HOST}) [^`]+)`", re.sub(r"```.*?```", "", text, flags=re.DOTALL))
+        lines = re.findall(rf"^ *((?:{programs}) .*?)(?: +#.*)?$", blocks, re.MULTILINE)
+        spans = re.findall(rf"`((?:{programs}) [^`]+)`", re.sub(r"```.*?```", "", text, flags=re.DOTALL))
         found |= dict.fromkeys([*lines, *spans])
     return [command for command in found if command not in NOT_HERE]
 
 
-@pytest.mark.parametrize("command", commands())
+@pytest.mark.parametrize("command", commands(HOST))
 def test_a_command_for_the_host_works_as_it_stands(service: Service, vm: VM, command: str):
     follows = command.endswith((" -f", " --follow"))
     line = f"timeout 3 {command}" if follows else command
@@ -57,6 +60,13 @@ def test_a_command_for_the_host_works_as_it_stands(service: Service, vm: VM, com
     status = vm.ssh(f"{line} >/tmp/out 2>&1 </dev/null; echo $?", check=False).strip()
     expected = FOLLOWS if follows else STATUS.get(command, 0)
     assert int(status) == expected, vm.ssh("cat /tmp/out")
+
+
+@pytest.mark.parametrize("command", [command for command in commands(ELSE) if DOMAIN in command])
+def test_a_command_for_any_machine_works_as_it_stands(service: Service, controller: Controller, command: str):
+    # The test's own authority signed the certificate, which curl knows from its environment.
+    trust = f" --ca {controller.authority}" if "signaling.check" in command else ""
+    assert controller.shell(command + trust)
 
 
 def test_the_service_is_as_well_after_all_of_them(service: Service):
