@@ -1,4 +1,4 @@
-"""The sizes that an operator plans with and the benchmark does not measure: Redis, coturn, the log, the metrics.
+"""The sizes that an operator plans with and the benchmark does not measure: Redis, coturn, the metrics.
 
     python -m tests.benchmarks.host_sizes
 
@@ -12,17 +12,13 @@ import tempfile
 import urllib.request
 from pathlib import Path
 
-from tests.benchmarks.payloads import CANDIDATE, OFFER, SIZES, filled
 from tests.certificates import make_certificate
 from tests.coturn import Coturn
 from tests.driver import Server, meet
 from tests.redis_server import Redis, redis_server
 
 USERS = 1_000
-CALLS = 50
-CANDIDATES = 20  # of each side, as the benchmark's whole call has them
 TOKEN = "t" * 32
-MIB = 1024 * 1024
 
 
 def resident(pid: int) -> float:
@@ -63,29 +59,6 @@ def of_coturn(folder: Path, certificate: Path) -> dict[str, float]:
         return {"coturn, MiB while idle": resident(coturn.process.pid)}
 
 
-def of_log(events: str) -> dict[str, float]:
-    """What the log has of a call, from the first connection to the last goodbye."""
-    offer = filled(*OFFER, SIZES["offer"]).decode()
-    candidate = filled(*CANDIDATE, SIZES["candidate"]).decode()
-    with Server(SIGNALING_LOG_EVENTS=events, SIGNALING_CALL_GRACE=0.01, SIGNALING_MESSAGE_RATE=0) as server:
-        begun = len(server.log)
-        for number in range(CALLS):
-            alice, bob = meet(server, f"user-{number:04}-a", f"user-{number:04}-b")
-            alice.send(f'{{"type":"message","data":{offer}}}')
-            bob.send(f'{{"type":"message","data":{offer.replace("offer", "answer", 1)}}}')
-            for client in (alice, bob):
-                for _ in range(CANDIDATES):
-                    client.send(f'{{"type":"candidate","candidate":{candidate}}}')
-            for client in (alice, bob):
-                client.close()
-        server.stop()
-        lines = [line for line in server.log[begun:] if re.search("connection=|call=", line)]
-    return {
-        f"log, lines of a call with SIGNALING_LOG_EVENTS={events}": len(lines) / CALLS,
-        f"log, bytes of a call with SIGNALING_LOG_EVENTS={events}": sum(len(line) + 1 for line in lines) / CALLS,
-    }
-
-
 def of_metrics() -> dict[str, float]:
     """One answer of ``/metrics``, alone and of one worker of a cluster."""
     found: dict[str, float] = {}
@@ -104,7 +77,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         certificate = make_certificate(folder / "localhost.crt")
-        found = of_redis() | of_coturn(folder, certificate) | of_log("all") | of_log("calls") | of_metrics()
+        found = of_redis() | of_coturn(folder, certificate) | of_metrics()
     for what, value in found.items():
         print(f"{what}: {value:,.1f}")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ from tests.deployment.unit import Unit
 from tests.deployment.vm import VM
 from tests.unit.config.test_env_file import FILES
 from tests.waiting import wait_until
+
+MONITORING = Path(__file__).parents[2] / "docs" / "monitoring.md"
 
 TRACES = "ls -d /opt/signaling /etc/signaling /etc/letsencrypt /usr/sbin/ufw; getent passwd signaling"
 
@@ -93,3 +96,27 @@ def test_what_it_needs_is_open_and_nothing_else(service: Service, vm: VM):
 
 def test_the_log_is_in_a_journal_of_its_own(service: Service, unit: Unit):
     assert any("Listening at" in line for line in unit.log)
+
+
+def test_the_journal_has_the_priority_of_each_line_and_one_line_for_each_call(service: Service, vm: VM, unit: Unit):
+    assert not any(re.match(r"<\d>", line) for line in unit.log)
+    assert not any("Client connected" in line for line in unit.log)
+    # The play has held a call.
+    assert any("ended call=" in line for line in unit.log)
+    vm.root("printf 'GET / HTTP/9\\r\\n\\r\\n' | openssl s_client -quiet -connect localhost:8443; true")
+    worse = "sudo journalctl --namespace=signaling -u signaling -p warning -o cat --no-pager"
+    wait_until(lambda: "Invalid request from" in vm.ssh(worse))
+    assert "Listening at" not in vm.ssh(worse)
+    assert "Listening at" in vm.ssh("sudo journalctl --namespace=signaling -t signaling -p info -o cat --no-pager")
+
+
+COMMANDS = re.findall(r"^### (Signaling\w+)\n.+?```sh\n(.+?)\n```", MONITORING.read_text(), re.MULTILINE | re.DOTALL)
+
+
+def test_the_first_command_for_each_alert_works_as_it_is_written(service: Service, vm: VM):
+    assert len(COMMANDS) > 10
+    # Each server has it; this image is smaller.
+    vm.root("command -v top || apt-get install --yes --no-install-recommends procps")
+    for name, command in COMMANDS:
+        shown = vm.ssh(command)
+        assert shown or name == "SignalingFull", command

@@ -27,6 +27,7 @@ FILES = [
     "docs/logs.md",
     "docs/operations.md",
     "docs/performance.md",
+    "docs/privacy.md",
     "docs/scaling.md",
     "docs/security.md",
     "docs/tests.md",

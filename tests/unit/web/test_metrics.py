@@ -211,6 +211,15 @@ def test_prometheus_takes_the_alert_rules():
     assert f"SUCCESS: {rules} rules found" in promtool("check", "rules", str(ALERTS))
 
 
+def test_each_alert_has_a_section_of_the_runbook_that_begins_with_a_command():
+    document = MONITORING.read_text()
+    sections = dict(re.findall(r"^### (\w+)\n+[^`#\n].*\n+```sh\n(.+)\n```\n+\S", document, re.MULTILINE))
+    alerts = re.findall(r"- alert: (\w+)\n(?: {8,}.*\n)*? {10}runbook: (\S+)\n", ALERTS.read_text())
+    assert dict(alerts) == {name: f"docs/monitoring.md#{name.lower()}" for name in sections}
+    assert {name for name, _ in alerts} == set(re.findall(r"^\| `(Signaling\w+)` \|", document, re.MULTILINE))
+    assert len(alerts) == len(re.findall("- alert:", ALERTS.read_text()))
+
+
 def test_each_alert_fires_when_it_should_and_not_before():
     names = set(re.findall(r"- alert: (\w+)", ALERTS.read_text()))
     tried = (ROOT / "tests/unit/alerts.yml").read_text()
