@@ -123,6 +123,7 @@ def on_starting(server: Arbiter) -> None:
     preflight.certificate(settings)
     bind_address.install()
     preflight.addresses(server, settings, address(settings))
+    preflight.trusted_proxies(server, settings)
     state.write(settings, os.environ)
 
 

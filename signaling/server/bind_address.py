@@ -10,7 +10,7 @@ import os
 import socket
 import stat
 import time
-from ipaddress import IPv6Address
+from ipaddress import IPv6Address, ip_address
 from typing import Any
 
 from gunicorn import sock, util
@@ -52,6 +52,16 @@ def is_host(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def is_local(address: Any) -> bool:
+    """Return whether only this host can connect to ``address``: a host and a port, or the path of a Unix socket."""
+    if not isinstance(address, tuple):
+        return isinstance(address, str)
+    try:
+        return address[0] == "localhost" or ip_address(address[0]).is_loopback
+    except ValueError:
+        return False
 
 
 def install() -> None:

@@ -97,6 +97,20 @@ def addresses(server: Arbiter, settings: Settings, own: str) -> None:
             stop(f"{source} cannot be listened on: {error}")
 
 
+def trusted_proxies(server: Arbiter, settings: Settings) -> None:
+    """Warn if only this host can connect, as a proxy does, and no proxy is trusted."""
+    found = server.cfg.address
+    if settings.trusted_proxies or not all(map(bind_address.is_local, found)):
+        return
+    address = found[0]
+    proxy = "unix" if not isinstance(address, tuple) else "::1" if ":" in address[0] else "127.0.0.1"
+    log.warning(
+        "Only this host can connect, and SIGNALING_TRUSTED_PROXIES is empty: behind a proxy all clients count as one "
+        "address for every limit; set SIGNALING_TRUSTED_PROXIES=%s",
+        proxy,
+    )
+
+
 def key(settings: Settings) -> None:
     """Refuse a key that cannot verify tokens."""
     # In a child process: the modules that read keys make locks at import.

@@ -37,6 +37,12 @@ class Acme:
         record = json.dumps({"host": domain, "addresses": [address]}).encode()
         urllib.request.urlopen(f"{self._names}/add-a", record).close()
 
+    def lead6(self, domain: str, address: str) -> None:
+        """Have a name lead to an IPv6 address alone from now on."""
+        record = json.dumps({"host": domain, "addresses": [address]}).encode()
+        urllib.request.urlopen(f"{self._names}/clear-a", record).close()
+        urllib.request.urlopen(f"{self._names}/add-aaaa", record).close()
+
 
 def self_signed(certificate: Path, key: Path, name: str) -> None:
     """Make a certificate for a name that is its own authority."""

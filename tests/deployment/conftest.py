@@ -24,6 +24,7 @@ SUITES = os.environ.get("SUITES", "trixie").split()
 # The tests share VMs, and each file finds them as the one before it left them.
 ORDER = (
     "test_role_values",
+    "test_preflight",
     "test_first_deployment",
     "test_certificate_renewal",
     "test_recovery",
@@ -33,6 +34,7 @@ ORDER = (
     "test_restore",
     "test_by_hand",
     "test_turn_and_redis",
+    "test_other_vms",
     "test_each_role_alone",
     "test_two_servers",
 )

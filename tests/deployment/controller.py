@@ -143,8 +143,12 @@ class Controller:
         (inventory / "host_vars").mkdir()
         for domain, vm in vms.items():
             (inventory / f"host_vars/{domain}.yml").write_text(json.dumps(self.variables(vm)))
-            with self._hosts.open("a") as names:
-                names.write(f"{vm.address} {domain}\n")
+            self.name(domain, vm.address)
+
+    def name(self, domain: str, address: str) -> None:
+        """Have a name lead to an address, as the operator's name server says."""
+        with self._hosts.open("a") as names:
+            names.write(f"{address} {domain}\n")
 
     def move(self, inventory: str, vm: VM) -> None:
         """Let the domain of a VM lead to it from now on, in place of the VM that had the domain before."""

@@ -8,6 +8,7 @@ import sys
 from contextlib import ExitStack
 from pathlib import Path
 
+import pytest
 from cryptography import x509
 
 from tests.deployment.controller import Controller
@@ -72,6 +73,47 @@ def test_a_call_by_the_relay_alone(turn: Service, controller: Controller, tmp_pa
     assert "a call through TURN: connected" in done.stdout
     _, relay = turn.ice_servers()
     assert len(relay["urls"]) == 3
+
+
+def test_a_check_asks_for_a_relay(turn: Service, controller: Controller):
+    """With the credentials of the service, by each URL, and with data both ways."""
+    play = controller.play("check.yml", **OPTIONS)
+    assert play.ok, play.output
+    assert play.changed == 0
+    assert play.output.count("a relay, both ways") == 3
+    for unit in ("coturn.service", "redis-server.service"):
+        assert play.says(f"{unit} is active and enabled")
+
+
+OWN = "/etc/signaling/settings.d/99-own.env"
+
+
+@pytest.mark.parametrize(
+    ("breakage", "repair", "words"),
+    [
+        ("systemctl stop coturn", "systemctl start coturn", "coturn.service is inactive and enabled"),
+        ("systemctl stop redis-server", "systemctl start redis-server", "redis-server.service is inactive"),
+        (
+            "ufw delete allow 49152:65535/udp",
+            "ufw allow 49152:65535/udp comment ansible",
+            "the UDP ports from coturn_min_port to coturn_max_port must be open",
+        ),
+        (
+            f"echo SIGNALING_TURN_SECRET={'x' * 32} >{OWN}; systemctl restart signaling",
+            f"rm {OWN}; systemctl restart signaling",
+            "it answers 401 Unauthorized",
+        ),
+    ],
+    ids=["coturn is stopped", "Redis is stopped", "the relay's ports are closed", "another secret"],
+)
+def test_a_check_fails(turn: Service, controller: Controller, vm: VM, breakage: str, repair: str, words: str):
+    vm.root(breakage)
+    try:
+        play = controller.play("check.yml", **OPTIONS)
+    finally:
+        vm.root(repair)
+    assert not play.ok
+    assert play.says(words), play.output
 
 
 def test_a_second_play_changes_nothing(turn: Service, controller: Controller):

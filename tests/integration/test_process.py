@@ -149,6 +149,30 @@ def test_it_serves_on_a_unix_socket(tmp_path: Path):
         server.stop()
 
 
+@pytest.mark.parametrize(
+    ("bind", "trusted", "proxy"),
+    [
+        ("127.0.0.1", "", "127.0.0.1"),
+        ("::1", "", "::1"),
+        ("unix:{}/signaling.sock", "", "unix"),
+        ("127.0.0.1", "127.0.0.1", None),
+        ("unix:{}/signaling.sock", "unix", None),
+        ("", "", None),
+        ("0.0.0.0", "", None),
+    ],
+)
+def test_a_proxy_that_is_not_trusted_is_a_warning(tmp_path: Path, bind: str, trusted: str, proxy: str | None):
+    """Where only a proxy can connect; at other addresses there may be none."""
+    server = Server(SIGNALING_BIND=bind.format(tmp_path), SIGNALING_TRUSTED_PROXIES=trusted)
+    try:
+        server.wait_for_log("Booting worker")
+        warnings = [line for line in server.log if "SIGNALING_TRUSTED_PROXIES" in line]
+        assert len(warnings) == (proxy is not None)
+        assert all(line.endswith(f"set SIGNALING_TRUSTED_PROXIES={proxy}") for line in warnings)
+    finally:
+        server.stop()
+
+
 def test_systemd_hears_of_the_start_and_of_each_turn_of_the_watchdog(tmp_path: Path):
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
         systemd.settimeout(TIMEOUT)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import http.client
 import json
 import re
@@ -249,6 +250,27 @@ def test_the_service_is_told_who_asks_and_how_and_nothing_that_the_client_made_u
         call(proxy.https, "/call/")
         with proxy.https.open("/call", Accept="text/html") as page:
             assert page.url == f"{proxy.https.url}/call/", "the server's own redirect has the port"
+
+
+def test_ten_wrong_passwords_lock_nobody_else_out(start_proxy: StartProxy):
+    """The server believes nginx who it is that guesses."""
+
+    def guess(source: str, word: str) -> int:
+        host, port = "localhost", proxy.https.port
+        connection = http.client.HTTPSConnection(
+            host, port, timeout=TIMEOUT, context=proxy.https.tls, source_address=(source, 0)
+        )
+        password = base64.b64encode(f"operator:{word}".encode()).decode()
+        connection.request("GET", "/ops/state.json", headers={"Authorization": f"Basic {password}"})
+        status = connection.getresponse().status
+        connection.close()
+        return status
+
+    operated = {"SIGNALING_OPS_TOKEN": "x" * 32, "SIGNALING_TRUSTED_PROXIES": "127.0.0.1"}
+    with Server(SIGNALING_BIND="127.0.0.1", **operated) as server:
+        proxy = start_proxy(Nginx, server.port)
+        assert [guess("127.0.0.2", f"guess {number}") for number in range(11)] == [401] * 10 + [429]
+        assert [guess("127.0.0.3", word) for word in ("a slip", "x" * 32)] == [401, 200]
 
 
 def test_the_service_can_be_under_a_path_beside_a_site(service: Server, start_proxy: StartProxy):
