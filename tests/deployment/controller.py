@@ -154,7 +154,8 @@ class Controller:
         """Let the domain of a VM lead to it from now on, in place of the VM that had the domain before."""
         self.hang_up()
         others = [line for line in self._hosts.read_text().splitlines() if not line.endswith(f" {vm.domain}")]
-        self._hosts.write_text("\n".join([*others, f"{vm.address} {vm.domain}", ""]))
+        self._hosts.write_text("\n".join([*others, ""]))
+        self.name(vm.domain, vm.address)
         self._acme.lead(vm.domain, vm.address)
         (self._ansible / inventory / f"host_vars/{vm.domain}.yml").write_text(json.dumps(self.variables(vm)))
 
