@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from subprocess import CompletedProcess
 
@@ -23,7 +23,8 @@ from tests.waiting import wait_until
 
 SUITE, PYTHON = "trixie", "3.13"
 BASE = f"localhost/python:{PYTHON}"
-IMAGE = "localhost/webrtc-signaling"
+RELEASE = "0.1.0-first"
+IMAGE = f"localhost/webrtc-signaling:{RELEASE}"
 NAME = "signaling_signaling_1"
 
 NO_ROOT = "The containers are not tested: making namespaces and images takes root."
@@ -67,9 +68,10 @@ def compose(machine: Machine, base: str, pip: dict[Path, str]) -> Compose:
     mounts = " ".join(f"--volume={path}:{target}:ro" for path, target in pip.items())
 
     def compose(
-        *arguments: str, check: bool = True, file: Path = ROOT / "compose.yaml", **settings: object
+        *arguments: str, check: bool = True, files: Sequence[Path] = (ROOT / "compose.yaml",), **settings: object
     ) -> CompletedProcess[str]:
-        command = [sys.executable, "-m", "podman_compose", "-f", str(file), "-p", "signaling"]
+        named = [option for file in files for option in ("-f", str(file))]
+        command = [sys.executable, "-m", "podman_compose", *named, "-p", "signaling"]
         options = [
             "--in-pod=false",
             "--env-file=/dev/null",
@@ -77,7 +79,8 @@ def compose(machine: Machine, base: str, pip: dict[Path, str]) -> Compose:
             # podman's own limit is more than a root without CAP_SYS_RESOURCE may set.
             "--podman-run-args=--ulimit=nproc=4096",
         ]
-        return machine.run(*command, *options, *arguments, check=check, PYTHON_IMAGE=base, **settings)
+        environ = {"SIGNALING_RELEASE": RELEASE} | settings
+        return machine.run(*command, *options, *arguments, check=check, PYTHON_IMAGE=base, **environ)
 
     compose("build")
     return compose

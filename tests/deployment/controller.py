@@ -87,6 +87,20 @@ class Controller:
         )
         return Play(result.returncode == 0, result.stdout)
 
+    def shell(self, command: str) -> str:
+        """Run a command on the operator's machine, in the folder of the server, and return what it says."""
+        result = subprocess.run(
+            [*self._namespace, "sh", "-euc", command],
+            cwd=ROOT,
+            env=self._environ | {"CURL_CA_BUNDLE": str(self.authority)},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        assert result.returncode == 0, result.stdout
+        return result.stdout
+
     def commit(self, path: str, old: str, new: str) -> None:
         """Commit a change to a file: what is deployed from now on."""
         file = self.checkout / path
@@ -135,6 +149,15 @@ class Controller:
         """Have a name lead to an address, as the operator's name server says."""
         with self._hosts.open("a") as names:
             names.write(f"{address} {domain}\n")
+
+    def move(self, inventory: str, vm: VM) -> None:
+        """Let the domain of a VM lead to it from now on, in place of the VM that had the domain before."""
+        self.hang_up()
+        others = [line for line in self._hosts.read_text().splitlines() if not line.endswith(f" {vm.domain}")]
+        self._hosts.write_text("\n".join([*others, ""]))
+        self.name(vm.domain, vm.address)
+        self._acme.lead(vm.domain, vm.address)
+        (self._ansible / inventory / f"host_vars/{vm.domain}.yml").write_text(json.dumps(self.variables(vm)))
 
     def lock_away(self, path: str, **variables: str) -> None:
         """Write variables to a file of an inventory, and encrypt it as its example says."""

@@ -6,6 +6,7 @@ Ansible renders the files here, and the shells that would read them run here. No
 from __future__ import annotations
 
 import os
+import re
 import stat
 import subprocess
 from pathlib import Path
@@ -15,6 +16,7 @@ import pytest
 
 from tests.deployment.acme import self_signed
 from tests.deployment.rendering import ROLES, Case, Outcome, render
+from tests.driver import ROOT
 
 LIVE = "/etc/letsencrypt/live"
 
@@ -100,7 +102,20 @@ DOMAINS = [
     (OWN_DOMAIN | {"signaling_settings": {HSTS: 300}}, "300"),
 ]
 
+# For hosts without Ansible: each is what the role renders with its defaults, under its own first line.
+BY_HAND = {
+    "signaling.service": (Case("signaling", {}), "signaling.service"),
+    "journald@signaling.conf": (Case("signaling", {}), "journald.conf"),
+    "signaling.sh": (Case("signaling", {}), "signaling.sh"),
+    "signaling.env": (Case("signaling", {}), "signaling.env"),
+    "certbot-hook.sh": (
+        Case("certbot", {"certbot_deploy_owner": "root", "certbot_deploy_group": "signaling"}),
+        "hook.sh",
+    ),
+}
+
 CASES = [
+    *(case for case, _ in BY_HAND.values()),
     *HOOKS,
     SETTINGS,
     *(Case(role, variables) for role, variables in REFUSED),
@@ -223,6 +238,16 @@ def test_browsers_are_told_to_use_tls_alone_where_the_domain_is_the_services_own
 ):
     outcome = next(outcome for case, outcome in outcomes if case.variables is variables)
     assert variables_of(outcome.files["signaling.env"], tmp_path).get(HSTS) == seconds
+
+
+@pytest.mark.parametrize("name", BY_HAND)
+def test_what_is_copied_by_hand_is_what_the_role_writes(outcomes: list[tuple[Case, Outcome]], name: str):
+    case, template = BY_HAND[name]
+    rendered = outcome_of(outcomes, case).files[template].replace("#\n# Ansible managed\n#\n", "")
+    # By hand, the certificate has the name.
+    rendered = rendered.replace(" --name call.example.org", "")
+    copied = (ROOT / "docs/systemd" / name).read_text()
+    assert re.sub(r"^# (?:Copy it|Settings:) .*\n", "", copied, count=1, flags=re.MULTILINE) == rendered
 
 
 def test_no_command_of_a_role_is_taken_apart_by_a_shell():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -48,6 +49,11 @@ class VM:
         """Add an authority to those that the VM trusts, as an administrator would."""
         (self._root / AUTHORITIES / "acme.crt").write_text(certificate)
         self.root("update-ca-certificates")
+
+    def bring(self, folder: Path, name: str) -> None:
+        """Copy a folder into the home of the user, as an operator does by scp or git."""
+        shutil.copytree(folder, self._root / "home" / USER / name, symlinks=True)
+        self.root(f"chown -R {USER}: /home/{USER}/{name}")
 
     def power_on(self) -> None:
         """Boot, and wait until systemd says that all is started and SSH answers."""

@@ -25,6 +25,7 @@ FILES = [
     "docs/flask-reference.md",
     "docs/flask.md",
     "docs/logs.md",
+    "docs/operations.md",
     "docs/performance.md",
     "docs/privacy.md",
     "docs/scaling.md",
