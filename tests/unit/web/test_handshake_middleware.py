@@ -123,7 +123,7 @@ def environ(client: ClientSocket, *changes: dict[str, Any]) -> dict[str, Any]:
     made: dict[str, Any] = dict(ORDINARY)
     for change in changes:
         made |= change
-    client.bounds = SimpleNamespace(handler=None)  # type: ignore[assignment]
+    client.bounds = SimpleNamespace(handler=None, requests=1, without_app=False)  # type: ignore[assignment]
     return {name: value for name, value in made.items() if value is not None} | {"gunicorn.socket": client}
 
 
