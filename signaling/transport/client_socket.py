@@ -42,7 +42,7 @@ class Bounded(_Base):
     _read_event: Any
     _write_event: Any
 
-    def recv(self, size: int, *args: Any) -> bytes:
+    def recv(self, *args: Any) -> bytes:
         """Do the same as ``socket.recv``, within the deadline of the phase.
 
         Raises:
@@ -51,14 +51,14 @@ class Bounded(_Base):
         bounds = self.bounds
         data: bytes
         if bounds is None:
-            data = super().recv(size, *args)
+            data = super().recv(*args)
             return data
         bounds.time_left()
         # gevent's own methods take longer to do the same.
         read = reader(self)
         while True:
             try:
-                data = read(size, *args)
+                data = read(*args)
                 break
             except WOULD_BLOCK:
                 bounds.wait(self._read_event)
@@ -81,7 +81,7 @@ class Bounded(_Base):
         write = writer(self)
         while True:
             try:
-                count: int = write(data)
+                count: int = write(data, flags) if flags else write(data)
             except WOULD_BLOCK:
                 count = 0
             if count or not len(data):
@@ -152,7 +152,7 @@ class TlsClientSocket(Bounded, gevent.ssl.SSLSocket):
         return first
 
     def start_tls(self, context: Any) -> None:
-        """Expect a TLS handshake, which :meth:`do_handshake` does.
+        """Expect a TLS handshake, which :meth:`continue_handshake` does.
 
         Args:
             context: an :class:`ssl.SSLContext` or a :class:`~signaling.transport.tls.ReloadingContext`.
@@ -161,11 +161,12 @@ class TlsClientSocket(Bounded, gevent.ssl.SSLSocket):
         sock = self._sock
         self._sslobj = context._wrap_socket(sock, True, None, owner=sock)
 
-    def do_handshake(self) -> None:
-        """Go on with the TLS handshake.
+    def continue_handshake(self) -> None:
+        """Do the rest of the TLS handshake, as far as that is possible now.
 
         Raises:
-            ssl.SSLWantReadError, ssl.SSLWantWriteError: it has to wait.
+            ssl.SSLWantReadError: the rest needs bytes from the client.
+            ssl.SSLWantWriteError: the socket takes no more bytes now.
         """
         self._sslobj.do_handshake()
 

@@ -35,7 +35,8 @@ class GreenletPool:
     def run(self, function: Callable[[], bool]) -> None:
         """Run ``function``, in the event loop. Returns when it ends or waits.
 
-        It returns whether its greenlet may run others. Code of an app may leave a timeout or a context variable behind.
+        It returns whether its greenlet may run others. After code of an app, which may leave a timeout behind, it may
+        not.
         """
         worker = self.idle.pop() if self.idle else greenlet(self._serve, gevent.get_hub())
         worker.switch(function)
@@ -46,12 +47,18 @@ class GreenletPool:
             self._busy.add(current)
             try:
                 may_stay = function()
+            except BaseException as error:
+                # It is no affair of the greenlet that has switched to this one.
+                may_stay = False
+                gevent.get_hub().handle_error(function, type(error), error, error.__traceback__)
             finally:
                 self._busy.discard(current)
             # The function keeps its connection alive.
             del function
             if not may_stay or len(self.idle) >= self._max_idle:
                 return
+            # Without its context variables.
+            current.gr_context = None
             self.idle.append(current)
             try:
                 function = gevent.get_hub().switch()

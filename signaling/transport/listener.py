@@ -68,7 +68,7 @@ class Listener(StreamServer):
             key: returns the key that an address is limited by, empty if it has no limit.
             context: requires TLS.
         """
-        super().__init__(sock, self._run)  # type: ignore[call-overload]
+        super().__init__(sock, self._run)  # type: ignore[arg-type]
         self._serve = serve
         self._greenlets = greenlets
         self._pendings = pendings
@@ -164,7 +164,7 @@ class Listener(StreamServer):
                     if not client.peek():
                         raise ConnectionError("the client closed before its TLS handshake")
                     client.start_tls(self._context)
-                client.do_handshake()
+                client.continue_handshake()
                 return
             except (BlockingIOError, ssl.SSLWantReadError):
                 pending.wait(client._read_event)

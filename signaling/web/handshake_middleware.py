@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from itertools import chain
-from operator import attrgetter
+from operator import attrgetter, methodcaller
 from typing import TYPE_CHECKING
 
 from flask import Flask, signals
@@ -84,8 +84,8 @@ class HandshakeMiddleware:
         )
         if pending.handler is None:
             return None
-        # Flask may have answered earlier requests.
-        pending.without_app = pending.requests == 1
+        # Flask may have answered earlier requests, and other middleware may be around this one.
+        pending.without_app = pending.requests == 1 and self._app.wsgi_app is self
         return headers
 
     def _has_more_functions(self) -> bool:
@@ -104,5 +104,6 @@ class HandshakeMiddleware:
             app.after_request_funcs,
             app.teardown_request_funcs,
         )
-        functions = chain.from_iterable(map(dict.values, of_blueprints))  # type: ignore[arg-type]
-        return len(app.teardown_appcontext_funcs) + sum(map(len, functions))
+        # Without a loop in Python, since each handshake asks.
+        lists = chain.from_iterable(map(methodcaller("values"), of_blueprints))
+        return len(app.teardown_appcontext_funcs) + sum(map(len, lists))

@@ -225,16 +225,12 @@ def close_code(client: Client) -> int:
     return code
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _no_garbage() -> None:
-    """Free the greenlets of other tests, which could go in the middle of a count."""
-    gc.collect()
-
-
 def greenlets() -> int:
-    things = gc.get_objects()
-    idle = sum(len(thing.idle) for thing in things if isinstance(thing, GreenletPool))
-    return sum(isinstance(thing, greenlet) and not thing.dead for thing in things) - idle
+    """Count those of this event loop, without those that wait for more work."""
+    things, hub = gc.get_objects(), gevent.get_hub()
+    idle = {each for thing in things if isinstance(thing, GreenletPool) for each in thing.idle}
+    ours = (thing for thing in things if isinstance(thing, greenlet) and thing.parent is hub)
+    return sum(not each.dead and each not in idle for each in ours)
 
 
 @contextmanager

@@ -232,7 +232,7 @@ def parser() -> Iterator[Any]:
 
 def answered(respond: Callable[[Answer], None], requests: Iterator[Any]) -> bytes:
     client = Client()
-    answer = Answer(config(), client, requests)
+    answer = Answer(config(), client, lambda: requests)
     respond(answer)
     assert answer.begun
     return client.sent
@@ -289,7 +289,7 @@ def test_an_error_page_takes_the_place_of_an_answer_that_is_not_sent():
 @pytest.mark.parametrize("value", ["a\r\nb: c", "a\0", "a\n"])
 def test_a_header_that_would_forge_another_is_refused(value: str):
     client = Client()
-    answer = Answer(config(), client, parser())
+    answer = Answer(config(), client, parser)
     with pytest.raises(InvalidResponseHeader):
         answer.start_response("101 Switching Protocols", [*ACCEPTED[:2], ("Sec-WebSocket-Accept", value)])
     assert not client.sent

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextvars
+
 import gevent
 import gevent.event
 import pytest
@@ -71,7 +73,28 @@ def test_an_error_ends_its_greenlet_and_no_other(pool: Pool, error: BaseExceptio
     assert pool.ran[0].dead
     assert pool.pool.idle == pool.ran[1:]
     assert not len(pool.pool)
-    capsys.readouterr()
+    assert ("ZeroDivisionError" in capsys.readouterr().err) == isinstance(error, ZeroDivisionError)
+
+
+def test_whoever_wakes_a_greenlet_does_not_get_its_error(capsys: pytest.CaptureFixture[str]):
+    pool, hub, woken = GreenletPool(MAX_IDLE), gevent.get_hub(), []
+
+    def fail() -> bool:
+        hub.switch()
+        raise ZeroDivisionError
+
+    def wake() -> None:
+        [waiting] = pool._busy
+        waiting.switch()
+        woken.append(waiting)
+
+    hub.loop.run_callback(pool.run, fail)
+    gevent.sleep(0)
+    hub.loop.run_callback(wake)
+    gevent.sleep(0)
+    assert woken[0].dead
+    assert not len(pool)
+    assert "ZeroDivisionError" in capsys.readouterr().err
 
 
 def test_those_that_run_something_can_be_ended(pool: Pool):
@@ -82,6 +105,22 @@ def test_those_that_run_something_can_be_ended(pool: Pool):
     gevent.sleep(0)
     assert len(pool.pool) == 0
     assert all(each.dead for each in pool.ran)
+
+
+def test_no_function_sees_the_context_variables_of_another(pool: Pool):
+    user: contextvars.ContextVar[str] = contextvars.ContextVar("user", default="nobody")
+    seen: list[str] = []
+
+    def function() -> bool:
+        seen.append(user.get())
+        user.set("somebody")
+        return True
+
+    for _ in range(3):
+        gevent.get_hub().loop.run_callback(pool.pool.run, function)
+        gevent.sleep(0)
+    assert len(pool.pool.idle) == 1
+    assert seen == ["nobody"] * 3
 
 
 def test_an_idle_greenlet_that_is_killed_runs_nothing(pool: Pool):

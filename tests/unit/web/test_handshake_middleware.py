@@ -123,7 +123,7 @@ def environ(client: ClientSocket, *changes: dict[str, Any]) -> dict[str, Any]:
     made: dict[str, Any] = dict(ORDINARY)
     for change in changes:
         made |= change
-    client.bounds = SimpleNamespace(handler=None)  # type: ignore[assignment]
+    client.bounds = SimpleNamespace(handler=None, requests=1, without_app=False)  # type: ignore[assignment]
     return {name: value for name, value in made.items() if value is not None} | {"gunicorn.socket": client}
 
 
@@ -314,3 +314,19 @@ def test_middleware_around_the_app_sees_each_handshake(app: MakeApp, client: Cli
     made.wsgi_app = middleware  # type: ignore[method-assign]
     assert answer(made, environ(client))[0].startswith("101")
     assert seen == ["/"]
+    assert not client.bounds.without_app, "it has run in the greenlet"
+
+
+@pytest.mark.parametrize("requests", [1, 2])
+def test_no_code_of_an_app_has_run_where_there_was_no_request_before(app: MakeApp, client: ClientSocket, requests: int):
+    asked = environ(client)
+    client.bounds.requests = requests
+    assert answer(app(), asked)[0].startswith("101")
+    assert client.bounds.without_app is (requests == 1)
+
+
+def test_a_function_of_the_app_counts_as_its_code(app: MakeApp, client: ClientSocket):
+    made = app()
+    made.before_request(lambda: None)
+    assert answer(made, environ(client))[0].startswith("101")
+    assert not client.bounds.without_app
