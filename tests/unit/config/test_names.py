@@ -20,7 +20,7 @@ MEANT_FOR_SECURITY = {
     "SIGNALING_TLS_CERTIFICATE": "SIGNALING_TLS_CERT",
     "SIGNALING_TRUSTED_PROXY": "SIGNALING_TRUSTED_PROXIES",
     "SIGNALING_BND": "SIGNALING_BIND",
-    "SIGNALING_OPEM": "SIGNALING_OPEN",
+    "SIGNALING_OPENS": "SIGNALING_OPEN",
     "SIGNALING_REDIS_URI": "SIGNALING_REDIS_URL",
     "SIGNALING_CONNECTIONS_PER_IPS": "SIGNALING_CONNECTIONS_PER_IP",
     "signaling_jwt_key": "SIGNALING_JWT_KEY",
@@ -38,7 +38,7 @@ def test_a_name_that_is_meant_for_security_ends_the_start_with_the_nearest_name(
     assert known in FIELDS
 
 
-@pytest.mark.parametrize("name", ["BND", "OPEM", "REDIS_URI", "TRUSTED_PROXY", "ALOWED_ORIGINS"])
+@pytest.mark.parametrize("name", ["BND", "OPENS", "REDIS_URI", "TRUSTED_PROXY", "ALOWED_ORIGINS"])
 def test_the_nearest_name_is_the_one_that_was_meant(name: str):
     with pytest.raises(SettingsError, match=rf"write {MEANT_FOR_SECURITY[f'SIGNALING_{name}']}$"):
         check_names({f"SIGNALING_{name}": "x"})
