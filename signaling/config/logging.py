@@ -18,8 +18,9 @@ from .priority import WITHOUT, Prefixes, prefixes
 from .settings import Settings
 from .timestamp import iso_8601
 
-_FIELDS = ("connection", "call", "outcome", "answered", "code", "seconds", "reason")
-_JSON_FIELDS = ("users", *_FIELDS)
+_FIELDS = ("connection", "code", "seconds", "reason")
+_CALL_FIELDS = ("call", "outcome", "answered", "seconds", "reason")
+_JSON_CALL_FIELDS = ("users", *_CALL_FIELDS)
 
 ACCESS_FORMAT = '%(h)s %(l)s %(u)s %(t)s "%(m)s %(U)s %(H)s" %(s)s %(b)s "%(a)s"'
 """The format of gunicorn's access log."""
@@ -76,7 +77,7 @@ class TextFormatter(_LineFormatter):
     def line(self, created: float, level: int, name: str, message: str, fields: Mapping[str, object]) -> str:  # noqa: ARG002
         severity = f"{logging.getLevelName(level)} " if level >= logging.WARNING else ""
         line = f"[{iso_8601(created)}] {severity}{message}"
-        for field in _FIELDS:
+        for field in _CALL_FIELDS if "call" in fields else _FIELDS:
             if field in fields and (value := fields[field]) != "":
                 line += f" {field}={quoted(value) if isinstance(value, str) else value}"
         return self._prefixes[level] + escaped(line)
@@ -98,7 +99,7 @@ class JsonFormatter(_LineFormatter):
             "logger": name,
             "message": message,
         }
-        for field in _JSON_FIELDS:
+        for field in _JSON_CALL_FIELDS if "call" in fields else _FIELDS:
             if field in fields and (value := fields[field]) != "":
                 line[field] = value
         line.update(more)
