@@ -15,7 +15,7 @@ from . import hooks
 from .transport.pending_connections import SPARE_PLACES
 
 _AFTER_YOURS: dict[str, Callable[..., Any]] = {
-    "on_starting": hooks.check_process,
+    "on_starting": hooks.on_starting_app,
     "nworkers_changed": hooks.nworkers_changed,
     "post_fork": hooks.guard_start,
     "on_exit": hooks.on_exit,

@@ -23,11 +23,12 @@ from gevent.server import StreamServer
 from gunicorn.workers.ggevent import GeventWorker
 
 from .config.env import PREFIX, SettingsError, shown, web_concurrency
+from .config.names import check_names
 from .config.settings import Settings
 from .process import deferred_logger, output
 from .process.supervisor import spawn_forever
 from .security import start_secret  # noqa: F401 - the workers inherit it
-from .server import bind_address, boot, preflight
+from .server import bind_address, boot, preflight, state
 from .transport import tls
 from .transport.pending_connections import SPARE_PLACES
 
@@ -74,6 +75,7 @@ def load_settings() -> Settings:
 
 @lru_cache(maxsize=1)
 def _parse(environ: frozenset[tuple[str, str]]) -> Settings:
+    check_names(dict(environ))
     return Settings.load(dict(environ))
 
 
@@ -114,12 +116,19 @@ def graceful_timeout(settings: Settings) -> int:
 
 
 def on_starting(server: Arbiter) -> None:
-    """Refuse to start with a wrong configuration, in one line, before anything listens."""
+    """Refuse to start with a wrong configuration, in one line, before anything listens; and write the state."""
     settings = load_settings()
     check_process(server)
     preflight.certificate(settings)
     bind_address.install()
     preflight.addresses(server, settings, address(settings))
+    state.write(settings, os.environ)
+
+
+def on_starting_app(server: Arbiter) -> None:
+    """Do the same in the configuration of your own app, which has the certificate and the address."""
+    check_process(server)
+    state.write(load_settings(), os.environ)
 
 
 def check_process(server: Arbiter) -> None:

@@ -7,13 +7,11 @@ import logging
 import re
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
-from difflib import SequenceMatcher
 from typing import Any, NamedTuple
 
-import msgspec
-
-from .env import PREFIX, SettingsError, convert, load, misspelled, nearest, variable_name
+from .env import PREFIX, SettingsError, convert, load
 from .extension_settings import ExtensionSettings
+from .names import FIELDS, is_security, misspelled, nearest, plain
 from .settings import Settings
 
 log = logging.getLogger(__name__)
@@ -24,27 +22,8 @@ DEFAULT_NAME = "signaling"
 _FLASK = "FLASK_"
 """The prefix that ``app.config.from_prefixed_env`` takes away."""
 
-_FIELDS = {
-    variable_name(field.name): field for kind in (Settings, ExtensionSettings) for field in msgspec.structs.fields(kind)
-}
-
 OWN_ONLY = {f"{PREFIX}{name}" for name in ("URL_PREFIX", "METRICS_BIND", "SERVICE_URL", "SERVICE_PUBLIC_URL")}
 """The settings that a named instance does not take from the default one: a path, a port or a service has one owner."""
-
-_PROTECTIONS = {
-    f"{PREFIX}{name}"
-    for name in (
-        *("JWT_KEY", "JWT_AUDIENCE", "JWT_ISSUER", "ALLOWED_ORIGINS", "ALLOW_MISSING_ORIGIN", "TRUSTED_PROXIES"),
-        "OPEN",
-    )
-}
-"""The settings that must not be ignored in silence."""
-
-_PROTECTING_WORDS = ("JWT", "ORIGIN", "_KEY", "SECRET", "TOKEN")
-"""The words in a name that is meant for a protection."""
-
-_SAME = 0.85
-"""The similarity from which on a name counts as a misspelled one."""
 
 
 class _Entry(NamedTuple):
@@ -73,9 +52,9 @@ class AppConfig:
         self._name = name
         self._own_prefix = PREFIX if name == DEFAULT_NAME else f"{name.upper().replace('-', '_')}_{PREFIX}"
         self._prefixes = dict.fromkeys((PREFIX, self._own_prefix))
-        self._environ = {key: value for key, value in environ.items() if PREFIX in key or key == "PORT"}
+        self._environ = {key: value for key, value in environ.items() if PREFIX in plain(key) or key == "PORT"}
         self._entries = self._collect(config)
-        self._misplaced = dict(self._find_misplaced(config))
+        self._misplaced = dict(self._find_misplaced({**self._environ, **config}))
         self._check_names()
         values = {variable: self._as_text(variable, *entry) for variable, entry in self._entries.items()}
         try:
@@ -113,14 +92,14 @@ class AppConfig:
             if self._differs(variable, later.get(variable))
         }
         changed |= dict(self._find_misplaced(config)).keys() - self._misplaced.keys()
-        protections = sorted(filter(_is_protection, changed))
+        protections = sorted(filter(is_security, changed))
         return protections, sorted(changed - set(protections))
 
     def _differs(self, variable: str, entry: _Entry | None) -> bool:
         """Return whether a setting would be another one with the value of ``entry``."""
         if entry == self._entries.get(variable):
             return False
-        field = _FIELDS.get(variable)
+        field = FIELDS.get(variable)
         if field is None or entry is None:
             return True
         try:
@@ -151,13 +130,13 @@ class AppConfig:
         """Yield each name in ``config`` that is written in another form, and the name that it would be."""
         for key, value in config.items():
             name = f"{before}{key}"
-            plain = re.sub("_+", "_", name.upper()).strip("_")
+            wanted = plain(name)
             # `from_prefixed_env` makes a dict at each two underscores.
-            if isinstance(value, Mapping) and name not in _FIELDS:
-                if any(prefix.startswith(plain) or plain.startswith(prefix) for prefix in self._prefixes):
+            if isinstance(value, Mapping) and name not in FIELDS:
+                if any(prefix.startswith(wanted) or wanted.startswith(prefix) for prefix in self._prefixes):
                     yield from self._find_misplaced(value, f"{name}__")
-            elif name != plain and self._prefix(plain):
-                yield name, plain
+            elif name != wanted and self._prefix(wanted):
+                yield name, wanted
 
     def _check_names(self) -> None:
         """Stop at a misplaced name and at a misspelled protection, and warn of other unknown names.
@@ -165,23 +144,23 @@ class AppConfig:
         Raises:
             SettingsError: the app would run without something that its team believes in.
         """
-        for name, plain in self._misplaced.items():
-            self._refuse(name, self._nearest(plain), stop="__" in name)
+        for name, wanted in self._misplaced.items():
+            self._refuse(name, self._nearest(wanted), stop="__" in name)
         for name in self._environ:
             wanted = name.removeprefix(_FLASK)
             prefix = self._prefix(wanted) if name.startswith(_FLASK) else ""
-            if prefix and PREFIX + wanted.removeprefix(prefix) not in self._entries and _is_protection(wanted):
+            if prefix and PREFIX + wanted.removeprefix(prefix) not in self._entries and is_security(wanted):
                 raise SettingsError(
                     f"{name} is not in app.config: call app.config.from_prefixed_env() before init_app, "
                     f"or write {self._nearest(wanted)}"
                 )
         values = {variable: entry.value for variable, entry in self._entries.items()}
-        for variable, _ in misspelled(values, (field.name for field in _FIELDS.values())):
+        for variable, _ in misspelled(values):
             name = self._entries[variable].name
             self._refuse(name, self._nearest(name))
 
     def _refuse(self, name: str, suggestion: str, *, stop: bool = False) -> None:
-        if stop or _is_protection(name):
+        if stop or is_security(name):
             raise SettingsError(f"{name} is not a setting; write {suggestion}")
         # The default instance warns of its own names.
         if self._prefix(suggestion) == self._own_prefix:
@@ -194,7 +173,7 @@ class AppConfig:
     def _nearest(self, name: str) -> str:
         """Return the setting that ``name`` is most like, with the same prefix."""
         prefix = self._prefix(name)
-        variable = nearest(PREFIX + name.removeprefix(prefix), _FIELDS)
+        variable = nearest(PREFIX + name.removeprefix(prefix))
         return prefix + variable.removeprefix(PREFIX) if variable.startswith(PREFIX) else variable
 
     def _as_text(self, variable: str, name: str, value: Any) -> Any:
@@ -203,7 +182,7 @@ class AppConfig:
         Raises:
             SettingsError: the text is not known any more.
         """
-        field = _FIELDS.get(variable)
+        field = FIELDS.get(variable)
         if field is None or not isinstance(field.default, str) or isinstance(value, str):
             return value
         if type(value) in (int, float):
@@ -225,12 +204,3 @@ def _as_json(text: str) -> Any:
         return json.loads(text)
     except (ValueError, RecursionError):
         return None
-
-
-def _is_protection(name: str) -> bool:
-    """Return whether ``name`` is a protection, or is meant for one."""
-    if any(word in name.upper() for word in _PROTECTING_WORDS):
-        return True
-    variable = PREFIX + name.upper().rpartition(PREFIX)[2]
-    closest = nearest(variable, _FIELDS)
-    return closest in _PROTECTIONS and SequenceMatcher(None, variable, closest).ratio() > _SAME

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import difflib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, TypeVar, get_args
 
 import msgspec
@@ -20,13 +19,6 @@ MAX_WORKERS = 1_000
 MAX_SHOWN = 200
 """Characters of a wrong value that a message shows."""
 
-# https://kubernetes.io/docs/tutorials/services/connect-applications-service/#environment-variables
-_service_port = re.compile(r"SIGNALING_(\w+_)?PORT")
-_service_url = re.compile(r"(tcp|udp|sctp)://")
-_service_variable = re.compile(
-    r"SIGNALING_(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)"
-)
-
 SECRET = Meta(extra={"secret": True})
 """Marks a setting whose value no message may show."""
 
@@ -38,29 +30,6 @@ class SettingsError(ValueError):
 def variable_name(field: str) -> str:
     """Return the environment variable of a field of :class:`~signaling.config.settings.Settings`."""
     return "PORT" if field == "port" else PREFIX + field.upper()
-
-
-def misspelled(environ: Mapping[str, Any], fields: Iterable[str]) -> list[tuple[str, str]]:
-    """Return each variable with our prefix that is no setting, with the setting of the nearest name."""
-    known = [variable_name(field) for field in fields]
-    return [
-        (name, nearest(name, known))
-        for name, value in environ.items()
-        if name.startswith(PREFIX) and name not in known and not _is_from_kubernetes(name, str(value))
-    ]
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """Return the known name that ``name`` is most like."""
-    return difflib.get_close_matches(name, list(known), n=1, cutoff=0)[0]
-
-
-def _is_from_kubernetes(name: str, value: str) -> bool:
-    """Return whether Kubernetes sets the variable, for a Service named ``signaling`` or ``signaling-…``."""
-    if _service_variable.fullmatch(name):
-        return True
-    # Any other value may be a mistake for PORT.
-    return bool(_service_port.fullmatch(name) and _service_url.match(value))
 
 
 def web_concurrency(environ: Mapping[str, str]) -> int | None:

@@ -13,7 +13,7 @@ from . import service_secret
 from .checks import check_length, check_needs_key, check_networks, check_redis, check_webhook, metrics_address
 from .env import SECRET, check_both, is_secret, load
 from .env import SettingsError as SettingsError
-from .types import Count, Network, Origin, Rate, RedisPrefix, Seconds, StunUrl, TurnUrl, WebhookUrl
+from .types import Count, Network, Origin, Rate, RedisPrefix, Release, Seconds, StunUrl, TurnUrl, WebhookUrl
 
 MIN_RESUME_SECRET_BYTES = 32
 
@@ -238,6 +238,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Annotated[int, Meta(ge=0, le=63_072_000)],
         Meta(description="Seconds for which browsers use only TLS with this host (HSTS), on every port; 0 for none."),
     ] = 0
+    release: Annotated[
+        Release,
+        Meta(description="What you call this release; `/healthz`, `/metrics` and the state of the process show it."),
+    ] = ""
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], Meta(description="The least severe level that is logged.")
     ] = "info"

@@ -67,6 +67,10 @@ PublicUrl = Annotated[
         pattern=rf"^((https?://{_HOST}{_PORT})?(/[A-Za-z0-9._~-]+)*/?)?\Z",
     ),
 ]
+Release = Annotated[
+    str,
+    Meta(title="up to 100 printable ASCII characters", examples=["2024-06-01"], pattern=r"^[ -~]{0,100}\Z"),
+]
 RedisPrefix = Annotated[
     str,
     Meta(

@@ -23,8 +23,12 @@ class NodeCollector(Collector):
         """Yield the metric of each figure that the node has, after the one of its version."""
         yield InfoMetricFamily(
             "signaling_build",
-            "The version of the service and of Python.",
-            {"version": __version__, "python": platform.python_version()},
+            "The version of the service and of Python, and the name of the release.",
+            {
+                "version": __version__,
+                "python": platform.python_version(),
+                "release": self._node.settings.release,
+            },
         )
         with self._node.lock:
             reading = figures.Reading(self._node)

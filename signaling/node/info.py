@@ -15,6 +15,10 @@ class NodeInfo(msgspec.Struct, frozen=True, kw_only=True):
     pid: int
     """The id of its process."""
     version: str
+    release: str = ""
+    """The value of ``SIGNALING_RELEASE``."""
+    settings: str = ""
+    """The digest of its environment."""
     started: float
     """Seconds since 1970."""
     draining: bool
@@ -30,11 +34,15 @@ class NodeInfo(msgspec.Struct, frozen=True, kw_only=True):
         """Return its name in logs, metrics and pages, such as ``sig1:4711``."""
         return f"{self.host}:{self.pid}"
 
+    @property
+    def deployed(self) -> dict[str, str]:
+        """Return what runs there: the version, the release and the digest of its settings."""
+        return {"version": self.version, "release": self.release, "settings": self.settings}
+
     def to_json(self, now: float) -> dict[str, Any]:
-        """Return the state as the pages have it, at ``now`` in seconds since 1970."""
+        """Return the state as everybody may see it, at ``now`` in seconds since 1970."""
         return {
             "node": self.name,
-            "version": self.version,
             "uptime": round(max(0.0, now - self.started), 3),
             "draining": self.draining,
             "connections": self.connections,

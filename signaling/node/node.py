@@ -15,6 +15,7 @@ import msgspec
 from flask import Response, request
 
 from ..config.env import SettingsError
+from ..config.process_state import digest
 from ..config.settings import Settings
 from ..process.threads import TurnLock
 from ..rooms.admission import UNKNOWN, AppRules, Identity
@@ -76,6 +77,7 @@ class Node:
         lock: held by each thread that changes the state, where requests have threads.
         test_client: returns a client for tests of the app.
         started: the time of its start, in seconds of the monotonic clock.
+        settings_digest: the digest of the environment at its start.
     """
 
     test_client: Callable[..., Any]
@@ -101,6 +103,7 @@ class Node:
             signaling.config.env.SettingsError: a setting cannot be used.
         """
         self.started = time.monotonic()
+        self.settings_digest = digest(os.environ)
         self.settings = settings
         self._admission = admission
         self.lock = TurnLock()
@@ -154,6 +157,8 @@ class Node:
             host=socket.gethostname(),
             pid=os.getpid(),
             version=__version__,
+            release=self.settings.release,
+            settings=self.settings_digest,
             started=time.time() - (time.monotonic() - self.started),
             draining=self.connections.draining,
             connections=len(self.connections),

@@ -51,7 +51,7 @@ class NodeSnapshot(msgspec.Struct, kw_only=True):
     def to_json(self) -> dict[str, Any]:
         """Return the snapshot as the page reads it; a figure without a value is None."""
         content = {
-            "version": self.node.version,
+            **self.node.deployed,
             "now": self.now,
             "uptime": self.now - self.node.started,
             "draining": self.node.draining,

@@ -35,12 +35,12 @@ class Refusal(NamedTuple):
 class OperatorAuth:
     """The authentication of one page."""
 
-    def __init__(self, token: str, *, passwords: bool = False) -> None:
-        """Ask for ``token`` as a bearer token (RFC 6750).
+    def __init__(self, *tokens: str, passwords: bool = False) -> None:
+        """Ask for one of ``tokens`` as a bearer token (RFC 6750); an empty one is none.
 
         With ``passwords``, the token is also accepted as the password of any user (RFC 7617).
         """
-        self._token = token.encode()
+        self._tokens = [token.encode() for token in tokens if token]
         self._passwords = passwords
         self._challenge = 'Basic realm="operator", charset="UTF-8"' if passwords else "Bearer"
         self._guesses = TokenBuckets(_GUESSES, _MAX_ADDRESSES)
@@ -51,7 +51,7 @@ class OperatorAuth:
         if given is None:
             # Browsers send a password only after this challenge.
             return self._unauthorized()
-        if hmac.compare_digest(given, self._token):
+        if sum(hmac.compare_digest(given, token) for token in self._tokens):
             # Before the limit: guesses from behind the same proxy must not lock out the operator.
             return None
         now = time.monotonic()
@@ -62,6 +62,10 @@ class OperatorAuth:
         log.warning("A wrong token for %s from %s", quoted(request.path), address or "a Unix socket")
         self._guesses.try_acquire(key, now)
         return self._unauthorized()
+
+    def is_operator(self, address: str) -> bool:
+        """Return whether the request from ``address`` has the token, for a page that shows others less."""
+        return bool(self._tokens) and "Authorization" in request.headers and self.check(address) is None
 
     def _given(self) -> bytes | None:
         header = request.headers.get("Authorization", "")

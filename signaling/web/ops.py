@@ -71,11 +71,11 @@ def state(node: Node) -> dict[str, Any]:
     answers = cluster.survey("state", snapshot.decode)
     # After the survey: it refers to counts that change until it is encoded.
     own = NodeSnapshot.of(node)
-    nodes = [own.node.to_json(own.now) | {"missing": False}]
+    nodes = [own.node.to_json(own.now) | own.node.deployed | {"missing": False}]
     for info, answer in answers:
         # A node that did not answer is shown as of its last heartbeat.
         known = answer.node if answer else info
-        nodes.append(known.to_json(own.now) | {"missing": answer is None})
+        nodes.append(known.to_json(own.now) | known.deployed | {"missing": answer is None})
     return {
         **snapshot.aggregate([own, *(answer for _, answer in answers if answer)]).to_json(),
         "node": own.node.name,

@@ -10,12 +10,14 @@ from typing import Any
 from flask import Blueprint, Response, abort, current_app, make_response, render_template, request
 from jinja2 import TemplateNotFound
 
+from ..node.info import NodeInfo
 from ..node.node import Node
 from ..process.threads import in_plain_thread
 from ..protocol.codes import ErrorCode
 from ..protocol.errors import MessageError
 from ..rooms.ice import ice_servers
 from ..security.credentials import bearer_token
+from ..security.operator import OperatorAuth
 from ..transport.route import refuse
 from .blueprint import is_call_page
 
@@ -106,12 +108,14 @@ def add_pages(blueprint: Blueprint, node: Node, *, show_page: bool = True) -> No
         servers = ice_servers(node.settings, secrets.token_hex(8), time.time())
         return {"iceServers": servers}, 200, headers
 
+    operators = OperatorAuth(node.settings.ops_token, node.settings.metrics_token, passwords=True)
+
     @blueprint.get("/healthz")
     def healthz() -> tuple[dict[str, Any], int]:
         if node.shared is not None and not in_plain_thread():
             # A gunicorn configuration without our hooks has not started it. Load balancers wait for it to be up.
             node.shared.redis.start()
-        return health(node)
+        return health(node, details=operators.is_operator(node.client_address()))
 
 
 class CallPage:
@@ -146,16 +150,25 @@ class CallPage:
         return True
 
 
-def health(node: Node) -> tuple[dict[str, Any], int]:
-    """Return the health of the service, and its HTTP status: 200 if new clients may come, otherwise 503."""
+def health(node: Node, *, details: bool) -> tuple[dict[str, Any], int]:
+    """Return the health of the service, and its HTTP status: 200 if new clients may come, otherwise 503.
+
+    Args:
+        node: the node that answers.
+        details: whether to say what runs: the version, the release and the digest of the settings.
+    """
+
+    def deployed(info: NodeInfo) -> dict[str, str]:
+        return info.deployed if details else {}
+
     own = node.info()
     draining, cluster = own.draining, node.cluster
     content: dict[str, Any] = {
         "status": "draining" if draining else "ok",
-        "version": own.version,
         "uptime": round(time.monotonic() - node.started, 3),
         "connections": own.connections,
         "rooms": own.rooms,
+        **deployed(own),
     }
     if cluster is not None:
         nodes = sorted([own, *cluster.nodes().values()], key=attrgetter("name"))
@@ -164,7 +177,7 @@ def health(node: Node) -> tuple[dict[str, Any], int]:
             "rooms": sum(node.rooms for node in nodes),
             "redis": cluster.redis,
             "node": own.name,
-            "nodes": [node.to_json(time.time()) for node in nodes],
+            "nodes": [node.to_json(time.time()) | deployed(node) for node in nodes],
         }
         if not draining and cluster.redis == "down":
             # The server refuses joins while Redis is down.

@@ -5,6 +5,7 @@ The first one was all by itself until now, with a TURN server and a Redis of its
 
 from __future__ import annotations
 
+import json
 import re
 import secrets
 import shlex
@@ -53,6 +54,11 @@ class Cluster:
     def processes(self) -> list[str]:
         show = "systemctl show signaling.service --property=MainPID --value"
         return [self.vms[name].ssh(show) for name in SIGNALING]
+
+    def versions(self) -> list[str]:
+        """Return the version that runs on each of the two."""
+        state = [json.loads(self.vms[name].ssh("cat /run/signaling/state.json")) for name in SIGNALING]
+        return [str(each["version"]) for each in state]
 
     def ask_redis(self, name: str, password: str) -> str:
         """Return what Redis answers a host that connects to it as a signaling server does."""
@@ -146,7 +152,7 @@ def test_a_rolling_upgrade_during_which_one_of_them_always_serves(cluster: Clust
         assert play.ok, play.output
         assert call.close_codes() == [1012, 1012]
     assert outages == []
-    assert all(service.health()["version"].startswith("78.") for service in cluster.services)
+    assert all(version.startswith("78.") for version in cluster.versions())
     with one.call(other) as call:
         assert call.goes_on()
 
@@ -160,7 +166,7 @@ def test_a_release_that_fails_is_taken_back_and_goes_no_further(cluster: Cluster
     assert play.says(f"fails on {SIGNALING[0]}")
     assert re.search(r"Release 78\.\S+ runs again", play.output)
     assert cluster.processes()[1] == processes[1]
-    assert all(service.health()["version"].startswith("78.") for service in cluster.services)
+    assert all(version.startswith("78.") for version in cluster.versions())
     one, other = cluster.services
     assert one.lets_meet(other)
 
@@ -168,6 +174,6 @@ def test_a_release_that_fails_is_taken_back_and_goes_no_further(cluster: Cluster
 def test_a_rollback(cluster: Cluster, controller: Controller):
     play = controller.play("rollback.yml", INVENTORY)
     assert play.ok, play.output
-    assert [service.health()["version"] for service in cluster.services] == [__version__, __version__]
+    assert cluster.versions() == [__version__, __version__]
     one, other = cluster.services
     assert one.lets_meet(other)

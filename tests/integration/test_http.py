@@ -46,7 +46,7 @@ def test_a_browser_gets_the_page_with_the_banner_in_it(server: Server):
 
 def test_health_counts(server: Server):
     before = server.health()
-    assert set(before) == {"status", "version", "uptime", "connections", "rooms"}
+    assert set(before) == {"status", "uptime", "connections", "rooms"}
     with Client(server) as client:
         client.join("health", "check")
         during = server.health()

@@ -18,6 +18,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from signaling.node.cluster import SURVEY_TIMEOUT
+from signaling.version import __version__
 from tests.driver import Client, Server
 from tests.integration.test_http import ask
 from tests.redis_server import Redis, redis_server
@@ -41,6 +42,7 @@ def worker(redis: Redis, certificate: Path, **settings: Any) -> Server:
         WEB_CONCURRENCY=1,
         SIGNALING_OPS_TOKEN=TOKEN,
         SIGNALING_METRICS_TOKEN=TOKEN,
+        SIGNALING_RELEASE="blue",
         **settings,
     )
 
@@ -61,6 +63,11 @@ def get(server: Server, path: str) -> Any:
     response, body = ask(server, path, BEARER)
     assert response.status == 200
     return json.loads(body)
+
+
+def health_of(server: Server) -> dict[str, Any]:
+    """The health as an operator gets it."""
+    return dict(get(server, "/healthz"))
 
 
 def scrape(server: Server, **headers: str) -> dict[str, float]:
@@ -93,6 +100,7 @@ def held(server: Server) -> Iterator[None]:
 
 
 def test_the_health_of_each_is_that_of_all(both: tuple[Server, Server]):
+    one, _ = both
     alice, bob = meet_apart(*both)
     with alice, bob:
         for server in both:
@@ -101,8 +109,12 @@ def test_the_health_of_each_is_that_of_all(both: tuple[Server, Server]):
             assert [node["node"] for node in health["nodes"]] == sorted(map(name, both))
             assert [node["connections"] for node in health["nodes"]] == [1, 1]
             assert {key for node in health["nodes"] for key in node} == {
-                *("node", "version", "uptime", "draining", "connections", "rooms")
+                *("node", "uptime", "draining", "connections", "rooms")
             }
+            for_operators = {"version": __version__, "release": "blue", "settings": health_of(one)["settings"]}
+            assert len(for_operators["settings"]) == 16
+            for node in health_of(server)["nodes"]:
+                assert for_operators.items() <= node.items()
 
 
 def test_any_of_them_has_the_metrics_of_all(both: tuple[Server, Server]):

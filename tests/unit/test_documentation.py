@@ -17,6 +17,7 @@ from signaling import Signaling
 from signaling.cli.commands import commands
 from signaling.config.env import is_secret, variable_name
 from signaling.config.extension_settings import ExtensionSettings
+from signaling.config.names import OTHER_SECURITY_SETTINGS, SECURITY_WORDS
 from signaling.config.settings import Settings
 from signaling.protocol import errors, replies
 from signaling.protocol.codes import CloseCode, ErrorCode
@@ -275,3 +276,11 @@ def test_the_document_names_every_block_of_the_call_page():
     blocks = set(re.findall(r"\{%-? block (\w+)", template))
     [sentence] = re.findall(r"^The blocks are (.*?)\.", section(REFERENCE, "Templates"), re.MULTILINE)
     assert set(re.findall(r"`(\w+)`", sentence)) == blocks
+
+
+def test_the_names_that_end_the_start_are_those_of_the_rule():
+    rule = section(SETTINGS, "Names").partition("Any other name")[0]
+    words = set(re.findall(r"`([A-Z]+)`", rule))
+    assert words == set(SECURITY_WORDS)
+    others = {name for name in set(re.findall(r"`(SIGNALING_\w+)`", rule)) if not any(word in name for word in words)}
+    assert others == OTHER_SECURITY_SETTINGS

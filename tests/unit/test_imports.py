@@ -35,6 +35,7 @@ ALLOWED: dict[str, set[str]] = {
     "beside": NODE | {"node", "web"},
     "server": NODE | {"node", "web"},
     "cli": NODE | {"node", "web", "beside", "check"},
+    "host": BASE | {"security", "check"},
     "client": {"check"},
     # It is copied to machines that have nothing else of this.
     "check": set(),
@@ -51,6 +52,7 @@ TOP = {
     "logs",
     "output",
     "restart",
+    "status",
     "testing",
     "token",
     "worker",

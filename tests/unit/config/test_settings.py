@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from signaling.config.env import SettingsError, misspelled, variable_name, web_concurrency
+from signaling.config.env import SettingsError, variable_name, web_concurrency
+from signaling.config.names import misspelled
 from signaling.config.redis_url import Servers
 from signaling.config.settings import Settings
 
@@ -157,9 +158,7 @@ def test_the_url_of_the_webhook_without_a_scheme_is_named_with_one():
 
 def test_a_name_that_is_no_setting_gets_the_nearest_that_is():
     environ = {"SIGNALING_MAXCONNECTIONS": "1", "SIGNALING_BIND": "::1", "PATH": "/bin"}
-    assert misspelled(environ, Settings.__struct_fields__) == [
-        ("SIGNALING_MAXCONNECTIONS", "SIGNALING_MAX_CONNECTIONS")
-    ]
+    assert misspelled(environ) == [("SIGNALING_MAXCONNECTIONS", "SIGNALING_MAX_CONNECTIONS")]
 
 
 def test_every_setting_says_what_it_is_for():
@@ -188,10 +187,10 @@ OF_KUBERNETES = {
 
 
 def test_what_kubernetes_sets_for_a_service_of_that_name_is_no_setting_and_no_mistake():
-    assert misspelled(OF_KUBERNETES, Settings.__struct_fields__) == []
+    assert misspelled(OF_KUBERNETES) == []
     assert Settings.load(OF_KUBERNETES) == Settings()
     mistakes = {"SIGNALING_PORT": "9000", "SIGNALING_PORTS": "tcp://x", "SIGNALING_SERVICE": "x"}
-    assert [name for name, _ in misspelled(mistakes, Settings.__struct_fields__)] == list(mistakes)
+    assert [name for name, _ in misspelled(mistakes)] == list(mistakes)
 
 
 FIELDS = {variable_name(field.name): field for field in msgspec.structs.fields(Settings)}

@@ -147,8 +147,8 @@ def test_the_page_gets_each_figure_by_its_name_in_json(node: Node):
     page = NodeSnapshot.of(node).to_json()
     assert sorted(page) == [
         *("answered", "calls", "certificate", "closes", "connections", "draining", "errors", "history", "joins"),
-        *("maxConnections", "now", "refusals", "refused", "relayed", "roundTrip", "sendBufferBytes", "settled"),
-        *("slowConnections", "uptime", "version"),
+        *("maxConnections", "now", "refusals", "refused", "relayed", "release", "roundTrip", "sendBufferBytes"),
+        *("settings", "settled", "slowConnections", "uptime", "version"),
     ]
     assert page["refused"] == {"full": 1}
     assert page["certificate"] == {"notAfter": 1_800_000_000.0, "refused": False}

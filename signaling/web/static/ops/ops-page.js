@@ -66,7 +66,8 @@ async function refresh() {
     nodes.show(state);
     refusals.show(state);
     totals.show(state);
-    extras.textContent = `Version ${state.version}, up ${formatDuration(state.uptime)}`;
+    const release = state.release ? `, release ${state.release}` : '';
+    extras.textContent = `Version ${state.version}${release}, up ${formatDuration(state.uptime)}`;
     showStatus(...describeHealth(state));
   } catch (error) {
     if (current !== generation) return;

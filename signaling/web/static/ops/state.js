@@ -8,6 +8,8 @@
  * @typedef {object} NodeState
  * @property {string} node its name
  * @property {string} version
+ * @property {string} release
+ * @property {string} settings the digest of its settings
  * @property {number} uptime
  * @property {boolean} draining
  * @property {boolean} missing whether it did not answer
@@ -16,6 +18,8 @@
  *
  * @typedef {object} State
  * @property {string} version
+ * @property {string} release
+ * @property {string} settings the digest of the settings
  * @property {number} now
  * @property {number} uptime
  * @property {boolean} draining
