@@ -28,6 +28,7 @@ ORDER = (
     "test_certificate_renewal",
     "test_recovery",
     "test_check_playbook",
+    "test_convergence",
     "test_turn_and_redis",
     "test_each_role_alone",
     "test_two_servers",

@@ -140,7 +140,15 @@ class Controller:
 
     def take_back(self) -> None:
         """Take the last commit back."""
-        self._git("reset", "--quiet", "--hard", "HEAD~")
+        self.reset("HEAD~")
+
+    def head(self) -> str:
+        """Return the commit that is checked out."""
+        return run("git", "-C", self.checkout, "rev-parse", "HEAD").strip()
+
+    def reset(self, commit: str) -> None:
+        """Check out an earlier commit, and forget what came after it."""
+        self._git("reset", "--quiet", "--hard", commit)
 
     def hang_up(self) -> None:
         """End the SSH connections that Ansible keeps for its next run."""

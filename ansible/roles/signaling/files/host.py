@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 UNIT = "signaling.service"
-# The role itself wrote it, before there were deployments.
+# What the role itself writes. It was in settings.d before there were deployments.
 OWN = "10-signaling.env"
 
 
@@ -49,6 +49,7 @@ def deployment(folder: Path) -> dict[str, Any]:
         "venv": link(folder / "venv").name,
         "made_of": lines(folder / "made-of"),
         "unit": digest(folder / UNIT),
+        "port": next((line[6:-1] for line in lines(folder / "settings" / OWN) if line.startswith('PORT="')), ""),
         "changed": sorted({line.split("  ", 1)[1] for line in {*made} ^ {*found}}),
     }
 
@@ -73,8 +74,8 @@ def needed_venv(release: Path) -> str:
 
 def process() -> dict[str, Any]:
     """Return what systemd knows of the service, and the deployment that its process was started with."""
-    names = "ActiveState,UnitFileState,MainPID"
-    shown = subprocess.run(["systemctl", "show", UNIT, f"--property={names}"], capture_output=True, text=True).stdout
+    command = ["systemctl", "show", UNIT, "--property=ActiveState,UnitFileState,MainPID"]
+    shown = subprocess.run(command, capture_output=True, text=True).stdout  # noqa: S603
     found = dict(line.split("=", 1) for line in shown.splitlines())
     environ = Path("/proc", found.get("MainPID", "0"), "environ")
     try:
