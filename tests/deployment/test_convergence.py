@@ -187,7 +187,7 @@ def test_of_two_plays_at_once_one_is_refused(service: Service, commit: Controlle
             "the inventory says: /etc/signaling/settings.d/50-mine",
         ),
         (
-            f"cd /opt/signaling/current/settings; echo {PING}=5 >20-mine.env; systemctl restart signaling; rm 20-mine.env",
+            f"cd /opt/signaling/current/settings; echo {PING}=5 >20-x.env; systemctl restart signaling; rm 20-x.env",
             "the process has other settings than the files",
         ),
     ],

@@ -185,19 +185,19 @@ def test_what_changed_in_a_deployment_is_named(host: Host):
     (host.root / "current").symlink_to("deployments/0.1.0-a-1")
     found = host.look()
     assert found["current"] == "0.1.0-a-1"
-    assert found["deployments"]["0.1.0-a-1"]["changed"] == []
+    assert found["deployments"]["0.1.0-a-1"]["altered"] == []
     assert found["deployments"]["0.1.0-a-1"]["release"] == "0.1.0-a"
     (folder / "settings/own.env").write_text("A=2\n")
     (folder / "settings/mine.env").write_text("B=2\n")
     (folder / "signaling.service").unlink()
-    changed = host.look()["deployments"]["0.1.0-a-1"]["changed"]
+    changed = host.look()["deployments"]["0.1.0-a-1"]["altered"]
     assert changed == ["settings/mine.env", "settings/own.env", "signaling.service"]
 
 
 def test_a_deployment_that_was_never_finished_is_not_whole(host: Host):
     folder = host.deploy("0.1.0-a-1", "0.1.0-a", own="A=1\n")
     (folder / "manifest").unlink()
-    assert host.look()["deployments"]["0.1.0-a-1"]["changed"] != []
+    assert host.look()["deployments"]["0.1.0-a-1"]["altered"] != []
 
 
 def test_what_others_add_changes_with_each_of_their_files(host: Host):

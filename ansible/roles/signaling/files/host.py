@@ -50,7 +50,7 @@ def deployment(folder: Path) -> dict[str, Any]:
         "made_of": lines(folder / "made-of"),
         "unit": digest(folder / UNIT),
         "port": next((line[6:-1] for line in lines(folder / "settings" / OWN) if line.startswith('PORT="')), ""),
-        "changed": sorted({line.split("  ", 1)[1] for line in {*made} ^ {*found}}),
+        "altered": sorted({line.split("  ", 1)[1] for line in {*made} ^ {*found}}),
     }
 
 
