@@ -7,6 +7,7 @@ import os
 import re
 import secrets
 import shutil
+import signal
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -61,6 +62,14 @@ class RunningPlay:
             if line.startswith("TASK [") and f"{task}] " in line:
                 return
         raise AssertionError(f"there was no task {task!r}:\n{''.join(self._said)}")
+
+    def pause(self) -> None:
+        """Let it stand still: it is there, and does nothing."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """End the pause."""
+        self._process.send_signal(signal.SIGCONT)
 
     def kill(self) -> None:
         """End it as the loss of the operator's machine does. What it started on a host goes on."""

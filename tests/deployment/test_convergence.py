@@ -60,6 +60,13 @@ def _as_it_was(service: Service, controller: Controller, vm: VM) -> Iterator[Non
     assert play.ok, play.output
 
 
+@pytest.fixture(scope="module")
+def plain(service: Service, controller: Controller) -> None:
+    """The settings of the inventory."""
+    play = controller.play("site.yml")
+    assert play.ok, play.output
+
+
 @pytest.fixture
 def commit(controller: Controller) -> Iterator[Controller]:
     """A place for commits, which are taken back."""
@@ -166,7 +173,9 @@ def test_of_two_plays_at_once_one_is_refused(service: Service, commit: Controlle
     commit.commit("signaling/version.py", '__version__ = "', '__version__ = "79.')
     first = commit.start("upgrade.yml")
     first.reaches("Look at the host")
+    first.pause()
     second = commit.play("site.yml", **settings(**{PING: 33}))
+    first.go_on()
     assert not second.ok
     assert second.says("Another play is at work on call.example.org since")
     assert second.says('"Upgrade the signaling server" of')
@@ -194,9 +203,8 @@ def test_of_two_plays_at_once_one_is_refused(service: Service, commit: Controlle
     ids=["settings", "unit", "addition", "process"],
 )
 def test_the_check_names_what_differs_and_site_takes_it_back(
-    service: Service, controller: Controller, unit: Unit, vm: VM, change: str, difference: str
+    plain: None, controller: Controller, unit: Unit, vm: VM, change: str, difference: str
 ):
-    assert controller.play("site.yml").ok
     before = unit.deployment
     vm.root(change)
     check = controller.play("check.yml")
@@ -225,7 +233,6 @@ def test_a_full_disk_stops_an_upgrade_and_nothing_of_it_stays(service: Service, 
     assert not early.ok
     assert early.says("MB free, a release with its virtual environment takes up to 200")
     assert not late.ok
-    assert late.says("No space left on device")
     assert "incoming" not in left
     assert int(free) >= 10
     assert serves

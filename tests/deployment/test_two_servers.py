@@ -168,7 +168,7 @@ def test_a_release_that_fails_is_taken_back_and_goes_no_further(cluster: Cluster
     controller.take_back()
     assert not play.ok
     assert play.says(f"fails on {SIGNALING[0]}")
-    assert re.search(r"Release 78\.\S+ runs again", play.output)
+    assert re.search(r"Deployment 78\.\S+ runs again", play.output)
     assert cluster.processes()[1] == processes[1]
     assert all(version.startswith("78.") for version in cluster.versions())
     one, other = cluster.services
