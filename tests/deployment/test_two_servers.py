@@ -11,6 +11,7 @@ import secrets
 import shlex
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -133,30 +134,45 @@ def test_redis_restarts_and_the_servers_do_not(cluster: Cluster):
     assert cluster.processes() == processes
 
 
-def test_a_rolling_upgrade_during_which_one_of_them_always_serves(cluster: Cluster, controller: Controller):
-    controller.commit("signaling/version.py", '__version__ = "', '__version__ = "78.')
+@contextmanager
+def one_of_them_always_serves(cluster: Cluster) -> Iterator[None]:
     outages: list[str] = []
     done = threading.Event()
 
     def watch() -> None:
-        # A server is away for longer, and handshakes without a pause would slow the upgrade down.
+        # A server is away for longer, and handshakes without a pause would slow the play down.
         while not done.wait(0.1):
             if not any(service.health() for service in cluster.services):
                 outages.append("none of them")
 
     watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        yield
+    finally:
+        done.set()
+        watcher.join()
+    assert outages == []
+
+
+def test_a_changed_setting_restarts_one_of_them_after_the_other(cluster: Cluster, controller: Controller):
+    before = cluster.processes()
+    settings = {"SIGNALING_TLS_RELOAD_INTERVAL": 1, "SIGNALING_PING_INTERVAL": 41}
+    with one_of_them_always_serves(cluster):
+        play = controller.play("site.yml", INVENTORY, signaling_settings=settings)
+    assert play.ok, play.output
+    assert not set(before) & set(cluster.processes())
+
+
+def test_a_rolling_upgrade_during_which_one_of_them_always_serves(cluster: Cluster, controller: Controller):
+    controller.commit("signaling/version.py", '__version__ = "', '__version__ = "78.')
     one, other = cluster.services
     with one.call(other) as call:
-        watcher.start()
-        try:
+        with one_of_them_always_serves(cluster):
             play = controller.play("upgrade.yml", INVENTORY)
-        finally:
-            done.set()
-            watcher.join()
         assert play.ok, play.output
         assert call.close_codes() == [1012, 1012]
-    assert outages == []
-    assert all(version.startswith("78.") for version in cluster.versions())
+    assert all(service.health()["version"].startswith("78.") for service in cluster.services)
     with one.call(other) as call:
         assert call.goes_on()
 
