@@ -34,14 +34,20 @@ class CheckError(Exception):
 
 
 async def check(
-    url: str, *, ca: str | ssl.SSLContext | None = None, address: str | None = None, tokens: Sequence[str] = ()
+    url: str,
+    *,
+    ca: str | ssl.SSLContext | None = None,
+    address: str | None = None,
+    origin: str | None = None,
+    tokens: Sequence[str] = (),
 ) -> float:
     """Hold a call over ``url`` and return the seconds that it took.
 
     Args:
         url: the URL of the WebSocket, ``ws:`` or ``wss:``.
         ca: path of the certificates to trust, in PEM, instead of the system's; or the whole TLS of the connection.
-        address: the address to connect to, instead of the host of the URL.
+        address: the address to connect to, instead of the host of the URL; or ``unix:`` and the path of a socket.
+        origin: the origin of the page that the users claim to be on.
         tokens: the tokens of the two users, if the server needs them.
 
     Raises:
@@ -51,7 +57,11 @@ async def check(
     marker = secrets.token_hex(4)
     alice, bob = make_users(tokens)
     start = time.monotonic()
-    async with asyncio.timeout(TIMEOUT), dial(url, ca, address) as first, dial(url, ca, address) as second:
+    async with (
+        asyncio.timeout(TIMEOUT),
+        dial(url, ca, address, origin) as first,
+        dial(url, ca, address, origin) as second,
+    ):
         await _send(first, **alice.join(bob))
         await _expect(first, "created")
         await _send(second, **bob.join(alice))
@@ -68,7 +78,9 @@ async def check(
     return time.monotonic() - start
 
 
-async def refusal(url: str, *, ca: str | ssl.SSLContext | None = None, address: str | None = None) -> str:
+async def refusal(
+    url: str, *, ca: str | ssl.SSLContext | None = None, address: str | None = None, origin: str | None = None
+) -> str:
     """Join over ``url`` without a token, and return the message with which the server refuses.
 
     Raises:
@@ -76,7 +88,7 @@ async def refusal(url: str, *, ca: str | ssl.SSLContext | None = None, address: 
         OSError, WebSocketException, TimeoutError: the server cannot be reached, or is no WebSocket server.
     """
     stranger, other = make_users()
-    async with asyncio.timeout(TIMEOUT), dial(url, ca, address) as connection:
+    async with asyncio.timeout(TIMEOUT), dial(url, ca, address, origin) as connection:
         await _send(connection, **stranger.join(other))
         message = await _receive(connection)
         if message.get("code") != "unauthorized":
@@ -118,9 +130,13 @@ def _subject(token: str) -> str:
         raise CheckError("a token is no JSON Web Token, or has no sub") from None
 
 
-def dial(url: str, ca: str | ssl.SSLContext | None, address: str | None) -> connect:
+def dial(url: str, ca: str | ssl.SSLContext | None, address: str | None, origin: str | None = None) -> connect:
     """Return a context manager that connects to ``url``; the arguments are those of :func:`check`."""
-    options: dict[str, Any] = {"host": address} if address else {}
+    options: dict[str, Any] = {"origin": origin}
+    if address and address.startswith("unix:"):
+        options |= {"unix": True, "path": address.removeprefix("unix:")}
+    elif address:
+        options["host"] = address
     if url.startswith("wss:"):
         options["ssl"] = ca if isinstance(ca, ssl.SSLContext) else ssl.create_default_context(cafile=ca)
     return _Connect(url, **options)
@@ -167,7 +183,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments that name the server and how to connect to it."""
     parser.add_argument("url", help="the WebSocket of the server, such as wss://example.org:8443/")
     parser.add_argument("--ca", metavar="FILE", help="certificates to trust, in PEM, instead of the system's")
-    parser.add_argument("--connect", metavar="ADDRESS", help="connect to this address instead of the URL's host")
+    parser.add_argument(
+        "--connect",
+        metavar="ADDRESS",
+        help="connect to this address instead of the URL's host, or to the socket unix:PATH",
+    )
     parser.add_argument("--token", action="append", default=[], help="if the server needs it; one for each user")
 
 
@@ -176,8 +196,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m signaling.check", description="Check a server's signaling.")
     add_arguments(parser)
     parser.add_argument("--refused", action="store_true", help="check only that a join without a token is refused")
+    parser.add_argument("--origin", help="the origin of the page of the users, such as https://app.example.org")
     arguments = parser.parse_args()
-    where = {"ca": arguments.ca, "address": arguments.connect}
+    where = {"ca": arguments.ca, "address": arguments.connect, "origin": arguments.origin}
     try:
         if arguments.refused:
             outcome = f"a join without a token is refused: {asyncio.run(refusal(arguments.url, **where))}"

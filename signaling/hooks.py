@@ -23,7 +23,7 @@ from gevent.server import StreamServer
 from gunicorn.workers.ggevent import GeventWorker
 
 from .config.env import PREFIX, SettingsError, shown, web_concurrency
-from .config.names import check_names
+from .config.names import check_names, plain
 from .config.settings import Settings
 from .process import deferred_logger, output
 from .process.supervisor import spawn_forever
@@ -66,7 +66,7 @@ _EVENTS_SECONDS = 3.0
 def load_settings() -> Settings:
     """Return the settings of the environment. A wrong setting ends the process with one line and EX_CONFIG."""
     # gunicorn applies its raw_env after it has read its configuration, so the environment may still change.
-    own = frozenset(item for item in os.environ.items() if item[0] == "PORT" or item[0].startswith(PREFIX))
+    own = frozenset(item for item in os.environ.items() if item[0] == "PORT" or plain(item[0]).startswith(PREFIX))
     try:
         return _parse(own)
     except SettingsError as error:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
@@ -98,16 +97,11 @@ def check_command(
 
 
 def _check_tokens(name: str | None) -> tuple[str, ...]:
-    """Return tokens for two users with random names, or nothing if the app needs none or cannot sign."""
-    from ..security.minting import mint
+    """Return tokens for two users, or nothing if the app needs none or cannot sign."""
+    from ..security.minting import mint_for_check
 
-    settings = node_of(name).settings
-    if not settings.jwt_key:
-        return ()
-    marker = secrets.token_hex(4)
-    one, other = f"check-{marker}-alice", f"check-{marker}-bob"
     try:
-        return mint(settings, one, other, ttl=60), mint(settings, other, one, ttl=60)
+        return mint_for_check(node_of(name).settings)
     except SettingsError:
         # The key only verifies. The service says that a token is needed.
         return ()

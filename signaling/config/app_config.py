@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from typing import Any, NamedTuple
 
-from .env import PREFIX, SettingsError, convert, load
+from .env import PREFIX, SettingsError, convert, load, renamed, with_new_names
 from .extension_settings import ExtensionSettings
 from .names import FIELDS, is_security, misspelled, nearest, plain
 from .settings import Settings
@@ -52,10 +52,15 @@ class AppConfig:
         self._name = name
         self._own_prefix = PREFIX if name == DEFAULT_NAME else f"{name.upper().replace('-', '_')}_{PREFIX}"
         self._prefixes = dict.fromkeys((PREFIX, self._own_prefix))
-        self._environ = {key: value for key, value in environ.items() if PREFIX in plain(key) or key == "PORT"}
+        own = {key: value for key, value in environ.items() if PREFIX in plain(key) or key == "PORT"}
+        self._environ = with_new_names(own)
         self._entries = self._collect(config)
-        self._misplaced = dict(self._find_misplaced({**self._environ, **config}))
+        others = {key: value for key, value in self._environ.items() if not self._prefix(key)}
+        self._misplaced = dict(self._find_misplaced({**others, **config}))
         self._check_names()
+        for old, new in renamed({**own, **config}):
+            if self._prefix(new) == self._own_prefix:
+                log.warning("%s is the old name of %s: write the new one", old, new)
         values = {variable: self._as_text(variable, *entry) for variable, entry in self._entries.items()}
         try:
             self.settings = Settings.load(values)
@@ -79,9 +84,10 @@ class AppConfig:
             config: the config of the app.
         """
         entry = self._entries.get(variable)
-        if entry is None or entry.name not in {**self._environ, **config}:
+        of_app = with_new_names(config)
+        if entry is None or entry.name not in {**self._environ, **of_app}:
             return variable, "default"
-        return entry.name, "app.config" if entry.name in config else "environment"
+        return entry.name, "app.config" if entry.name in of_app else "environment"
 
     def written_later(self, config: Mapping[str, Any]) -> tuple[list[str], list[str]]:
         """Return the names that ``config`` has with other values than at ``init_app``: protections, and others."""
@@ -112,7 +118,7 @@ class AppConfig:
         """Return the values by the variables of the default instance, misspelled ones included."""
         entries = {"PORT": _Entry("PORT", self._environ["PORT"])} if "PORT" in self._environ else {}
         for prefix in self._prefixes:
-            for source in (self._environ, config):
+            for source in (self._environ, with_new_names(config)):
                 for name, value in source.items():
                     if not name.startswith(prefix):
                         continue

@@ -19,6 +19,9 @@ MAX_WORKERS = 1_000
 MAX_SHOWN = 200
 """Characters of a wrong value that a message shows."""
 
+RENAMED: dict[str, str] = {}
+"""The old names of settings, and their new ones. An old name works for one minor version."""
+
 SECRET = Meta(extra={"secret": True})
 """Marks a setting whose value no message may show."""
 
@@ -30,6 +33,28 @@ class SettingsError(ValueError):
 def variable_name(field: str) -> str:
     """Return the environment variable of a field of :class:`~signaling.config.settings.Settings`."""
     return "PORT" if field == "port" else PREFIX + field.upper()
+
+
+def with_new_names(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return ``values`` with the new name of each setting that has an old one, also behind the name of an instance.
+
+    Raises:
+        SettingsError: the old name and the new one have different values.
+    """
+    found = dict(values)
+    for old, new in renamed(values):
+        if new in values and values[new] != values[old]:
+            raise SettingsError(f"{old} is the old name of {new}, and both have different values; remove {old}")
+        found[new] = found.pop(old)
+    return found
+
+
+def renamed(values: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return each name in ``values`` that is an old one of a setting, and its new name."""
+    parts = ((name, *name.rpartition(PREFIX)) for name in values)
+    return [
+        (name, instance + RENAMED[prefix + rest]) for name, instance, prefix, rest in parts if prefix + rest in RENAMED
+    ]
 
 
 def web_concurrency(environ: Mapping[str, str]) -> int | None:
@@ -61,11 +86,11 @@ def load(kind: type[S], environ: Mapping[str, Any]) -> S:
         SettingsError: a value cannot be used. The message names the variable, the value unless it is a secret, and
             what to write instead.
     """
-    values = {}
+    values, written = {}, with_new_names(environ)
     for field in msgspec.structs.fields(kind):
         variable = variable_name(field.name)
-        if variable in environ:
-            values[field.name] = convert(variable, environ[variable], field)
+        if variable in written:
+            values[field.name] = convert(variable, written[variable], field)
     return kind(**values)
 
 

@@ -1,7 +1,7 @@
 """Files of settings in the syntax of systemd's ``EnvironmentFile=`` (systemd.exec(5)).
 
-All of that syntax is supported. A comment begins with ``#`` or ``;``. A value is bare, or in single or double quotes. In
-double quotes, a backslash escapes a quote, a backslash, a dollar sign and a grave accent. At the end of a line, it
+All of that syntax is supported. A comment begins with ``#`` or ``;``. A value is bare, or in single or double quotes.
+In double quotes, a backslash escapes a quote, a backslash, a dollar sign and a grave accent. At the end of a line, it
 continues the line. Nothing is expanded.
 """
 

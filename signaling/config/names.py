@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from .env import PREFIX, SettingsError, is_secret, variable_name
+from .env import PREFIX, RENAMED, SettingsError, is_secret, variable_name
 from .extension_settings import ExtensionSettings
 from .settings import Settings
 
@@ -55,7 +55,10 @@ def misspelled(environ: Mapping[str, Any]) -> list[tuple[str, str]]:
     return [
         (name, nearest(plain(name)))
         for name, value in environ.items()
-        if plain(name).startswith(PREFIX) and name not in FIELDS and not _is_from_kubernetes(name, str(value))
+        if plain(name).startswith(PREFIX)
+        and name not in FIELDS
+        and name not in RENAMED
+        and not _is_from_kubernetes(name, str(value))
     ]
 
 

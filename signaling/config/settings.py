@@ -239,8 +239,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Meta(description="Seconds for which browsers use only TLS with this host (HSTS), on every port; 0 for none."),
     ] = 0
     release: Annotated[
-        Release,
-        Meta(description="What you call this release; `/healthz`, `/metrics` and the state of the process show it."),
+        Release, Meta(description="Your name for this release, which `/healthz` shows to operators.")
     ] = ""
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], Meta(description="The least severe level that is logged.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -48,6 +49,19 @@ def mint(
     return sign(
         key, sub=str(user), peer=[*map(str, peers)], aud=settings.jwt_audience, iss=settings.jwt_issuer, ttl=ttl
     )
+
+
+def mint_for_check(settings: Settings) -> tuple[str, ...]:
+    """Return tokens for two users with random names, who may call only each other; nothing if none are needed.
+
+    Raises:
+        SettingsError: tokens are needed, and ``SIGNALING_JWT_KEY`` cannot sign.
+    """
+    if not settings.jwt_key:
+        return ()
+    marker = secrets.token_hex(4)
+    one, other = f"check-{marker}-alice", f"check-{marker}-bob"
+    return mint(settings, one, other, ttl=60), mint(settings, other, one, ttl=60)
 
 
 def sign(key: Key, *, ttl: float, **claims: Any) -> str:

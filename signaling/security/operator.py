@@ -65,7 +65,7 @@ class OperatorAuth:
 
     def is_operator(self, address: str) -> bool:
         """Return whether the request from ``address`` has the token, for a page that shows others less."""
-        return bool(self._tokens) and "Authorization" in request.headers and self.check(address) is None
+        return bool(self._tokens) and self.check(address) is None
 
     def _given(self) -> bytes | None:
         header = request.headers.get("Authorization", "")

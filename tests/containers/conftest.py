@@ -66,8 +66,10 @@ def compose(machine: Machine, base: str, pip: dict[Path, str]) -> Compose:
     """podman-compose with our compose.yaml; the image is built."""
     mounts = " ".join(f"--volume={path}:{target}:ro" for path, target in pip.items())
 
-    def compose(*arguments: str, check: bool = True, **settings: object) -> CompletedProcess[str]:
-        command = [sys.executable, "-m", "podman_compose", "-f", str(ROOT / "compose.yaml"), "-p", "signaling"]
+    def compose(
+        *arguments: str, check: bool = True, file: Path = ROOT / "compose.yaml", **settings: object
+    ) -> CompletedProcess[str]:
+        command = [sys.executable, "-m", "podman_compose", "-f", str(file), "-p", "signaling"]
         options = [
             "--in-pod=false",
             "--env-file=/dev/null",

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
+from pathlib import Path
 
 from tests.address import Address
 from tests.containers.conftest import IMAGE, NAME, Compose, place_certificate, wait_until_healthy
 from tests.containers.machine import Machine
-from tests.driver import Client, meet
+from tests.driver import ROOT, Client, meet
 
 # The image is built in the first test: half a minute, when the machine is at it alone.
 
@@ -19,6 +21,11 @@ def test_two_users_call_through_it(machine: Machine, service: Address):
     with alice, bob:
         alice.send(type="message", data={"type": "offer", "sdp": "v=0"})
         assert bob.receive() == {"type": "message", "data": {"type": "offer", "sdp": "v=0"}, "from": "alice"}
+
+
+def test_the_command_of_the_operator_holds_a_call_inside(machine: Machine, service: Address):
+    inside = ("podman", "exec", NAME, "python", "-m", "signaling.host", "check", "--ca", "/tls/fullchain.pem")
+    assert "two users met" in machine.run(*inside).stdout
 
 
 def test_it_has_no_privilege_and_nothing_to_write_to(machine: Machine, service: Address):
@@ -66,3 +73,11 @@ def test_the_image_needs_no_folder_of_its_own_to_write_to(machine: Machine, comp
         assert "Read-only file system" in machine.run("podman", "exec", "lone", "touch", "/tmp/new", check=False).stdout
     finally:
         machine.run("podman", "rm", "--force", "lone")
+
+
+def test_a_misspelled_name_in_the_file_of_settings_ends_it(machine: Machine, compose: Compose, tmp_path: Path):
+    shutil.copy(ROOT / "compose.yaml", tmp_path)
+    (tmp_path / ".env").write_text("PORT=9000\nSIGNALING_BIND=127.0.0.1\nSIGNALING_JWT_KEYS=secret\n")
+    started = compose("run", "--rm", "-T", "signaling", check=False, file=tmp_path / "compose.yaml")
+    assert started.returncode == os.EX_CONFIG
+    assert "does not start: SIGNALING_JWT_KEYS is not a setting; write SIGNALING_JWT_KEY\n" in started.stdout

@@ -27,6 +27,7 @@ ORDER = (
     "test_first_deployment",
     "test_certificate_renewal",
     "test_recovery",
+    "test_host_command",
     "test_check_playbook",
     "test_convergence",
     "test_turn_and_redis",

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from signaling.config import env_file
 from tests.deployment.controller import Controller
 from tests.deployment.network import reaches
 from tests.deployment.rendering import render
@@ -15,6 +16,7 @@ from tests.deployment.service import Service
 from tests.deployment.test_role_values import SETTINGS, TEXTS
 from tests.deployment.unit import Unit
 from tests.deployment.vm import VM
+from tests.unit.config.test_env_file import FILES
 from tests.waiting import wait_until
 
 TRACES = "ls -d /opt/signaling /etc/signaling /etc/letsencrypt /usr/sbin/ufw; getent passwd signaling"
@@ -50,6 +52,17 @@ def test_systemd_reads_a_setting_as_it_was_set(vm: VM, tmp_path: Path):
     shown = base64.b64decode(vm.root(f"{run} | base64; rm /root/odd.env")).decode()
     found = dict(line.split("=", 1) for line in shown.split("\0") if line)
     assert {name: found.get(name) for name in TEXTS} == TEXTS
+
+
+def test_our_reader_of_settings_and_systemd_agree(vm: VM, tmp_path: Path):
+    [outcome] = render(tmp_path, [SETTINGS])
+    assert TEXTS.items() <= env_file.parse(outcome.files["signaling.env"]).items()
+    run = "systemd-run --quiet --wait --pipe --property=EnvironmentFile=/root/odd.env env -0"
+    for name, (text, variables) in FILES.items():
+        file = base64.b64encode(text.encode()).decode()
+        shown = vm.root(f"echo {file} | base64 -d >/root/odd.env; {run} | base64; rm /root/odd.env")
+        found = dict(line.split("=", 1) for line in base64.b64decode(shown).decode().split("\0") if line)
+        assert {key: found[key] for key in found if len(key) == 1 and key != "_"} == variables, name
 
 
 def test_a_second_play_changes_nothing(service: Service, controller: Controller):

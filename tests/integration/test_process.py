@@ -72,6 +72,13 @@ def fails_to_start(*arguments: str, **settings: object) -> list[str]:
                 "WEB_CONCURRENCY=2: 2 workers would each have rooms of their own; run one worker (-w 1), "
                 "or set SIGNALING_REDIS_URL to a Redis that they share",
             ),
+            ({"SIGNALING_BND": "127.0.0.1"}, "SIGNALING_BND is not a setting; write SIGNALING_BIND"),
+            ({"signaling_jwt_key": "x" * 32}, "signaling_jwt_key is not a setting; write SIGNALING_JWT_KEY"),
+            (
+                {"SIGNALING_RELEASE": "x" * 101},
+                f"SIGNALING_RELEASE: {'x' * 101!r} is not usable; write up to 100 "
+                "printable ASCII characters such as 2024-06-01, or leave it empty",
+            ),
         ],
         quick=3,
     ),

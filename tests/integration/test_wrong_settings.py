@@ -98,6 +98,19 @@ def test_flasks_commands_end_with_one_line(tmp_path: Path, command: str, before,
     assert "Traceback" not in ended.stderr
 
 
+@pytest.mark.parametrize("name", rest_long(["SIGNALING_BND", "signaling_jwt_key"]))
+def test_a_wrong_name_in_the_environment_is_the_same_everywhere(tmp_path: Path, name: str):
+    for command, beginning in (
+        (("flask", "--app", "mine", "run"), "Error: "),
+        (("flask", "--app", f"{ROOT}/wsgi", "run"), "Error: "),
+        (gunicorn(tmp_path, WITH_OURS), "The signaling server does not start: "),
+    ):
+        ended = start(tmp_path, "", "", *command, **{name: "x"})
+        assert ended.returncode == 78
+        assert ended.stderr.splitlines()[-1].startswith(f"{beginning}{name} is not a setting; write SIGNALING_")
+        assert "Traceback" not in ended.stderr
+
+
 def test_a_key_of_digits_is_a_key(tmp_path: Path):
     key = {"FLASK_SIGNALING_JWT_KEY": "12345678901234567890123456789012"}
     ended = start(
