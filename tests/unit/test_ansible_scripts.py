@@ -200,6 +200,14 @@ def test_a_deployment_that_was_never_finished_is_not_whole(host: Host):
     assert host.look()["deployments"]["0.1.0-a-1"]["altered"] != []
 
 
+def test_a_release_counts_by_its_newest_deployment(host: Host):
+    for age, (name, release) in enumerate([("d", "b"), ("c", "b"), ("b", "a"), ("a", "a")]):
+        os.utime(host.deploy(name, release), (1_000 - age, 1_000 - age))
+    found = host.look()
+    assert found["newest"] == ["d", "c", "b", "a"]
+    assert found["newest_of_releases"] == ["d", "b"]
+
+
 def test_what_others_add_changes_with_each_of_their_files(host: Host):
     for name in ("10-signaling.env", "20-turn.env", "notes.txt"):
         (host.etc / "settings.d" / name).write_text("A=1\n")

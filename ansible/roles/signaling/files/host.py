@@ -30,6 +30,7 @@ def describe(root: Path, etc: Path, units: Path) -> dict[str, Any]:
         "previous_release": named(previous, "releases"),
         "deployments": deployments,
         "newest": list(deployments),
+        "newest_of_releases": newest_of_releases(deployments),
         "releases": [folder.name for folder in newest(root / "releases")],
         "venvs": [folder.name for folder in newest(root / "venvs")],
         "needed_venvs": {folder.name: needed_venv(folder) for folder in newest(root / "releases")},
@@ -52,6 +53,14 @@ def deployment(folder: Path) -> dict[str, Any]:
         "port": next((line[6:-1] for line in lines(folder / "settings" / OWN) if line.startswith('PORT="')), ""),
         "altered": sorted({line.split("  ", 1)[1] for line in {*made} ^ {*found}}),
     }
+
+
+def newest_of_releases(deployments: dict[str, dict[str, Any]]) -> list[str]:
+    """Return the newest deployment of each release."""
+    found: dict[str, str] = {}
+    for name, made in deployments.items():
+        found.setdefault(made["release"], name)
+    return list(found.values())
 
 
 def manifest(folder: Path) -> list[str]:
