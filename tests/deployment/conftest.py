@@ -33,6 +33,7 @@ ORDER = (
     "test_documented_commands",
     "test_restore",
     "test_by_hand",
+    "test_convergence",
     "test_turn_and_redis",
     "test_other_vms",
     "test_each_role_alone",

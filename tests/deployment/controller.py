@@ -7,6 +7,7 @@ import os
 import re
 import secrets
 import shutil
+import signal
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -46,6 +47,41 @@ class Play:
         return sum(map(int, recap))
 
 
+class RunningPlay:
+    """A playbook that is at work."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self._process = process
+        self._said: list[str] = []
+
+    def reaches(self, task: str) -> None:
+        """Wait until a task begins."""
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            self._said.append(line)
+            if line.startswith("TASK [") and f"{task}] " in line:
+                return
+        raise AssertionError(f"there was no task {task!r}:\n{''.join(self._said)}")
+
+    def pause(self) -> None:
+        """Let it stand still: it is there, and does nothing."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """End the pause."""
+        self._process.send_signal(signal.SIGCONT)
+
+    def kill(self) -> None:
+        """End it as the loss of the operator's machine does. What it started on a host goes on."""
+        self._process.kill()
+        self._process.communicate()
+
+    def wait(self) -> Play:
+        """Wait for its end."""
+        rest, _ = self._process.communicate()
+        return Play(self._process.returncode == 0, "".join([*self._said, rest]))
+
+
 class Controller:
     """Runs the playbooks over SSH, from a repository that new releases can be committed to."""
 
@@ -72,20 +108,28 @@ class Controller:
 
     def play(self, playbook: str | Path, inventory: str | Path = PRODUCTION, *options: str, **variables: Any) -> Play:
         """Run a playbook; `variables` go before the inventory's."""
-        result = subprocess.run(
-            [
-                *self._namespace,
-                *(PROGRAMS / "ansible-playbook", "-i", inventory, playbook),
-                *("--extra-vars", json.dumps(variables), *options),
-            ],
-            cwd=self._ansible,
-            env=self._environ,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
+        return self.start(playbook, inventory, *options, **variables).wait()
+
+    def start(
+        self, playbook: str | Path, inventory: str | Path = PRODUCTION, *options: str, **variables: Any
+    ) -> RunningPlay:
+        """Begin to run a playbook."""
+        command = [
+            *self._namespace,
+            *(PROGRAMS / "ansible-playbook", "-i", inventory, playbook),
+            *("--extra-vars", json.dumps(variables), *options),
+        ]
+        return RunningPlay(
+            subprocess.Popen(
+                command,
+                cwd=self._ansible,
+                env=self._environ,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+            )
         )
-        return Play(result.returncode == 0, result.stdout)
 
     def shell(self, command: str) -> str:
         """Run a command on the operator's machine, in the folder of the server, and return what it says."""
@@ -109,9 +153,25 @@ class Controller:
         file.write_text(text.replace(old, new))
         self._git("commit", "--quiet", "--all", "--message", path)
 
+    def rename(self, old: str, new: str) -> None:
+        """Commit another name of a setting, in all of the code and in the role."""
+        for path in self.checkout.glob("signaling/**/*.py"):
+            path.write_text(path.read_text().replace(old, new))
+        known = self.checkout / "ansible/roles/signaling/vars/main/settings.yml"
+        known.write_text(known.read_text().replace(old.upper(), new.upper()))
+        self._git("commit", "--quiet", "--all", "--message", f"Rename {old} to {new}")
+
     def take_back(self) -> None:
         """Take the last commit back."""
-        self._git("reset", "--quiet", "--hard", "HEAD~")
+        self.reset("HEAD~")
+
+    def head(self) -> str:
+        """Return the commit that is checked out."""
+        return run("git", "-C", self.checkout, "rev-parse", "HEAD").strip()
+
+    def reset(self, commit: str) -> None:
+        """Check out an earlier commit, and forget what came after it."""
+        self._git("reset", "--quiet", "--hard", commit)
 
     def hang_up(self) -> None:
         """End the SSH connections that Ansible keeps for its next run."""

@@ -101,10 +101,11 @@ def _signaling(vm: VM) -> None:
     with service.call() as call:
         assert call.goes_on()
     assert service.ice_servers() == []
-    check = f".venv/bin/python -m signaling.check {service.url} --ca {root} --connect 127.0.0.1"
-    vm.root(f"cd /opt/signaling/current; {check} --refused; ! {check}")
-    holders = vm.root(f"grep --recursive --files-with-matches {KEY} /etc")
-    assert holders == "/etc/signaling/settings.d/10-signaling.env\n"
+    current = vm.ssh("realpath /opt/signaling/current").strip()
+    check = f"{current}/venv/bin/python -m signaling.check {service.url} --ca {root} --connect 127.0.0.1"
+    vm.root(f"cd {current}/release; {check} --refused; ! {check}")
+    holders = vm.root(f"grep --recursive --files-with-matches {KEY} /etc /opt")
+    assert holders == f"{current}/settings/10-signaling.env\n"
 
 
 def _redis(vm: VM) -> None:

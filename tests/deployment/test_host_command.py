@@ -21,7 +21,7 @@ from tests.waiting import wait_until
 
 # More starts within a minute than a service that fails may have.
 RESTART = "systemctl reset-failed signaling.service; systemctl restart signaling.service"
-FILE = "/etc/signaling/settings.d/90-mine.env"
+FILE = "/opt/signaling/current/settings/90-mine.env"
 MET = f"wss://{DOMAIN}:8443/ at localhost: two users met"
 
 

@@ -52,9 +52,9 @@ def test_a_reboot(service: Service, unit: Unit, vm: VM):
 
 
 def test_a_wrong_setting_is_said_and_not_tried_again(service: Service, unit: Unit, vm: VM):
-    vm.root("echo SIGNALING_PING_INTERVAL=soon >/etc/signaling/settings.d/99-wrong.env")
+    vm.root("echo SIGNALING_PING_INTERVAL=soon >/opt/signaling/current/settings/99-wrong.env")
     vm.ssh("sudo systemctl restart signaling.service", check=False)
     assert (unit.show("ActiveState"), unit.show("ExecMainStatus"), unit.show("NRestarts")) == ("failed", "78", "0")
     assert "SIGNALING_PING_INTERVAL: 'soon' is not usable" in unit.log[-1]
-    vm.root("rm /etc/signaling/settings.d/99-wrong.env; systemctl restart signaling.service")
+    vm.root("rm /opt/signaling/current/settings/99-wrong.env; systemctl restart signaling.service")
     assert comes_back(service)

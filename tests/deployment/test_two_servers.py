@@ -11,7 +11,9 @@ import secrets
 import shlex
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -107,7 +109,10 @@ def test_a_second_play_changes_nothing_and_no_output_has_the_password(cluster: C
     holders = f"grep --recursive --files-with-matches {cluster.password} /etc /opt/signaling || true"
     for name, vm in cluster.vms.items():
         files = vm.root(holders).split()
-        assert files == (["/etc/signaling/settings.d/30-redis.env"] if name in SIGNALING else [])
+        # What the role wrote, and the deployments that have a copy.
+        assert {Path(file).name for file in files} == ({"30-redis.env"} if name in SIGNALING else set())
+        modes = vm.root(shlex.join(["stat", "--format=%A %U:%G", *files])) if files else ""
+        assert {*modes.splitlines()} <= {"-rw-r----- root:signaling"}
 
 
 def test_only_the_signaling_servers_reach_redis_and_only_with_the_password(cluster: Cluster):
@@ -129,29 +134,44 @@ def test_redis_restarts_and_the_servers_do_not(cluster: Cluster):
     assert cluster.processes() == processes
 
 
-def test_a_rolling_upgrade_during_which_one_of_them_always_serves(cluster: Cluster, controller: Controller):
-    controller.commit("signaling/version.py", '__version__ = "', '__version__ = "78.')
+@contextmanager
+def one_of_them_always_serves(cluster: Cluster) -> Iterator[None]:
     outages: list[str] = []
     done = threading.Event()
 
     def watch() -> None:
-        # A server is away for longer, and handshakes without a pause would slow the upgrade down.
+        # A server is away for longer, and handshakes without a pause would slow the play down.
         while not done.wait(0.1):
             if not any(service.health() for service in cluster.services):
                 outages.append("none of them")
 
     watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        yield
+    finally:
+        done.set()
+        watcher.join()
+    assert outages == []
+
+
+def test_a_changed_setting_restarts_one_of_them_after_the_other(cluster: Cluster, controller: Controller):
+    before = cluster.processes()
+    settings = {"SIGNALING_TLS_RELOAD_INTERVAL": 1, "SIGNALING_PING_INTERVAL": 41}
+    with one_of_them_always_serves(cluster):
+        play = controller.play("site.yml", INVENTORY, signaling_settings=settings)
+    assert play.ok, play.output
+    assert not set(before) & set(cluster.processes())
+
+
+def test_a_rolling_upgrade_during_which_one_of_them_always_serves(cluster: Cluster, controller: Controller):
+    controller.commit("signaling/version.py", '__version__ = "', '__version__ = "78.')
     one, other = cluster.services
     with one.call(other) as call:
-        watcher.start()
-        try:
+        with one_of_them_always_serves(cluster):
             play = controller.play("upgrade.yml", INVENTORY)
-        finally:
-            done.set()
-            watcher.join()
         assert play.ok, play.output
         assert call.close_codes() == [1012, 1012]
-    assert outages == []
     assert all(version.startswith("78.") for version in cluster.versions())
     with one.call(other) as call:
         assert call.goes_on()
@@ -164,7 +184,7 @@ def test_a_release_that_fails_is_taken_back_and_goes_no_further(cluster: Cluster
     controller.take_back()
     assert not play.ok
     assert play.says(f"fails on {SIGNALING[0]}")
-    assert re.search(r"Release 78\.\S+ runs again", play.output)
+    assert re.search(r"Deployment 78\.\S+ runs again", play.output)
     assert cluster.processes()[1] == processes[1]
     assert all(version.startswith("78.") for version in cluster.versions())
     one, other = cluster.services

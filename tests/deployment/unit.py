@@ -28,6 +28,23 @@ class Unit:
         return [int(pid) for pid in self._vm.ssh(f"cat /proc/{self.master}/task/{self.master}/children").split()]
 
     @property
+    def environ(self) -> dict[str, str]:
+        """The environment that the process was started with."""
+        environ = self._vm.root(f"tr '\\0' '\\n' </proc/{self.master}/environ")
+        return dict(line.split("=", 1) for line in environ.splitlines() if "=" in line)
+
+    @property
+    def deployment(self) -> str:
+        """The deployment that the process, the unit and the link to the current one agree on."""
+        running, unit, current = (
+            self.environ.get("SIGNALING_RELEASE", ""),
+            self.show("WorkingDirectory").split("/")[-2],
+            self._vm.ssh("readlink /opt/signaling/current").strip().removeprefix("deployments/"),
+        )
+        assert running == unit == current
+        return current
+
+    @property
     def log(self) -> list[str]:
         """What the service itself wrote, since the VM exists."""
         return self._vm.ssh("sudo journalctl --namespace=signaling --output=cat --no-pager").splitlines()
