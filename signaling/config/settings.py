@@ -10,15 +10,14 @@ from msgspec import Meta
 from msgspec.structs import force_setattr
 
 from . import service_secret
-from .checks import check_length, check_needs_key, check_networks, check_redis, check_webhook, metrics_address
+from .checks import check_needs_key, check_networks, check_redis, check_webhook, metrics_address
 from .env import SECRET, check_both, is_secret, load
 from .env import SettingsError as SettingsError
+from .fallbacks import SUFFIX, Fallbacks
 from .types import Count, Network, Origin, Rate, RedisPrefix, Seconds, StunUrl, TurnUrl, WebhookUrl
 
-MIN_RESUME_SECRET_BYTES = 32
 
-
-class Settings(msgspec.Struct, frozen=True, kw_only=True):
+class Settings(Fallbacks, frozen=True, kw_only=True):
     """The settings, their defaults and their descriptions.
 
     The environment variable of a field ``name`` is ``SIGNALING_NAME``, except for ``port``, which is ``PORT``.
@@ -251,14 +250,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         # An app that runs beside the service has no webhook, and may have its secret.
         if self.webhook_url or not self.service_secret:
             check_webhook(self.webhook_url, self.webhook_secret)
-        check_redis(self.redis_url, self.redis_sentinel_password)
+        self.check_fallbacks(check_redis(self.redis_url, self.redis_sentinel_password))
         if not self.jwt_key:
             check_needs_key(
                 SIGNALING_JWT_AUDIENCE=self.jwt_audience,
                 SIGNALING_JWT_ISSUER=self.jwt_issuer,
                 SIGNALING_RESUME_SECRET=self.resume_secret,
             )
-        check_length("SIGNALING_RESUME_SECRET", self.resume_secret, MIN_RESUME_SECRET_BYTES)
         check_networks(self.trusted_proxies)
         self.metrics_address  # noqa: B018 - it raises SettingsError
 
@@ -266,12 +264,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         """Set the secrets that the shared one stands for, unless they are set themselves."""
         if not self.service_secret:
             return
-        check_length("SIGNALING_SERVICE_SECRET", self.service_secret, service_secret.MIN_BYTES)
         purposes = {"api_token": "api", "jwt_key": "jwt"} | ({"webhook_secret": "webhook"} if self.webhook_url else {})
         for field, purpose in purposes.items():
-            if not getattr(self, field):
+            if getattr(self, field):
+                continue
+            for end in ("", SUFFIX):
+                shared, own = getattr(self, f"service_secret{end}"), getattr(self, field + end)
                 # The only change of a frozen struct, before anybody can see it.
-                force_setattr(self, field, service_secret.derive(self.service_secret, purpose))
+                force_setattr(self, field + end, own or (shared and service_secret.derive(shared, purpose)))
 
     @property
     def metrics_address(self) -> tuple[str, int] | None:

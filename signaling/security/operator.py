@@ -1,4 +1,4 @@
-"""The token of the operator's pages, and the limit on wrong guesses."""
+"""The tokens of the operator's pages, and the limit on wrong guesses."""
 
 from __future__ import annotations
 
@@ -9,7 +9,11 @@ from typing import NamedTuple
 
 from flask import request
 
+from ..config.env import variable_name
+from ..config.fallbacks import SUFFIX
 from ..config.logging import quoted
+from ..config.settings import Settings
+from ..process.occasional_log import OccasionalLog
 from .client_ip import rate_limit_key
 from .credentials import basic_password, bearer_token
 from .rate_limit import Rate, TokenBuckets
@@ -35,12 +39,14 @@ class Refusal(NamedTuple):
 class OperatorAuth:
     """The authentication of one page."""
 
-    def __init__(self, token: str, *, passwords: bool = False) -> None:
-        """Ask for ``token`` as a bearer token (RFC 6750).
+    def __init__(self, settings: Settings, field: str, *, passwords: bool = False) -> None:
+        """Ask for the bearer token (RFC 6750) in a field of the settings, or for its second value.
 
         With ``passwords``, the token is also accepted as the password of any user (RFC 7617).
         """
-        self._token = token.encode()
+        self._token, self._second = (getattr(settings, name).encode() for name in (field, field + SUFFIX))
+        self._second_name = variable_name(field + SUFFIX)
+        self._second_used = OccasionalLog(log)
         self._passwords = passwords
         self._challenge = 'Basic realm="operator", charset="UTF-8"' if passwords else "Bearer"
         self._guesses = TokenBuckets(_GUESSES, _MAX_ADDRESSES)
@@ -51,8 +57,11 @@ class OperatorAuth:
         if given is None:
             # Browsers send a password only after this challenge.
             return self._unauthorized()
+        # Before the limit: guesses from behind the same proxy must not lock out the operator.
         if hmac.compare_digest(given, self._token):
-            # Before the limit: guesses from behind the same proxy must not lock out the operator.
+            return None
+        if self._second and hmac.compare_digest(given, self._second):
+            self._second_used.warning(f"Requests with {self._second_name}: %d")
             return None
         now = time.monotonic()
         key = rate_limit_key(address)
