@@ -17,7 +17,7 @@ SUFFIX = "_fallback"
 
 
 class Fallbacks(msgspec.Struct, frozen=True, kw_only=True):
-    """The settings ``…_FALLBACK``. What signs uses the first value; what verifies accepts either."""
+    """The settings ``…_FALLBACK``. The server signs with the first value, and accepts either."""
 
     jwt_key_fallback: Annotated[
         str,

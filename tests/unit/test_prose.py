@@ -26,6 +26,7 @@ FILES = [
     "docs/flask.md",
     "docs/logs.md",
     "docs/performance.md",
+    "docs/rotation.md",
     "docs/scaling.md",
     "docs/security.md",
     "docs/tests.md",
