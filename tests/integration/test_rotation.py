@@ -5,7 +5,6 @@ The users are those of the shipped browser client, so what it does by itself at 
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import hmac
 import json
@@ -18,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aioice.turn import create_turn_endpoint
 
 from signaling.config.service_secret import derive
 from signaling.config.values import signing_key
@@ -32,7 +30,8 @@ from tests.integration.test_webhook import Receiver
 from tests.long import rest_long
 from tests.redis_server import Redis, free_port, redis_server
 from tests.redis_server import ask as ask_redis
-from tests.waiting import TIMEOUT, wait_until
+from tests.relays import Relays
+from tests.waiting import wait_until
 
 PAIRS, JOINS_A_SECOND = 50, 10
 OLD, NEW = "the-old-value-of-a-secret-of-32-bytes", "the-new-value-of-a-secret-of-32-bytes"
@@ -286,59 +285,12 @@ def credentials(running: Service) -> tuple[str, str]:
     return relay["username"], relay["credential"]
 
 
-class Heard(asyncio.DatagramProtocol):
-    """What a relay brings."""
-
-    def __init__(self) -> None:
-        self.first: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
-
-    def datagram_received(self, data: bytes, _: object) -> None:
-        if not self.first.done():
-            self.first.set_result(data)
-
-
-class Relays:
-    """Two relays that were begun with credentials, and that a call would have."""
-
-    def __init__(self, coturn: Coturn, username: str, credential: str) -> None:
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever)
-        self._thread.start()
-        self._ends = [self._do(self._begin(coturn.port, username, credential)) for _ in range(2)]
-
-    def _do(self, step: Any) -> Any:
-        return asyncio.run_coroutine_threadsafe(asyncio.wait_for(step, TIMEOUT), self._loop).result()
-
-    async def _begin(self, port: int, username: str, credential: str) -> Any:
-        return await create_turn_endpoint(Heard, ("127.0.0.1", port), username=username, password=credential)
-
-    def carry(self) -> None:
-        """Send through both. Each has to be allowed to send to the other first, which takes a signed request."""
-        (one, one_hears), (other, other_hears) = self._ends
-
-        async def exchange() -> list[bytes]:
-            while not (one_hears.first.done() and other_hears.first.done()):
-                one.sendto(b"to the other", other.get_extra_info("sockname"))
-                other.sendto(b"to the one", one.get_extra_info("sockname"))
-                await asyncio.sleep(0.05)
-            return [one_hears.first.result(), other_hears.first.result()]
-
-        assert self._do(exchange()) == [b"to the one", b"to the other"]
-
-    def stop(self) -> None:
-        for relay, _ in self._ends:
-            self._loop.call_soon_threadsafe(relay.close)
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-
-
 def test_the_secret_of_a_turn_server(turn: Coturn):
     """Relays that were begun go on, even when their secret is gone; coturn is not restarted."""
     given = turn.settings | {"SIGNALING_TURN_SECRET": OLD}
     with service(**given) as running:
         old = credentials(running)
-        relays = Relays(turn, *old)
-        try:
+        with Relays(("127.0.0.1", turn.port), *old) as begun:
             turn.accept(OLD, NEW)
             assert allocate(turn, *old)
             running.restart(**given | {"SIGNALING_TURN_SECRET": NEW})
@@ -348,9 +300,7 @@ def test_the_secret_of_a_turn_server(turn: Coturn):
             turn.accept(NEW)
             assert allocate(turn, *new)
             assert is_refused(turn, *old)
-            relays.carry()
-        finally:
-            relays.stop()
+            begun.carry()
 
 
 @pytest.mark.long
