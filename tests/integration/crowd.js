@@ -7,13 +7,20 @@
  * is answered with a report when every message has arrived.
  */
 import { createHmac } from 'node:crypto';
+import { setMaxListeners } from 'node:events';
 import { createRequire } from 'node:module';
 import { createInterface } from 'node:readline';
+import { network } from '../../signaling/web/static/client/network.js';
 import { SignalingClient } from '../../signaling/web/static/client/signaling.js';
 
 const { WebSocket } = createRequire(new URL('../benchmarks/node/', import.meta.url))('ws');
 
+// Each client is one.
+setMaxListeners(0, network);
+
 const MESSAGE_INTERVAL = 400;
+/** Messages of one user that are not confirmed, at most. While the peer is away, they wait, and the rate has a limit. */
+const MAX_UNCONFIRMED = 10;
 
 const [url, pairs, joinsPerSecond] = [process.argv[2], Number(process.argv[3]), Number(process.argv[4])];
 let key = process.argv[5];
@@ -61,6 +68,7 @@ class User {
   }
 
   say() {
+    if (this.#waiting.size >= MAX_UNCONFIRMED) return;
     this.#waiting.set(++this.sent, true);
     this.client.send({ number: this.sent });
   }
