@@ -71,7 +71,7 @@ class Coturn:
 
     def accept(self, *accepted: str) -> None:
         """Have it accept these secrets and no others, as the Ansible role does it."""
-        command = [sys.executable, _SECRETS, self._database, "turn.test"]
+        command = [sys.executable, str(_SECRETS), str(self._database), "turn.test"]
         subprocess.run(command, input="\n".join(accepted), text=True, check=True, capture_output=True, timeout=TIMEOUT)
 
     def stop(self) -> None:

@@ -42,10 +42,10 @@ class BesideService:
         self.settings = settings
         self.url = url.rstrip("/")
         self.control = ServiceClient(self.url, settings.api_token)
-        secrets = (settings.webhook_secret, settings.webhook_secret_fallback)
+        secrets = [settings.webhook_secret, settings.webhook_secret_fallback]
         if not settings.webhook_secret:
             shared = (settings.service_secret, settings.service_secret_fallback)
-            secrets = tuple(each and derive(each, "webhook") for each in shared)
+            secrets = [derive(each, "webhook") for each in shared if each]
         self.webhook_keys = signing_keys(*secrets)
         public = (public_url or url).rstrip("/")
         self.websocket_url = f"{f'ws{public[4:]}' if public.startswith('http') else public}/ws"

@@ -421,3 +421,13 @@ def test_a_login_may_leave_the_routes_to_the_extension(signaling: Signaling):
     app.before_request(lambda: None if owns_request(page=False) else redirect("/login"))
     assert app.test_client().post("/signaling/token", json={"peer": "bob"}).status_code == 401
     assert app.test_client().get("/other").status_code == 302
+
+
+def test_while_the_secret_changes_the_app_accepts_messages_of_both(service: Service):
+    """Whichever of the two, the service or the app, has changed first."""
+    for first, second in ((SECRET, "x" * 40), ("x" * 40, SECRET)):
+        app = make_app(
+            Signaling(), service.url, SIGNALING_SERVICE_SECRET=first, SIGNALING_SERVICE_SECRET_FALLBACK=second
+        )
+        assert deliver(app) == 204
+        assert deliver(app, message="msg_2", key="another") == 401
