@@ -222,7 +222,12 @@ class Client:
             data = self._socket.recv(65_536)
         if not data:
             return False
+        ended = self._protocol.close_rcvd is not None
         self._protocol.receive_data(data)
+        if (close := self._protocol.close_rcvd) is not None:
+            last = Frame(Opcode.CLOSE, close.serialize()).serialize(mask=False)
+            assert not ended, "nothing may follow a close frame (RFC 6455, section 5.5.1)"
+            assert data.endswith(last[-len(data) :]), "nothing may follow a close frame"
         self._keep(self._protocol.events_received())
         with suppress(OSError):
             self._answer(b"".join(self._protocol.data_to_send()))
@@ -297,10 +302,14 @@ class Client:
 
     def close(self, code: int = 1000) -> None:
         """Close, and wait for the answer."""
+        self.start_close(code)
+        self.closed()
+
+    def start_close(self, code: int = 1000) -> None:
+        """Send a close frame, and leave the answer unread."""
         if self._protocol.state is State.OPEN:
             self._protocol.send_close(code)
             self._flush()
-        self.closed()
 
     def closed(self) -> tuple[int, str]:
         """Wait for the end of the TCP connection, and return the server's close code and reason."""

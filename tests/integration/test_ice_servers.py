@@ -56,16 +56,17 @@ def allocate(coturn: Coturn, username: str, credential: str) -> tuple[str, int]:
 
 
 def refused(coturn: Coturn, username: str, credential: str) -> None:
-    assert is_refused(coturn, username, credential)
+    with pytest.raises(TransactionFailed) as failure:
+        allocate(coturn, username, credential)
+    assert failure.value.response.error_code == 401
 
 
-def is_refused(coturn: Coturn, username: str, credential: str) -> bool:
+def is_allowed(coturn: Coturn, username: str, credential: str) -> bool:
     try:
         allocate(coturn, username, credential)
-    except TransactionFailed as failure:
-        assert failure.response.error_code == 401
-        return True
-    return False
+    except TransactionFailed:
+        return False
+    return True
 
 
 def offered(server: Server, path: str = "/ice-servers") -> list[dict[str, Any]]:
@@ -122,7 +123,8 @@ def test_expired_credentials_are_refused(coturn: Coturn, certificate):
     with Server(certificate, **coturn.settings, SIGNALING_TURN_TTL=1) as server:
         [turn] = offered(server)
     # coturn reads the clock about once a second.
-    wait_until(lambda: is_refused(coturn, turn["username"], turn["credential"]))
+    wait_until(lambda: not is_allowed(coturn, turn["username"], turn["credential"]))
+    refused(coturn, turn["username"], turn["credential"])
     assert time.time() >= int(turn["username"].partition(":")[0])
 
 

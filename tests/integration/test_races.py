@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import signal
 import statistics
 from collections.abc import Coroutine, Iterator
 from contextlib import suppress
@@ -155,3 +157,18 @@ def test_a_client_that_floods_does_not_delay_others(unlimited: Server):
         await asyncio.gather(flooder.close(), alice.close(), bob.close())
 
     run(flood())
+
+
+@pytest.mark.parametrize("end", ["close", "bad text"])
+def test_nothing_follows_a_close_though_the_peer_sends_in_the_same_moment(server: Server, end: str):
+    """Chromium calls the connection failed otherwise. The driver asserts that it is not so."""
+    for _ in range(10):
+        alice, bob = meet(server)
+        with alice, bob:
+            os.kill(server.worker, signal.SIGSTOP)
+            try:
+                alice.start_close() if end == "close" else alice.send_text(b"\xff")
+                bob.send(type="candidate", data={})
+            finally:
+                os.kill(server.worker, signal.SIGCONT)
+            assert alice.closed()[0] == (1000 if end == "close" else 1007)

@@ -422,9 +422,11 @@ def test_nothing_follows_a_close_of_ours(connection, wires):
 
 
 @pytest.mark.parametrize("last", [b"", frame(0x81, b"last"), frame(0x89, b"?")], ids=["alone", "message", "ping"])
-@pytest.mark.parametrize("end", [frame(0x88, b"\x03\xe8"), frame(0x88), frame(0x81, b"\xff")], ids=["1000", "1005", "bad"])
+@pytest.mark.parametrize(
+    "end", [frame(0x88, b"\x03\xe8"), frame(0x88), frame(0x81, b"\xff")], ids=["1000", "1005", "bad"]
+)
 def test_what_a_peer_sends_does_not_follow_the_answer_to_a_close(wires, last, end):
-    """The event loop sends the answer, and a greenlet finishes the connection later. Peers' messages come in between."""
+    """The event loop sends the answer, and a greenlet finishes later. Peers' messages come in between."""
 
     class Beside(ReadConnection):
         def _queue_work(self) -> None:
