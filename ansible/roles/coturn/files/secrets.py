@@ -20,8 +20,10 @@ connection.execute(
 )
 connection.execute("BEGIN IMMEDIATE")
 found = {value for (value,) in connection.execute("SELECT value FROM turn_secret WHERE realm = ?", [realm])}
-connection.executemany("INSERT INTO turn_secret VALUES (?, ?)", [(realm, value) for value in wanted - found])
-connection.executemany("DELETE FROM turn_secret WHERE realm = ? AND value = ?", [(realm, old) for old in found - wanted])
+connection.executemany("INSERT INTO turn_secret VALUES (?, ?)", [(realm, each) for each in wanted - found])
+connection.executemany(
+    "DELETE FROM turn_secret WHERE realm = ? AND value = ?", [(realm, each) for each in found - wanted]
+)
 connection.execute("COMMIT")
 connection.close()
 if found != wanted:
