@@ -144,6 +144,7 @@ def check_process(server: Arbiter) -> None:
     if server.cfg.max_requests:
         preflight.stop(f"max_requests={server.cfg.max_requests} would end every call of a worker: set it to 0")
     preflight.redis_ca(settings)
+    preflight.fallbacks(settings)
     if settings.jwt_key:
         preflight.key(settings)
     _raise_file_limit(settings.max_connections + SPARE_PLACES)

@@ -5,32 +5,39 @@ from __future__ import annotations
 import secrets
 import socket
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
 
+from tests.driver import ROOT
 from tests.waiting import TIMEOUT
 
+_SECRETS = ROOT / "ansible/roles/coturn/files/secrets.py"
 BINDING_REQUEST = b"\x00\x01\x00\x00\x21\x12\xa4\x42"
 
 
 class Coturn:
     """turnserver on a free port of 127.0.0.1 over UDP and TCP, and on another one over TLS.
 
-    As it comes it relays to nobody on 127.0.0.1, not even to itself: with `lets_through` it does.
+    As it comes it relays to nobody on 127.0.0.1, not even to itself: with `lets_through` it does. Its secret is in its
+    configuration, or as the Ansible role has it in its database, where it can change.
     """
 
-    def __init__(self, folder: Path, certificate: Path, lets_through: bool = True) -> None:
+    def __init__(
+        self, folder: Path, certificate: Path, lets_through: bool = True, has_fixed_secret: bool = True
+    ) -> None:
         self.secret = secrets.token_urlsafe()
+        self._database = folder / "db"
         self.port, self.tls_port = free_port(), free_port()
         self.log_file = folder / "log"
         config = folder / "turnserver.conf"
         config.write_text(
             f"listening-ip=127.0.0.1\nrelay-ip=127.0.0.1\nlistening-port={self.port}\ntls-listening-port={self.tls_port}\n"
             f"cert={certificate}\npkey={certificate.with_suffix('.key')}\n"
-            f"realm=turn.test\nuse-auth-secret\nstatic-auth-secret={self.secret}\n"
+            f"realm=turn.test\nuse-auth-secret\n{f'static-auth-secret={self.secret}' if has_fixed_secret else ''}\n"
             f"fingerprint\nno-cli\nno-multicast-peers\n{'allow-loopback-peers' if lets_through else ''}\n"
-            f"userdb={folder}/db\npidfile={folder}/pid\nlog-file=stdout\nsimple-log\n"
+            f"userdb={self._database}\npidfile={folder}/pid\nlog-file=stdout\nsimple-log\n"
         )
         with self.log_file.open("w") as log:
             self.process = subprocess.Popen(["turnserver", "-c", config], stdout=log, stderr=subprocess.STDOUT)
@@ -61,6 +68,11 @@ class Coturn:
                 except (TimeoutError, ConnectionRefusedError):
                     continue
                 return
+
+    def accept(self, *accepted: str) -> None:
+        """Have it accept these secrets and no others, as the Ansible role does it."""
+        command = [sys.executable, str(_SECRETS), str(self._database), "turn.test"]
+        subprocess.run(command, input="\n".join(accepted), text=True, check=True, capture_output=True, timeout=TIMEOUT)
 
     def stop(self) -> None:
         self.process.terminate()

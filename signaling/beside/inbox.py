@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any
@@ -47,20 +47,20 @@ _decode_message = msgspec.json.Decoder(_Message).decode
 _decode_data = msgspec.json.Decoder(_Data).decode
 
 
-def check(key: bytes, headers: Mapping[str, str], body: bytes, now: float) -> str:
+def check(keys: Sequence[bytes], headers: Mapping[str, str], body: bytes, now: float) -> str:
     """Return the id of a message.
 
     Args:
-        key: the signing key.
+        keys: the signing keys, of which one is enough.
         headers: the headers of the POST.
         body: its body.
         now: seconds since 1970.
 
     Raises:
-        NotSignedError: it is not signed with the key, or is older than :data:`MAX_AGE`.
+        NotSignedError: it is not signed with one of the keys, or is older than :data:`MAX_AGE`.
     """
     id_, timestamp = headers.get("webhook-id", ""), headers.get("webhook-timestamp", "")
-    if not id_ or not is_signed(key, id_, timestamp, headers.get("webhook-signature", ""), body):
+    if not id_ or not is_signed(keys, id_, timestamp, headers.get("webhook-signature", ""), body):
         raise NotSignedError("The signature of the message is wrong.")
     # The service has signed it, so it is a number.
     if not timestamp.isdecimal() or abs(now - int(timestamp)) > MAX_AGE:

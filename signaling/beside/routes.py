@@ -56,7 +56,7 @@ def add_events(blueprint: Blueprint, app: Flask, service: BesideService, watch: 
         request.max_content_length = MAX_EVENT_BYTES
         body = request.get_data()
         try:
-            id_ = inbox.check(service.webhook_key, request.headers, body, time.time())  # type: ignore[arg-type]
+            id_ = inbox.check(service.webhook_keys, request.headers, body, time.time())  # type: ignore[arg-type]
         except inbox.NotSignedError as error:
             refused.warning(REFUSED, str(error))
             raise Problem(401, str(error)) from None

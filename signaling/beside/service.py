@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..config.env import SettingsError
 from ..config.service_secret import derive
 from ..config.settings import Settings
-from ..config.values import signing_key
+from ..config.values import signing_keys
 from .client import ServiceClient
 
 DEFAULT_PREFIX = "/signaling"
@@ -19,7 +19,7 @@ class BesideService:
         settings: the settings of the app; the key of the tokens is among them.
         url: the address of the service, without a slash at its end.
         control: what the app does with its calls and users.
-        webhook_key: the key that signs the webhook of the service.
+        webhook_keys: the keys of the webhook of the service. While its secret changes, there are two.
         websocket_url: the address of its WebSocket for browsers, or the path on the host of the app.
     """
 
@@ -42,6 +42,10 @@ class BesideService:
         self.settings = settings
         self.url = url.rstrip("/")
         self.control = ServiceClient(self.url, settings.api_token)
-        self.webhook_key = signing_key(settings.webhook_secret or derive(settings.service_secret, "webhook"))
+        secrets = [settings.webhook_secret, settings.webhook_secret_fallback]
+        if not settings.webhook_secret:
+            shared = (settings.service_secret, settings.service_secret_fallback)
+            secrets = [derive(each, "webhook") for each in shared if each]
+        self.webhook_keys = signing_keys(*secrets)
         public = (public_url or url).rstrip("/")
         self.websocket_url = f"{f'ws{public[4:]}' if public.startswith('http') else public}/ws"

@@ -10,6 +10,7 @@ from flask import current_app
 from ..beside.service import DEFAULT_PREFIX
 from ..config.app_config import AppConfig
 from ..config.env import is_secret, variable_name
+from ..config.fallbacks import SUFFIX
 from ..web.tags import blueprint_name
 from .target import config_of, node_of
 
@@ -42,8 +43,9 @@ def _row(config: AppConfig, field: msgspec.structs.FieldInfo, value: Any) -> dic
     written, source = config.source(variable_name(field.name), current_app.config)
     if is_secret(field):
         if value and source == "default":
-            # Three secrets are derived from it.
-            source, _ = config.source(variable_name("service_secret"), current_app.config)
+            # Three secrets are derived from it, and their second values from its second value.
+            shared = "service_secret" + (SUFFIX if field.name.endswith(SUFFIX) else "")
+            source, _ = config.source(variable_name(shared), current_app.config)
         value, default = ("set" if value else "not set"), "not set"
     else:
         default = field.default

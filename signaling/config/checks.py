@@ -16,26 +16,36 @@ def check_webhook(url: str, secret: str) -> None:
         SettingsError: it does not.
     """
     check_both("the webhook", SIGNALING_WEBHOOK_URL=url, SIGNALING_WEBHOOK_SECRET=secret)
+    check_signing_key("SIGNALING_WEBHOOK_SECRET", secret)
+
+
+def check_signing_key(variable: str, secret: str) -> None:
+    """Check that the secret of a webhook has a usable form.
+
+    Raises:
+        SettingsError: it does not.
+    """
     try:
         signing_key(secret)
     except ValueError:
-        raise SettingsError("SIGNALING_WEBHOOK_SECRET: the value is not usable; write base64 after whsec_") from None
+        raise SettingsError(f"{variable}: the value is not usable; write base64 after whsec_") from None
 
 
-def check_redis(url: str, sentinel_password: str) -> None:
-    """Check the URL of the Redis, and that only Sentinels have a password of their own.
+def check_redis(url: str, sentinel_password: str) -> str:
+    """Check the URL of the Redis, and that only Sentinels have a password of their own. Return that of the Redis.
 
     Raises:
         SettingsError: the URL is not usable, or the password is for nobody.
     """
-    kind = ""
+    kind = password = ""
     if url:
         try:
-            kind = Servers.of(url).kind
+            kind, password = (servers := Servers.of(url)).kind, servers.password
         except ValueError as error:
             raise SettingsError(f"SIGNALING_REDIS_URL: the value is not usable; {error}") from None
     if sentinel_password and kind != "sentinel":
         raise SettingsError("SIGNALING_REDIS_SENTINEL_PASSWORD is set, but SIGNALING_REDIS_URL names no Sentinels")
+    return password
 
 
 def check_needs_key(**values: str) -> None:

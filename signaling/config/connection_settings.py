@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import msgspec
 from msgspec import Meta
 
+from .fallbacks import Fallbacks
 from .types import Count, Seconds
 
 
-class ConnectionSettings(msgspec.Struct, frozen=True, kw_only=True):
+class ConnectionSettings(Fallbacks, frozen=True, kw_only=True):
     """The first part of the :class:`~signaling.config.settings.Settings`."""
 
     port: Annotated[

@@ -14,9 +14,8 @@ from .checks import check_length, check_needs_key, check_networks, check_redis, 
 from .connection_settings import ConnectionSettings
 from .env import SECRET, check_both, is_secret, load
 from .env import SettingsError as SettingsError
+from .fallbacks import SUFFIX
 from .types import Count, Network, Origin, Rate, RedisPrefix, Release, Seconds, StunUrl, TurnUrl, WebhookUrl
-
-MIN_SECRET_BYTES = 32
 
 
 class Settings(ConnectionSettings, frozen=True, kw_only=True):
@@ -244,15 +243,14 @@ class Settings(ConnectionSettings, frozen=True, kw_only=True):
         # An app that runs beside the service has no webhook, and may have its secret.
         if self.webhook_url or not self.service_secret:
             check_webhook(self.webhook_url, self.webhook_secret)
-        check_redis(self.redis_url, self.redis_sentinel_password)
+        self.check_fallbacks(check_redis(self.redis_url, self.redis_sentinel_password))
         if not self.jwt_key:
             check_needs_key(
                 SIGNALING_JWT_AUDIENCE=self.jwt_audience,
                 SIGNALING_JWT_ISSUER=self.jwt_issuer,
                 SIGNALING_RESUME_SECRET=self.resume_secret,
             )
-        check_length("SIGNALING_RESUME_SECRET", self.resume_secret, MIN_SECRET_BYTES)
-        check_length("SIGNALING_PRIVACY_SALT", self.privacy_salt, MIN_SECRET_BYTES)
+        check_length("SIGNALING_PRIVACY_SALT", self.privacy_salt, service_secret.MIN_BYTES)
         if self.privacy_salt and not self.privacy:
             raise SettingsError("SIGNALING_PRIVACY_SALT has no effect without SIGNALING_PRIVACY; set it to true")
         check_networks(self.trusted_proxies)
@@ -262,12 +260,14 @@ class Settings(ConnectionSettings, frozen=True, kw_only=True):
         """Set the secrets that the shared one stands for, unless they are set themselves."""
         if not self.service_secret:
             return
-        check_length("SIGNALING_SERVICE_SECRET", self.service_secret, service_secret.MIN_BYTES)
         purposes = {"api_token": "api", "jwt_key": "jwt"} | ({"webhook_secret": "webhook"} if self.webhook_url else {})
         for field, purpose in purposes.items():
-            if not getattr(self, field):
+            if getattr(self, field):
+                continue
+            for end in ("", SUFFIX):
+                shared, own = getattr(self, f"service_secret{end}"), getattr(self, field + end)
                 # The only change of a frozen struct, before anybody can see it.
-                force_setattr(self, field, service_secret.derive(self.service_secret, purpose))
+                force_setattr(self, field + end, own or (shared and service_secret.derive(shared, purpose)))
 
     @property
     def metrics_address(self) -> tuple[str, int] | None:

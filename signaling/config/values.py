@@ -30,6 +30,15 @@ def loopback(text: str) -> tuple[str, int]:
     return str(address), int(port)
 
 
+def signing_keys(*secrets: str) -> tuple[bytes, ...]:
+    """Return the keys in the secrets of a webhook that are not empty.
+
+    Raises:
+        ValueError: no base64 follows ``whsec_``.
+    """
+    return tuple(signing_key(secret) for secret in secrets if secret)
+
+
 def signing_key(secret: str) -> bytes:
     """Return the key in the secret of a webhook: the base64 after ``whsec_``, or the whole text without that prefix.
 

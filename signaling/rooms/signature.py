@@ -5,13 +5,14 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+from collections.abc import Sequence
 
 
-def signed(key: bytes, message: str, timestamp: int, body: bytes) -> dict[str, str]:
-    """Return the headers that sign ``body``.
+def signed(keys: Sequence[bytes], message: str, timestamp: int, body: bytes) -> dict[str, str]:
+    """Return the headers that sign ``body``, with a signature for each key.
 
     Args:
-        key: the signing key.
+        keys: the signing keys. While a key changes, these are the old and the new one.
         message: the id of the message.
         timestamp: the time of the attempt, in seconds since 1970.
         body: the body of the POST.
@@ -19,23 +20,23 @@ def signed(key: bytes, message: str, timestamp: int, body: bytes) -> dict[str, s
     return {
         "webhook-id": message,
         "webhook-timestamp": str(timestamp),
-        "webhook-signature": _signature(key, message, str(timestamp), body),
+        "webhook-signature": " ".join(_signature(key, message, str(timestamp), body) for key in keys),
     }
 
 
-def is_signed(key: bytes, message: str, timestamp: str, signatures: str, body: bytes) -> bool:
-    """Return whether one of the ``signatures``, separated by spaces, is that of a message.
+def is_signed(keys: Sequence[bytes], message: str, timestamp: str, signatures: str, body: bytes) -> bool:
+    """Return whether one of the ``signatures``, separated by spaces, is that of a message with one of the keys.
 
     Args:
-        key: the signing key.
+        keys: the signing keys.
         message: its ``webhook-id``.
         timestamp: its ``webhook-timestamp``, as it came.
         signatures: its ``webhook-signature``.
         body: its body.
     """
-    wanted = _signature(key, message, timestamp, body).encode()
+    wanted = [_signature(key, message, timestamp, body).encode() for key in keys]
     given = signatures.encode("utf-8", "replace").split(b" ")
-    return any(hmac.compare_digest(each, wanted) for each in given)
+    return any(hmac.compare_digest(each, one) for each in given for one in wanted)
 
 
 def _signature(key: bytes, message: str, timestamp: str, body: bytes) -> str:

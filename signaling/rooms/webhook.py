@@ -20,7 +20,7 @@ from urllib3.exceptions import HTTPError
 
 from ..config.settings import Settings
 from ..config.timestamp import iso_8601
-from ..config.values import signing_key
+from ..config.values import signing_keys
 from ..process import backoff
 from ..process.occasional_log import OccasionalLog
 from ..process.supervisor import ErrorLog, spawn_forever
@@ -70,7 +70,7 @@ class Webhook:
     def __init__(self, settings: Settings, registry: Registry) -> None:
         self.delivered = self.failed = self.dropped = 0
         self._url = settings.webhook_url
-        self._key = signing_key(settings.webhook_secret)
+        self._keys = signing_keys(settings.webhook_secret, settings.webhook_secret_fallback)
         self._timeout = settings.webhook_timeout
         self._max_queued = settings.webhook_queue
         self._registry = registry
@@ -148,7 +148,7 @@ class Webhook:
         # urllib3's own timeout is for each read, and does not cover name servers.
         with gevent.Timeout(self._timeout, False):  # type: ignore[arg-type]
             try:
-                headers = _HEADERS | signed(self._key, delivery.id, int(time.time()), delivery.body)
+                headers = _HEADERS | signed(self._keys, delivery.id, int(time.time()), delivery.body)
                 response = self._http.request(
                     "POST", self._url, body=delivery.body, headers=headers, redirect=False, preload_content=False
                 )

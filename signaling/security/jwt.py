@@ -6,6 +6,7 @@ other time. A user may come back to their room for a while after the end: see :m
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import jwt
@@ -14,10 +15,13 @@ from jwt.exceptions import InvalidSubjectError
 
 from ..config.env import SettingsError
 from ..config.settings import Settings
+from ..process.occasional_log import OccasionalLog
 from ..protocol.errors import MessageError, unauthorized
 from ..protocol.messages import Message, User, resume_of
-from .keys import Keys, UnusableKeyError
+from .keys import Key, Keys, UnusableKeyError
 from .resume import ResumeTickets
+
+log = logging.getLogger(__name__)
 
 MAX_CHARACTERS = 8_192
 """The longest token. To parse a longer one costs more than a stranger should cause."""
@@ -46,16 +50,16 @@ class JwtVerifier:
     """
 
     def __init__(self, settings: Settings) -> None:
-        """Read the keys of ``SIGNALING_JWT_KEY``.
+        """Read the keys of ``SIGNALING_JWT_KEY``, and of its second value.
 
         Raises:
             SettingsError: a key is not usable.
         """
-        try:
-            self._keys = Keys(settings.jwt_key)
-        except UnusableKeyError as error:
-            raise SettingsError(f"SIGNALING_JWT_KEY is not usable: {error}") from None
-        self.tickets = ResumeTickets(settings, self._keys.secret)
+        self._sources = [_read("SIGNALING_JWT_KEY", settings.jwt_key)]
+        if settings.jwt_key_fallback:
+            self._sources.append(_read("SIGNALING_JWT_KEY_FALLBACK", settings.jwt_key_fallback))
+        self._second_used = OccasionalLog(log)
+        self.tickets = ResumeTickets(settings, self._sources)
         self._audience = settings.jwt_audience or None
         self._issuer = settings.jwt_issuer or None
         self._leeway = settings.jwt_leeway
@@ -104,9 +108,23 @@ class JwtVerifier:
             raise unauthorized("a token is needed")
         if len(token) > MAX_CHARACTERS:
             raise unauthorized("the token is too long")
-        key = self._keys.find(jwt.get_unverified_header(token).get("kid"))
-        if key is None:
-            raise unauthorized("the key of the token is not known")
+        kid = jwt.get_unverified_header(token).get("kid")
+        refusal: MessageError | jwt.PyJWTError = unauthorized("the key of the token is not known")
+        for number, keys in enumerate(self._sources):
+            key = keys.find(kid)
+            if key is None:
+                continue
+            try:
+                claims = self._decode_with(key, token)
+            except (jwt.InvalidSignatureError, jwt.InvalidAlgorithmError) as error:
+                refusal = error
+                continue
+            if number:
+                self._second_used.warning("Tokens of SIGNALING_JWT_KEY_FALLBACK: %d")
+            return claims
+        raise refusal
+
+    def _decode_with(self, key: Key, token: str) -> dict[str, Any]:
         return jwt.decode(
             token,
             key.material,
@@ -116,6 +134,13 @@ class JwtVerifier:
             leeway=self._leeway,
             options=self._options,
         )
+
+
+def _read(variable: str, given: str) -> Keys:
+    try:
+        return Keys(given)
+    except UnusableKeyError as error:
+        raise SettingsError(f"{variable} is not usable: {error}") from None
 
 
 def _refusal(error: jwt.PyJWTError) -> MessageError:

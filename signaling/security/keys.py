@@ -72,9 +72,12 @@ class KeySet(NamedTuple):
 
 
 class Keys:
-    """The keys of ``SIGNALING_JWT_KEY``. If it names a file, changes of the file are noticed.
+    """The keys of ``SIGNALING_JWT_KEY`` or its second value. If it names a file, changes of the file are noticed.
 
     A broken new file is logged once, and the old keys stay.
+
+    Attributes:
+        given: the setting: a key, or the path of a file.
     """
 
     def __init__(self, given: str) -> None:
@@ -83,6 +86,7 @@ class Keys:
         Raises:
             UnusableKeyError: no key is usable.
         """
+        self.given = given
         self._path = given if given.startswith(PATHS) else ""
         self._looked = time.monotonic()
         # Only a file can change.
@@ -97,9 +101,9 @@ class Keys:
         return self._loaded.value.find(kid)
 
     @property
-    def secret(self) -> bytes | None:
-        """The first secret among the keys, or None if all are public keys."""
-        return next((key.material for key in self._loaded.value.keys if isinstance(key.material, bytes)), None)
+    def secrets(self) -> list[bytes]:
+        """The secrets among the keys. It is empty if all are public keys."""
+        return [key.material for key in self._loaded.value.keys if isinstance(key.material, bytes)]
 
     def _refresh(self) -> None:
         if not self._loaded.refresh():

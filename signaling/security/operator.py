@@ -1,4 +1,4 @@
-"""The token of the operator's pages, and the limit on wrong guesses."""
+"""The tokens of the operator's pages, and the limit on wrong guesses."""
 
 from __future__ import annotations
 
@@ -10,7 +10,11 @@ from typing import NamedTuple
 from flask import request
 
 from ..config import privacy
+from ..config.env import variable_name
+from ..config.fallbacks import SUFFIX
 from ..config.logging import quoted
+from ..config.settings import Settings
+from ..process.occasional_log import OccasionalLog
 from .client_ip import rate_limit_key
 from .credentials import basic_password, bearer_token
 from .rate_limit import Rate, TokenBuckets
@@ -36,12 +40,14 @@ class Refusal(NamedTuple):
 class OperatorAuth:
     """The authentication of one page."""
 
-    def __init__(self, *tokens: str, passwords: bool = False) -> None:
-        """Ask for one of ``tokens`` as a bearer token (RFC 6750); an empty one is none.
+    def __init__(self, settings: Settings, *fields: str, passwords: bool = False) -> None:
+        """Ask for the bearer token (RFC 6750) in one of the fields of the settings, or for its second value.
 
         With ``passwords``, the token is also accepted as the password of any user (RFC 7617).
         """
-        self._tokens = [token.encode() for token in tokens if token]
+        names = (name for field in fields for name in (field, field + SUFFIX))
+        self._tokens = {name: token.encode() for name in names if (token := getattr(settings, name))}
+        self._second_used = OccasionalLog(log)
         self._passwords = passwords
         self._challenge = 'Basic realm="operator", charset="UTF-8"' if passwords else "Bearer"
         self._guesses = TokenBuckets(_GUESSES, _MAX_ADDRESSES)
@@ -52,8 +58,10 @@ class OperatorAuth:
         if given is None:
             # Browsers send a password only after this challenge.
             return self._unauthorized()
-        if sum(hmac.compare_digest(given, token) for token in self._tokens):
+        if good := [name for name, token in self._tokens.items() if hmac.compare_digest(given, token)]:
             # Before the limit: guesses from behind the same proxy must not lock out the operator.
+            if all(name.endswith(SUFFIX) for name in good):
+                self._second_used.warning(f"Requests with {variable_name(good[0])}: %d")
             return None
         now = time.monotonic()
         key = rate_limit_key(address)

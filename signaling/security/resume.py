@@ -9,12 +9,15 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import jwt
 
 from ..config.settings import Settings
 from ..protocol.errors import unauthorized
 from ..protocol.messages import User
+from .keys import Keys
 from .start_secret import START_SECRET
 
 GRACE_SECONDS = 60.0
@@ -30,16 +33,23 @@ _CLAIMS = ["sub", "peer", "exp"]
 class ResumeTickets:
     """The issuer of the tickets, which are JSON Web Tokens (RFC 7519) that only this service can sign."""
 
-    def __init__(self, settings: Settings, secret: bytes | None) -> None:
-        """Derive the key from ``SIGNALING_RESUME_SECRET``, or from ``secret``, the key of users' tokens.
+    def __init__(self, settings: Settings, sources: Sequence[Keys]) -> None:
+        """Derive keys from ``SIGNALING_RESUME_SECRET``, or from the secrets in ``sources``, the keys of users' tokens.
 
         If there is neither, tickets are valid until the service ends.
         """
-        material = settings.resume_secret.encode() or secret or START_SECRET
+        self._own = [each.encode() for each in (settings.resume_secret, settings.resume_secret_fallback) if each]
         # A ticket of another service or app must not count here: it has other rooms and other rules.
-        instance = [settings.jwt_key, settings.jwt_audience, settings.jwt_issuer, settings.redis_prefix]
-        words = json.dumps(["signaling resume ticket", *instance]).encode()
-        self._key = hmac.digest(material, words, hashlib.sha256)
+        instance = [settings.jwt_audience, settings.jwt_issuer, settings.redis_prefix]
+        self._sources = [
+            (keys, json.dumps(["signaling resume ticket", keys.given, *instance]).encode()) for keys in sources
+        ]
+
+    def _keys(self) -> Iterator[bytes]:
+        """Yield the present keys. The first one signs, and a secret that changes is behind the others."""
+        for keys, words in self._sources:
+            for material in self._own or keys.secrets or [START_SECRET]:
+                yield hmac.digest(material, words, hashlib.sha256)
 
     def issue(self, user: User, remote: User, token_end: float) -> str:
         """Return a ticket for ``user`` in the room with ``remote``.
@@ -50,7 +60,7 @@ class ResumeTickets:
             token_end: the end of their token, in seconds since 1970.
         """
         claims = {"sub": user.key, "peer": remote.key, "exp": token_end + GRACE_SECONDS}
-        return jwt.encode(claims, self._key, _ALGORITHM)
+        return jwt.encode(claims, next(self._keys()), _ALGORITHM)
 
     def check(self, ticket: str, user: User, remote: User) -> float:
         """Check that a ticket lets ``user`` back into the room with ``remote``, and return the end of its token.
@@ -61,7 +71,7 @@ class ResumeTickets:
         if len(ticket) > MAX_CHARACTERS:
             raise unauthorized("the resume ticket is too long")
         try:
-            claims = jwt.decode(ticket, self._key, [_ALGORITHM], options={"require": _CLAIMS})
+            claims = self._decode(ticket)
         except jwt.ExpiredSignatureError:
             raise unauthorized("the token and the resume ticket have expired") from None
         except jwt.PyJWTError:
@@ -69,3 +79,12 @@ class ResumeTickets:
         if (claims["sub"], claims["peer"]) != (user.key, remote.key):
             raise unauthorized("the resume ticket is for another room")
         return float(claims["exp"]) - GRACE_SECONDS
+
+    def _decode(self, ticket: str) -> dict[str, Any]:
+        error: jwt.PyJWTError = jwt.InvalidSignatureError()
+        for key in self._keys():
+            try:
+                return jwt.decode(ticket, key, [_ALGORITHM], options={"require": _CLAIMS})
+            except jwt.InvalidSignatureError as other:
+                error = other
+        raise error

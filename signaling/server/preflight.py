@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from gunicorn import util
 
-from ..config.env import SettingsError, check_both, shown
+from ..config.env import SettingsError, check_both, shown, variable_name
 from ..config.logging import escaped
 from ..config.priority import PRIORITIES, is_journal
 from ..config.settings import Settings
@@ -57,6 +57,14 @@ def certificate(settings: Settings) -> None:
     except tls.CertificateError as error:
         stop(f"SIGNALING_TLS_CERT and SIGNALING_TLS_KEY: {error}")
     log.info("TLS with the certificate %s", settings.tls_cert)
+
+
+def fallbacks(settings: Settings) -> None:
+    """Say which secrets have two values, so that nobody forgets to end the change of a secret."""
+    for field, _ in settings.fallbacks():
+        # Others are derived from the secret of the service.
+        if (name := variable_name(field)) in os.environ:
+            log.info("%s is set: two values count until it is empty again", name)
 
 
 def redis_ca(settings: Settings) -> None:

@@ -241,10 +241,9 @@ def document() -> Json:
 
 def add_api(blueprint: Blueprint, node: Node) -> None:
     """Add ``/api`` and what is below it, if ``SIGNALING_API_TOKEN`` is set."""
-    token = node.settings.api_token
-    if not token:
+    if not node.settings.api_token:
         return
-    auth, api = OperatorAuth(token), Api(node.control)
+    auth, api = OperatorAuth(node.settings, "api_token"), Api(node.control)
 
     def answer(rest: str) -> Json:
         # The prefix and ``/api`` must be written as the route is.

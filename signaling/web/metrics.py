@@ -153,12 +153,11 @@ def add_metrics(blueprint: Blueprint, node: Node) -> None:
     node.background.append(metrics)
     if node.cluster is not None:
         node.cluster.handlers["metrics"] = metrics.encoded
-    token = node.settings.metrics_token
-    if not token:
+    if not node.settings.metrics_token:
         return
 
     @blueprint.get("/metrics", endpoint="metrics")
-    @operator_only(node, OperatorAuth(token))
+    @operator_only(node, OperatorAuth(node.settings, "metrics_token"))
     def metrics_page() -> Response:
         page, content_type = metrics.page(request.headers.get("Accept", ""))
         return Response(page, content_type=content_type)

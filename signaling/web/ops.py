@@ -32,10 +32,9 @@ def add_ops(blueprint: Blueprint, node: Node) -> None:
     """Answer surveys of other nodes, and add ``/ops`` with its data if ``SIGNALING_OPS_TOKEN`` is set."""
     if node.cluster is not None:
         node.cluster.handlers |= handlers(node)
-    token = node.settings.ops_token
-    if not token:
+    if not node.settings.ops_token:
         return
-    guarded = operator_only(node, OperatorAuth(token, passwords=True))
+    guarded = operator_only(node, OperatorAuth(node.settings, "ops_token", passwords=True))
 
     @blueprint.get("/ops")
     @guarded

@@ -108,7 +108,7 @@ def add_pages(blueprint: Blueprint, node: Node, *, show_page: bool = True) -> No
         servers = ice_servers(node.settings, secrets.token_hex(8), time.time())
         return {"iceServers": servers}, 200, headers
 
-    operators = OperatorAuth(node.settings.ops_token, node.settings.metrics_token, passwords=True)
+    operators = OperatorAuth(node.settings, "ops_token", "metrics_token", passwords=True)
 
     @blueprint.get("/healthz")
     def healthz() -> tuple[dict[str, Any], int]:

@@ -20,6 +20,7 @@ from websockets.exceptions import ConnectionClosed, WebSocketException
 
 from tests.waiting import TIMEOUT
 
+TURN_PORT = 3478
 TURN_TLS_PORT = 5349
 
 
@@ -31,6 +32,7 @@ class Service:
         self.domain = domain
         self.address = address
         self.port = port
+        self.root = root
         self.trust = ssl.create_default_context(cadata=root)
         self._key = key
 
@@ -62,6 +64,11 @@ class Service:
         status, answer = self._get("/ice-servers", Authorization=f"Bearer {self.token('alice').get('token', '')}")
         assert status == 200, answer
         return list(json.loads(answer)["iceServers"])
+
+    def turn_credentials(self) -> tuple[str, str]:
+        """Return the name and the password for the TURN server that a user gets now."""
+        _, relay = self.ice_servers()
+        return relay["username"], relay["credential"]
 
     def _get(self, path: str, **headers: str) -> tuple[int, bytes]:
         connection = HTTPSConnection(self.domain, self.port)

@@ -11,13 +11,14 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
-from tests.deployment.controller import Controller
+from tests.deployment.controller import Controller, Play
 from tests.deployment.network import reaches
 from tests.deployment.rig import OPTIONS
-from tests.deployment.service import TURN_TLS_PORT, Service
+from tests.deployment.service import TURN_PORT, TURN_TLS_PORT, Service
 from tests.deployment.unit import Unit
 from tests.deployment.vm import VM
 from tests.driver import ROOT
+from tests.relays import Relays, relays
 from tests.waiting import wait_until
 
 CAP_NET_BIND_SERVICE = 1 << 10
@@ -125,9 +126,16 @@ def test_a_second_play_changes_nothing(turn: Service, controller: Controller):
 def test_the_secret_is_for_the_two_servers_alone(turn: Service, vm: VM):
     secret = vm.root("cat /etc/coturn/secret").strip()
     assert len(secret) == 64
-    kept, ours, theirs = "/etc/coturn/secret", "/etc/signaling/settings.d/20-turn.env", "/etc/turnserver.conf"
-    assert sorted(vm.root(f"grep --recursive --files-with-matches {secret} /etc").split()) == [kept, ours, theirs]
-    foreign = [("turnserver", ours), ("signaling", theirs), *(("nobody", file) for file in (kept, ours, theirs))]
+    kept, ours, theirs = "/etc/coturn/secret", "/etc/signaling/settings.d/20-turn.env", "/var/lib/turn/turndb"
+    assert sorted(vm.root(f"grep --recursive --files-with-matches {secret} /etc").split()) == [kept, ours]
+    databases = vm.root(f"grep --recursive --files-with-matches {secret} /var/lib/turn").split()
+    assert databases
+    assert all(name.startswith(theirs) for name in databases)
+    foreign = [
+        ("turnserver", ours),
+        *(("signaling", file) for file in databases),
+        *(("nobody", file) for file in (kept, ours, *databases)),
+    ]
     for reader, file in foreign:
         assert vm.ssh(f"sudo runuser -u {reader} -- cat {file}", check=False) == ""
 
@@ -140,3 +148,74 @@ def test_a_renewed_certificate_is_taken_up(turn: Service, vm: VM):
     wait_until(lambda: certificate(turn).serial_number != first)
     wait_until(lambda: certificate(turn).serial_number == turn.certificate().serial_number)
     assert vm.ssh("systemctl show coturn.service --property=MainPID") == process
+
+
+def test_the_secret_changes_while_relays_and_a_call_go_on(turn: Service, controller: Controller, vm: VM):
+    """coturn is not restarted. Until the change ends, credentials of both secrets are good."""
+    server = turn.address, TURN_PORT
+    process = vm.ssh("systemctl show coturn.service --property=MainPID")
+    before, secret = turn.turn_credentials(), vm.root("cat /etc/coturn/secret")
+    with Relays(server, *before) as begun, turn.call() as call:
+        play = controller.play("rotate.yml", secret="turn", **OPTIONS)
+        assert play.ok, play.output
+        assert call.close_codes() == [1012, 1012]
+        assert vm.root("cat /etc/coturn/secret") != secret
+        after = turn.turn_credentials()
+        assert relays(server, *before)
+        assert relays(server, *after)
+        for playbook, variables in (("rotate.yml", {"secret": "turn"}), ("site.yml", {})):
+            again = controller.play(playbook, **variables, **OPTIONS)
+            assert again.ok, again.output
+            assert again.changed == 0, again.output
+        early = controller.play("rotate.yml", secret="turn", finish=True, **OPTIONS)
+        assert not early.ok
+        assert early.says("clients may have credentials of the old secret, which are good for SIGNALING_TURN_TTL=86400")
+        assert relays(server, *before)
+        end = controller.play("rotate.yml", secret="turn", finish=True, force=True, **OPTIONS)
+        assert end.ok, end.output
+        assert relays(server, *after)
+        assert not relays(server, *before)
+        begun.carry()
+    assert secret.strip() not in vm.root("grep --recursive . /etc/coturn /etc/signaling")
+    assert vm.ssh("systemctl show coturn.service --property=MainPID") == process
+    with turn.call() as call:
+        assert call.goes_on()
+
+
+def test_a_setting_changes_only_from_the_present_value_and_comes_back_if_the_service_fails(
+    turn: Service, controller: Controller, unit: Unit
+):
+    """A play that would lock somebody out stops before it touches the host."""
+    given, process = {"SIGNALING_TLS_RELOAD_INTERVAL": 1}, unit.master
+
+    def rotate(secret: str, finish: bool = False, **settings: str) -> Play:
+        return controller.play(
+            "rotate.yml", secret=secret, finish=finish, signaling_settings=given | settings, **OPTIONS
+        )
+
+    for secret, settings, reason in (
+        ("nothing", {}, 'secret: "nothing" is no secret; there are turn, redis, jwt'),
+        ("ops", {}, "set SIGNALING_OPS_TOKEN_FALLBACK to the present value, and SIGNALING_OPS_TOKEN to the new one"),
+        ("redis", {}, "secret=redis: redis_enabled is false, or redis_port is 0"),
+        (
+            "ops",
+            {"SIGNALING_OPS_TOKEN": "new", "SIGNALING_OPS_TOKEN_FALLBACK": "not the present one"},
+            "SIGNALING_OPS_TOKEN_FALLBACK is not the present value",
+        ),
+    ):
+        play = rotate(secret, **settings)
+        assert not play.ok
+        assert play.says(reason), play.output
+        assert "the present one" not in play.output
+    assert unit.master == process
+
+    key = "k" * 32
+    deployed = controller.play("site.yml", signaling_settings=given | {"SIGNALING_JWT_KEY": key}, **OPTIONS)
+    assert deployed.ok, deployed.output
+    play = rotate("jwt", SIGNALING_JWT_KEY="too short", SIGNALING_JWT_KEY_FALLBACK=key)
+    assert not play.ok
+    assert play.says("The service fails with the new settings"), play.output
+    known = Service(turn.domain, turn.address, turn.port, turn.root, key)
+    with known.call() as call:
+        assert call.goes_on()
+    assert controller.play("site.yml", **OPTIONS).ok

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -197,3 +198,87 @@ def test_a_rollback(cluster: Cluster, controller: Controller):
     assert cluster.versions() == [__version__, __version__]
     one, other = cluster.services
     assert one.lets_meet(other)
+
+
+def test_the_password_of_redis_changes_and_redis_does_not_restart(cluster: Cluster, controller: Controller):
+    show = "systemctl show redis-server.service --property=MainPID"
+    redis, vault = cluster.vms[REDIS], f"{INVENTORY}/group_vars/all/vault.yml"
+    process, new = redis.ssh(show), secrets.token_hex(32)
+    controller.lock_away(vault, vault_redis_password=new)
+
+    def rotate(**variables: Any) -> Play:
+        return controller.play("rotate.yml", INVENTORY, secret="redis", **variables)
+
+    wrong = rotate(redis_password_fallback="0" * 64)
+    assert not wrong.ok
+    assert wrong.says("redis_password_fallback: it is not the present password of Redis")
+    assert "WRONGPASS" in cluster.ask_redis(SIGNALING[0], new)
+    early = rotate(finish=True)
+    assert not early.ok
+    assert early.says("redis_password: Redis does not have it yet")
+
+    one, other = cluster.services
+    with one.call(other) as call:
+        play = rotate(redis_password_fallback=cluster.password)
+        assert play.ok, play.output
+        assert call.close_codes() == [1012, 1012]
+    assert one.lets_meet(other)
+    for password in (cluster.password, new):
+        assert cluster.ask_redis(SIGNALING[0], password).split() == ["+OK", "+PONG"]
+    again = rotate(redis_password_fallback=cluster.password)
+    assert again.ok, again.output
+    assert again.changed == 0, again.output
+
+    with one.call(other) as call:
+        end = rotate(finish=True)
+        assert end.ok, end.output
+        assert call.goes_on()
+    assert "WRONGPASS" in cluster.ask_redis(SIGNALING[0], cluster.password)
+    assert redis.ssh(show) == process
+    assert one.lets_meet(other)
+    assert not re.search(f"{new}|{cluster.password}", play.output + end.output + again.output)
+
+
+def test_the_key_of_tokens_changes_host_by_host(cluster: Cluster, controller: Controller):
+    """Tokens of both keys are good at both hosts, whichever the play is at; one of the hosts always serves."""
+    first, second = secrets.token_hex(32), secrets.token_hex(32)
+
+    def settings(**more: str) -> dict[str, Any]:
+        return {"signaling_settings": {"SIGNALING_TLS_RELOAD_INTERVAL": 1, **more}}
+
+    def users(key: str) -> list[Service]:
+        return [Service(each.domain, each.address, each.port, each.root, key) for each in cluster.services]
+
+    def meet(key: str) -> bool:
+        one, other = users(key)
+        return one.lets_meet(other)
+
+    site = controller.play("site.yml", INVENTORY, **settings(SIGNALING_JWT_KEY=first))
+    assert site.ok, site.output
+    outages: list[str] = []
+    done = threading.Event()
+
+    def watch() -> None:
+        while not done.wait(0.5):
+            if not any(service.lets_meet() for service in users(first)):
+                outages.append("nobody could join with a token of the old key")
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        both = settings(SIGNALING_JWT_KEY=second, SIGNALING_JWT_KEY_FALLBACK=first)
+        play = controller.play("rotate.yml", INVENTORY, secret="jwt", **both)
+    finally:
+        done.set()
+        watcher.join()
+    assert play.ok, play.output
+    assert outages == []
+    assert meet(first)
+    assert meet(second)
+    end = controller.play("rotate.yml", INVENTORY, secret="jwt", finish=True, **settings(SIGNALING_JWT_KEY=second))
+    assert end.ok, end.output
+    assert meet(second)
+    assert not meet(first)
+    for name in SIGNALING:
+        assert cluster.vms[name].root(f"grep --recursive --files-with-matches {first} /etc || true") == ""
+    assert not re.search(f"{first}|{second}", play.output + end.output)

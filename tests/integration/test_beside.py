@@ -294,15 +294,15 @@ def test_only_a_fresh_message_of_the_service_is_a_signal(app: App, service: Serv
     right = derive(SECRET, "webhook").encode()
     now = int(time.time())
     assert post(app, body, {}) == 401
-    assert post(app, body, signed(b"another key that is not the right one", "msg_1", now, body)) == 401
-    assert post(app, body, signed(right, "msg_2", now - 301, body)) == 401
-    assert post(app, body + b" ", signed(right, "msg_3", now, body)) == 401
+    assert post(app, body, signed([b"another key that is not the right one"], "msg_1", now, body)) == 401
+    assert post(app, body, signed([right], "msg_2", now - 301, body)) == 401
+    assert post(app, body + b" ", signed([right], "msg_3", now, body)) == 401
     assert (
-        post(app, b'{"type":"of.tomorrow","data":{}}', signed(right, "m", now, b'{"type":"of.tomorrow","data":{}}'))
+        post(app, b'{"type":"of.tomorrow","data":{}}', signed([right], "m", now, b'{"type":"of.tomorrow","data":{}}'))
         == 204
     )
     assert app.events("waiting").count("forged for bob") == 0
-    assert post(app, body, signed(right, "msg_4", now, body)) == 204
+    assert post(app, body, signed([right], "msg_4", now, body)) == 204
     assert app.events("waiting").count("forged for bob") == 1
 
 

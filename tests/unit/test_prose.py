@@ -28,6 +28,7 @@ FILES = [
     "docs/operations.md",
     "docs/performance.md",
     "docs/privacy.md",
+    "docs/rotation.md",
     "docs/scaling.md",
     "docs/security.md",
     "docs/tests.md",

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 import ssl
 from binascii import crc_hqx
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import gevent
 import gevent.socket
 from gevent.ssl import SSLContext
 
+from ...config.env import variable_name
+from ...config.fallbacks import SUFFIX
 from ...config.redis_url import Address, Servers
 from ...config.settings import Settings
 from .connection import RedisConnection, RedisConnectionError
+
+log = logging.getLogger(__name__)
 
 _SLOTS = 16_384
 """The hash slots of a cluster (Redis Cluster specification)."""
@@ -22,13 +27,28 @@ _UNKNOWN_HOSTS = (None, b"", b"?")
 """The hosts in a reply to ``CLUSTER SLOTS`` that name no host (Redis: ``cluster-preferred-endpoint-type``)."""
 
 
+class _Passwords(NamedTuple):
+    """A password of Redis or of Sentinels, and the second one while it changes."""
+
+    first: str
+    second: str
+    second_name: str
+
+    @classmethod
+    def of(cls, settings: Settings, name: str, first: str) -> _Passwords:
+        second = name + SUFFIX
+        return cls(first, getattr(settings, second), variable_name(second))
+
+
 class Connector:
     """Find the servers of the moment, and open connections to them. All methods wait."""
 
     def __init__(self, settings: Settings) -> None:
         self._servers = Servers.of(settings.redis_url)
         self._timeout = settings.redis_timeout
-        self._sentinel_password = settings.redis_sentinel_password
+        self._passwords = _Passwords.of(settings, "redis_password", self._servers.password)
+        sentinel_password = settings.redis_sentinel_password
+        self._sentinel_passwords = _Passwords.of(settings, "redis_sentinel_password", sentinel_password)
         self._tls_context = _tls_context(settings.redis_ca) if self._servers.tls else None
 
     def locate(self) -> dict[Address, list[int]]:
@@ -65,10 +85,11 @@ class Connector:
         servers = self._servers
         connection = make(self._connect(address))
         try:
-            hello = ["HELLO", "3"]
+            hello = ("HELLO", "3", "SETNAME", "webrtc-signaling")
             if servers.password:
-                hello += ["AUTH", servers.username or "default", servers.password]
-            self._execute(connection, *hello, "SETNAME", "webrtc-signaling")
+                self._authenticate(connection, self._passwords, *hello, "AUTH", servers.username or "default")
+            else:
+                self._execute(connection, *hello)
             if servers.database:
                 self._execute(connection, "SELECT", str(servers.database))
             # After a failover, Sentinels may still name the old master, which is a replica now.
@@ -82,11 +103,21 @@ class Connector:
     def _execute(self, connection: RedisConnection, *command: str) -> Any:
         return connection.execute(*command, seconds=self._timeout)
 
+    def _authenticate(self, connection: RedisConnection, passwords: _Passwords, *command: str) -> None:
+        """Send a command that ends with a password: the first one, and the second one if Redis refuses that."""
+        try:
+            self._execute(connection, *command, passwords.first)
+        except RedisConnectionError as error:
+            if not passwords.second or not str(error).startswith("WRONGPASS"):
+                raise
+            self._execute(connection, *command, passwords.second)
+            log.warning("Redis refused the first password, and accepted %s", passwords.second_name)
+
     def _master(self, sentinel: Address) -> dict[Address, list[int]]:
         connection = RedisConnection(self._connect(sentinel))
         try:
-            if self._sentinel_password:
-                self._execute(connection, "AUTH", self._sentinel_password)
+            if self._sentinel_passwords.first:
+                self._authenticate(connection, self._sentinel_passwords, "AUTH")
             found = self._execute(connection, "SENTINEL", "GET-MASTER-ADDR-BY-NAME", self._servers.service)
         finally:
             connection.abort("done")

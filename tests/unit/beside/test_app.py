@@ -116,7 +116,7 @@ def app(signaling: Signaling, service: Service) -> Flask:
 
 
 def deliver(app: Flask, body: bytes = WAITING, message: str = "msg_1", key: str = "webhook") -> int:
-    headers = signed(derive(SECRET, key).encode(), message, int(time.time()), body)
+    headers = signed([derive(SECRET, key).encode()], message, int(time.time()), body)
     return app.test_client().post("/signaling/events", data=body, headers=headers).status_code
 
 
@@ -153,7 +153,7 @@ def test_without_the_secret_the_app_does_not_start():
 def test_the_service_derives_the_same_secrets_unless_it_has_its_own():
     service = Settings.load({"SIGNALING_SERVICE_SECRET": SECRET, "SIGNALING_WEBHOOK_URL": "https://app.example.org/e"})
     beside = BesideService(Settings.load({"SIGNALING_SERVICE_SECRET": SECRET}), "https://call.example.org/")
-    assert service.webhook_secret.encode() == beside.webhook_key
+    assert (service.webhook_secret.encode(),) == beside.webhook_keys
     assert (service.api_token, service.jwt_key) == (beside.settings.api_token, beside.settings.jwt_key)
     secrets = {service.webhook_secret, service.api_token, service.jwt_key, SECRET}
     assert len(secrets) == 4
@@ -161,7 +161,7 @@ def test_the_service_derives_the_same_secrets_unless_it_has_its_own():
     assert beside.websocket_url == "wss://call.example.org/ws"
     explicit = {"SIGNALING_API_TOKEN": "token", "SIGNALING_JWT_KEY": "x" * 40, "SIGNALING_WEBHOOK_SECRET": "y" * 40}
     explicit["SIGNALING_WEBHOOK_URL"] = "https://app.example.org/e"
-    assert BesideService(Settings.load(explicit), "http://10.0.0.1").webhook_key == b"y" * 40
+    assert BesideService(Settings.load(explicit), "http://10.0.0.1").webhook_keys == (b"y" * 40,)
     assert BesideService(beside.settings, "http://10.0.0.1", "/call/").websocket_url == "/call/ws"
     assert BesideService(beside.settings, "http://10.0.0.1", "http://a.b").websocket_url == "ws://a.b/ws"
     own = Settings.load({"SIGNALING_SERVICE_SECRET": SECRET, "SIGNALING_JWT_KEY": "x" * 40})
@@ -421,3 +421,13 @@ def test_a_login_may_leave_the_routes_to_the_extension(signaling: Signaling):
     app.before_request(lambda: None if owns_request(page=False) else redirect("/login"))
     assert app.test_client().post("/signaling/token", json={"peer": "bob"}).status_code == 401
     assert app.test_client().get("/other").status_code == 302
+
+
+def test_while_the_secret_changes_the_app_accepts_messages_of_both(service: Service):
+    """Whichever of the two, the service or the app, has changed first."""
+    for first, second in ((SECRET, "x" * 40), ("x" * 40, SECRET)):
+        app = make_app(
+            Signaling(), service.url, SIGNALING_SERVICE_SECRET=first, SIGNALING_SERVICE_SECRET_FALLBACK=second
+        )
+        assert deliver(app) == 204
+        assert deliver(app, message="msg_2", key="another") == 401

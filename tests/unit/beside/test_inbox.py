@@ -25,11 +25,12 @@ def event(kind: EventType, **more: Any) -> Event:
 
 
 def test_a_message_of_the_service_has_its_id():
-    headers = signed(KEY, "msg_1", int(NOW), BODY)
-    assert inbox.check(KEY, headers, BODY, NOW) == "msg_1"
+    headers = signed([KEY], "msg_1", int(NOW), BODY)
+    assert inbox.check([KEY], headers, BODY, NOW) == "msg_1"
     # A service may change its secret, and sign with both for a while.
     headers["webhook-signature"] = f"v1,AAAA {headers['webhook-signature']} v1a,xyz"
-    assert inbox.check(KEY, headers, BODY, NOW + 300) == "msg_1"
+    assert inbox.check([KEY], headers, BODY, NOW + 300) == "msg_1"
+    assert inbox.check([b"the other key", KEY], headers, BODY, NOW) == "msg_1"
 
 
 @pytest.mark.parametrize(
@@ -45,13 +46,13 @@ def test_a_message_of_the_service_has_its_id():
 )
 def test_a_message_with_a_change_is_refused(change: dict[str, str]):
     with pytest.raises(NotSignedError, match="signature"):
-        inbox.check(KEY, signed(KEY, "msg_1", int(NOW), BODY) | change, BODY, NOW)
+        inbox.check([KEY], signed([KEY], "msg_1", int(NOW), BODY) | change, BODY, NOW)
 
 
 @pytest.mark.parametrize("late", [-301, 301])
 def test_a_message_that_is_too_old_or_of_the_future_is_refused(late: float):
     with pytest.raises(NotSignedError, match="clocks"):
-        inbox.check(KEY, signed(KEY, "msg_1", int(NOW), BODY), BODY, NOW + late)
+        inbox.check([KEY], signed([KEY], "msg_1", int(NOW), BODY), BODY, NOW + late)
 
 
 def test_the_message_of_a_call_is_the_call_as_the_service_knows_it():

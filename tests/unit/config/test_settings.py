@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from signaling.config.env import SettingsError, variable_name, web_concurrency
+from signaling.config.env import SettingsError, is_secret, variable_name, web_concurrency
+from signaling.config.fallbacks import Fallbacks
 from signaling.config.names import misspelled
 from signaling.config.redis_url import Servers
 from signaling.config.settings import Settings
@@ -284,3 +285,60 @@ def test_a_number_of_workers():
         1,
         64,
     ]
+
+
+OTHER = "the other value of thirty-two bytes or more"
+WITH_FIRST = {
+    "SIGNALING_JWT_KEY": "x" * 32,
+    "SIGNALING_RESUME_SECRET": "x" * 32,
+    "SIGNALING_METRICS_TOKEN": "x",
+    "SIGNALING_OPS_TOKEN": "x",
+    "SIGNALING_API_TOKEN": "x",
+    "SIGNALING_SERVICE_SECRET": "x" * 32,
+    "SIGNALING_WEBHOOK_SECRET": "x",
+    "SIGNALING_WEBHOOK_URL": "https://app.example.org/signaling",
+    "SIGNALING_REDIS_URL": "redis+sentinel://:x@redis.example.org/master",
+    "SIGNALING_REDIS_SENTINEL_PASSWORD": "x",
+}
+SECONDS = [variable_name(field) for field in Fallbacks.__struct_fields__]
+
+
+def test_every_secret_that_the_server_verifies_or_signs_with_has_a_second_value():
+    """A TURN server verifies, and knows two secrets itself. The URL of Redis holds a password, which has a second."""
+    secrets = {name for name, field in FIELDS.items() if is_secret(field)}
+    without = {"SIGNALING_TURN_SECRET", "SIGNALING_REDIS_URL"}
+    assert {f"{name}_FALLBACK" for name in secrets - without - set(SECONDS)} | {
+        "SIGNALING_REDIS_PASSWORD_FALLBACK"
+    } == set(SECONDS)
+    assert set(SECONDS) <= secrets
+
+
+@pytest.mark.parametrize("second", SECONDS)
+def test_a_second_value_of_a_secret_is_another_one_than_the_first(second: str):
+    settings = Settings.load(WITH_FIRST | {second: OTHER})
+    assert OTHER not in repr(settings)
+    first = second.removesuffix("_FALLBACK")
+    is_redis = first == "SIGNALING_REDIS_PASSWORD"
+    same = "x" if is_redis else WITH_FIRST[first]
+    with pytest.raises(SettingsError, match=f"{second} is the same as .*; write the other value, or leave it empty"):
+        Settings.load(WITH_FIRST | {second: same})
+    alone = {"SIGNALING_REDIS_URL": "redis://redis.example.org"} if is_redis else {}
+    with pytest.raises(SettingsError, match=f"{second} is set, but .* is not; write there the value that is used"):
+        Settings.load({**alone, second: OTHER})
+
+
+@pytest.mark.parametrize("name", ["SIGNALING_SERVICE_SECRET", "SIGNALING_RESUME_SECRET"])
+def test_a_second_value_is_as_long_as_the_first(name: str):
+    with pytest.raises(SettingsError, match=f"{name}_FALLBACK: the value is not usable; write 32 bytes or more"):
+        Settings.load(WITH_FIRST | {f"{name}_FALLBACK": "short"})
+
+
+def test_the_second_secret_of_the_service_stands_for_second_values_where_the_first_one_does():
+    first, second = {"SIGNALING_SERVICE_SECRET": "x" * 32}, {"SIGNALING_SERVICE_SECRET_FALLBACK": OTHER}
+    webhook = {"SIGNALING_WEBHOOK_URL": "https://app.example.org/signaling"}
+    both, other = Settings.load(first | second | webhook), Settings.load({"SIGNALING_SERVICE_SECRET": OTHER} | webhook)
+    assert (both.api_token_fallback, both.jwt_key_fallback) == (other.api_token, other.jwt_key)
+    assert both.webhook_secret_fallback == other.webhook_secret
+    own = Settings.load(first | second | {"SIGNALING_API_TOKEN": "own"})
+    assert (own.api_token, own.api_token_fallback) == ("own", "")
+    assert own.jwt_key_fallback == other.jwt_key

@@ -24,7 +24,7 @@ from tests.unit.people import until
 def test_it_signs_as_the_libraries_of_standard_webhooks_do():
     """Their own example."""
     key = signing_key("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
-    assert signed(key, "msg_p5jXN8AQM9LWM0D4loKWxJek", 1_614_265_330, b'{"test": 2432232314}') == {
+    assert signed([key], "msg_p5jXN8AQM9LWM0D4loKWxJek", 1_614_265_330, b'{"test": 2432232314}') == {
         "webhook-id": "msg_p5jXN8AQM9LWM0D4loKWxJek",
         "webhook-timestamp": "1614265330",
         "webhook-signature": "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=",
@@ -52,14 +52,18 @@ def test_the_receiver_of_the_documentation_takes_what_is_signed_and_nothing_else
     def answer(headers: dict[str, str], data: bytes = body) -> int:
         return client.post("/signaling", data=data, headers=headers, content_type="application/json").status_code
 
-    headers = signed(signing_key(secret), "msg_1", now, body)
+    headers = signed([signing_key(secret)], "msg_1", now, body)
     assert answer(headers) == 204
     assert capsys.readouterr().out == "ring bob\n"
+    # While the secret changes, the service signs with both, and each receiver has one.
+    for keys in ([signing_key(secret), b"another key"], [b"another key", signing_key(secret)]):
+        assert answer(signed(keys, "msg_1", now, body)) == 204
+        assert capsys.readouterr().out == "ring bob\n"
     assert answer(headers, body.replace(b"bob", b"eve")) == 401
     assert answer(headers | {"webhook-id": "msg_2"}) == 401
     assert answer(headers | {"webhook-timestamp": str(now + 1)}) == 401
-    assert answer(signed(b"another key", "msg_1", now, body)) == 401
-    assert answer(signed(signing_key(secret), "msg_1", now - 600, body)) == 400
+    assert answer(signed([b"another key"], "msg_1", now, body)) == 401
+    assert answer(signed([signing_key(secret)], "msg_1", now - 600, body)) == 400
     assert capsys.readouterr().out == ""
 
 
@@ -206,7 +210,7 @@ def test_the_receiver_of_the_document_takes_what_the_service_sends(
     ]
     for event in events:
         body = body_of(event)
-        headers = signed(key, "msg_1", int(time.time()), body) | {"Content-Type": "application/json"}
+        headers = signed([key], "msg_1", int(time.time()), body) | {"Content-Type": "application/json"}
         assert client.post("/signaling", data=body, headers=headers).status_code == 204
         assert client.post("/signaling", data=body + b" ", headers=headers).status_code == 401
     assert capsys.readouterr().out == "ring bob\nbill c1 2.5\n"

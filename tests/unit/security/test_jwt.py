@@ -8,6 +8,7 @@ import json
 import os
 import re
 import time
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -427,6 +428,45 @@ def test_a_token_that_expires_ends_no_call(monkeypatch: pytest.MonkeyPatch):
     assert alice.hears()[0]["message"] == "Unauthorized: the token has expired"
 
 
+# A key that changes.
+
+OLD, NEW = SECRET[::-1], SECRET
+
+
+def in_change(first: str, second: str, **more: Any) -> Settings:
+    return Settings(jwt_key=first, jwt_key_fallback=second, jwt_leeway=0, **more)
+
+
+@pytest.mark.parametrize(("first", "second"), [(NEW, OLD), (OLD, NEW)])
+def test_tokens_of_both_keys_are_good_while_the_key_changes(first: str, second: str):
+    tokens = JwtVerifier(in_change(first, second))
+    for key in (OLD, NEW):
+        assert tokens.verify(token(key))["sub"] == "alice"
+        refused("the token has expired", token(key, exp=time.time() - 1), tokens)
+    refused("the signature of the token is wrong", token("another secret of thirty-two bytes or more"), tokens)
+
+
+def test_a_key_may_change_to_one_of_another_kind():
+    for first, second in ((pem(RSA), SECRET), (SECRET, pem(RSA)), (jwks(jwk("RS256", kid="new")), SECRET)):
+        tokens = JwtVerifier(in_change(first, second))
+        assert tokens.verify(token())
+        assert tokens.verify(token(RSA, "RS256", kid="new"))
+
+
+def test_a_second_key_that_is_none_is_named():
+    with pytest.raises(SettingsError, match="SIGNALING_JWT_KEY_FALLBACK is not usable: a secret must have 32 bytes"):
+        JwtVerifier(in_change(SECRET, "short"))
+
+
+def test_one_line_says_that_the_second_key_is_still_in_use(caplog: pytest.LogCaptureFixture):
+    tokens = JwtVerifier(in_change(NEW, OLD))
+    tokens.verify(token(NEW))
+    assert caplog.messages == []
+    for _ in range(3):
+        tokens.verify(token(OLD))
+    assert caplog.messages == ["Tokens of SIGNALING_JWT_KEY_FALLBACK: 1"]
+
+
 # Resume tickets.
 
 STRICT = Settings(jwt_key=SECRET, jwt_leeway=0)
@@ -513,6 +553,57 @@ def test_a_ticket_is_bound_to_its_user_its_room_and_its_service():
         assert comes_back(ticket, settings, token=shown)["message"] == unknown, other
     for forged in (ticket[:-2], ticket + "a", "", token(peer="bob"), expired(), "a.b.c", "🙂", "x" * 2_049):
         assert comes_back(forged)["type"] == "error", forged
+
+
+STEPS = [(OLD, ""), (OLD, NEW), (NEW, OLD), (NEW, "")]
+
+
+@pytest.mark.parametrize("secret", ["", "x" * 32], ids=["derived", "own"])
+def test_a_ticket_is_good_at_a_host_that_is_a_step_ahead_or_behind(secret: str):
+    """Both hosts are in the middle of a change of the key, of one step, one after the other."""
+    for one, other in pairwise(STEPS):
+        for here, there in ((one, other), (other, one)):
+            ticket = ticket_of(
+                Person(MemoryRegistry(), in_change(*here, resume_secret=secret)).joins(
+                    "alice", "bob", token=token(here[0]), resume=True
+                )
+            )
+            settings = in_change(*there, resume_secret=secret)
+            assert comes_back(ticket, settings, token=token(here[0], exp=time.time() - 1))["type"] == "created"
+    gone = in_change(NEW, "", resume_secret=secret)
+    assert comes_back(admitted(settings=in_change(NEW, "")), gone, token=token(OLD, exp=0))["type"] == "error"
+
+
+def test_a_ticket_outlives_a_change_of_its_own_secret():
+    old, new = "o" * 32, "n" * 32
+    steps = [(old, ""), (old, new), (new, old), (new, "")]
+    for one, other in pairwise(steps):
+        for here, there in ((one, other), (other, one)):
+            of_here, of_there = (
+                Settings(jwt_key=SECRET, jwt_leeway=0, resume_secret=first, resume_secret_fallback=second)
+                for first, second in (here, there)
+            )
+            assert comes_back(admitted(settings=of_here), of_there)["type"] == "created"
+
+
+def test_a_ticket_outlives_a_change_of_the_file_of_keys(tmp_path: Path):
+    """Each host read the file at its own start or look."""
+    file = tmp_path / "keys.json"
+    steps = [
+        jwks(*(oct_jwk(secret, kid=kid) for kid, secret in step))
+        for step in ([("1", OLD)], [("1", OLD), ("2", NEW)], [("2", NEW), ("1", OLD)])
+    ]
+    tickets = []
+    for step in steps:
+        file.write_text(step)
+        settings = Settings(jwt_key=str(file), jwt_leeway=0)
+        ticket = ticket_of(
+            Person(MemoryRegistry(), settings).joins("alice", "bob", token=token(OLD, kid="1"), resume=True)
+        )
+        tickets.append(ticket)
+        for each in tickets:
+            shown = token(OLD, kid="1", exp=time.time() - 1)
+            assert comes_back(each, settings, token=shown)["type"] == "created"
 
 
 def test_a_ticket_is_no_token_and_heals_no_bad_one():

@@ -84,7 +84,7 @@ def needed_venv(release: Path) -> str:
 def process() -> dict[str, Any]:
     """Return what systemd knows of the service, and the deployment that its process was started with."""
     command = ["systemctl", "show", UNIT, "--property=ActiveState,UnitFileState,MainPID"]
-    shown = subprocess.run(command, capture_output=True, text=True).stdout  # noqa: S603
+    shown = subprocess.run(command, capture_output=True, text=True).stdout
     found = dict(line.split("=", 1) for line in shown.splitlines())
     environ = Path("/proc", found.get("MainPID", "0"), "environ")
     try:
