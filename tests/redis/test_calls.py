@@ -102,11 +102,15 @@ def app(tmp_path: Path, redis_of_one_test: Redis) -> Iterator[App]:
 
 
 @pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory, redis: Redis) -> Iterator[App]:
-    """The app for those tests that leave it as they found it, but for what it wrote."""
-    made = App(tmp_path_factory.mktemp("shared"), redis, SIGNALING_CALL_GRACE=1)
-    yield made
-    made.stop()
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
+    """The app for those tests that leave it as they found it, but for what it wrote.
+
+    With a Redis of its own: in that of other tests, their last calls go on for the grace.
+    """
+    with redis_server() as redis:
+        made = App(tmp_path_factory.mktemp("shared"), redis, SIGNALING_CALL_GRACE=1)
+        yield made
+        made.stop()
 
 
 @pytest.fixture
