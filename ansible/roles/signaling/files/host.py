@@ -35,6 +35,7 @@ def describe(root: Path, etc: Path, units: Path) -> dict[str, Any]:
         "venvs": [folder.name for folder in newest(root / "venvs")],
         "needed_venvs": {folder.name: needed_venv(folder) for folder in newest(root / "releases")},
         "added": added(etc, units),
+        "leftovers": [str(file) for file in (root / "former.service", etc / "settings.d" / OWN) if file.exists()],
         "unit": digest(units / UNIT),
         "free_megabytes": shutil.disk_usage(root).free // 1_000_000 if root.exists() else 0,
         "process": process(),
