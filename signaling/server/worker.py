@@ -46,8 +46,8 @@ from .handshake_request import HEAD_BYTES, Answer, HandshakeParser, Head
 MAX_REQUESTS_PER_CONNECTION = 1_000
 """Requests that a client may send over one connection. After the last answer the server closes it."""
 
-_MAX_IDLE = 16
-"""Greenlets that stay to serve more connections."""
+_MAX_IDLE = 100
+"""Greenlets that stay to serve more connections, of some 8 KiB each."""
 
 _END_POLL_SECONDS = 0.05
 
