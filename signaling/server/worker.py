@@ -114,7 +114,8 @@ class Worker(GeventWorker):  # type: ignore[misc, unused-ignore]
     def _have_ended(self, greenlets: GreenletPool, seconds: float) -> bool:
         """Wait until all connections have ended, up to ``seconds``, and return whether they have."""
         limit = time.monotonic() + seconds
-        while greenlets or self._open:
+        # A connection has a place before its greenlet begins, and its greenlet may go on after it has left the place.
+        while self.pendings or greenlets or self._open:
             if time.monotonic() > limit:
                 return False
             self.notify()
