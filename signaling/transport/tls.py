@@ -135,9 +135,6 @@ def _new_context() -> ssl.SSLContext:
     result.options |= ssl.OP_NO_RENEGOTIATION
     # OpenSSL's default is two; a browser reconnects with one connection.
     result.num_tickets = 1
-    # Browsers prefer AES-128 with SHA-256, whose handshake takes less CPU, or what their processor has in hardware. All
-    # ciphers of the list are strong.
-    result.options &= ~ssl.OP_CIPHER_SERVER_PREFERENCE
     return result
 
 

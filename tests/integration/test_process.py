@@ -351,3 +351,24 @@ def _broken(folder: Path, method: str) -> Path:
         "sys.meta_path.insert(0, Finder())\n"
     )
     return folder
+
+
+def test_a_request_that_does_not_end_ends_with_its_worker(tmp_path: Path):
+    """As in a reload while a function of an app waits for ever."""
+    (tmp_path / "endless.py").write_text(
+        "import gevent\nfrom signaling import create_app\n\napp = create_app()\n\n\n"
+        "@app.get('/endless')\ndef endless():\n    app.logger.error('it begins')\n    gevent.sleep(600)\n"
+    )
+    arguments = ("--pythonpath", str(tmp_path), "--graceful-timeout", "1")
+    with Server(app="endless:app", arguments=arguments, SIGNALING_DRAIN_SECONDS="0.1") as server:
+        old, since = server.worker, len(server.log)
+        with socket.create_connection(("localhost", server.port), TIMEOUT) as client:
+            client.sendall(b"GET /endless HTTP/1.1\r\nHost: a\r\n\r\n")
+            server.wait_for_log("it begins")
+            server.signal(signal.SIGHUP)
+            with suppress(ConnectionError):
+                assert client.recv(1) == b""
+        server.wait_for_log(rf"Worker graceful timeout \(pid:{old}\)", since)
+        server.wait_for_log(rf"Worker exiting \(pid: {old}\)", since)
+        assert server.worker != old
+        assert not [line for line in server.log if "Traceback" in line]

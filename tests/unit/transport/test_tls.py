@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import logging
 import shutil
-import ssl
 import time
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -91,25 +89,3 @@ def test_what_python_cannot_read_but_openssl_can_is_served_without_a_date(tmp_pa
         certificate.remind(time.time())
     assert certificate.status == (None, False)
     assert not caplog.records
-
-
-@pytest.mark.parametrize("first", ["AES128-GCM-SHA256", "AES256-GCM-SHA384"])
-def test_the_client_chooses_the_cipher(tmp_path: Path, first: str):
-    cert = make_certificate(tmp_path / "a.crt")
-    client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    client.check_hostname, client.verify_mode = False, ssl.CERT_NONE
-    # With TLS 1.3, Python cannot set the order.
-    client.maximum_version = ssl.TLSVersion.TLSv1_2
-    client.set_ciphers(f"ECDHE-ECDSA-{first}:ECDHE-RSA-{first}:HIGH")
-    to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
-    ends = [
-        client.wrap_bio(to_client, to_server),
-        tls.context(str(cert), str(cert.with_suffix(".key"))).wrap_bio(to_server, to_client, server_side=True),
-    ]
-    for end in ends * 2:
-        with suppress(ssl.SSLWantReadError):
-            end.do_handshake()
-    for end in ends:
-        cipher = end.cipher()
-        assert cipher
-        assert cipher[0].endswith(first)
