@@ -40,7 +40,7 @@ _PROTECTIONS = {
 }
 """The settings that must not be ignored in silence."""
 
-_PROTECTING_WORDS = ("JWT", "ORIGIN", "_KEY", "SECRET", "TOKEN")
+_PROTECTING_WORDS = ("JWT", "ORIGIN", "_KEY", "SECRET", "TOKEN", "PRIVACY", "SALT")
 """The words in a name that is meant for a protection."""
 
 _SAME = 0.85
