@@ -22,14 +22,27 @@ FIELDS = {
 OTHERS = ("PORT", "WEB_CONCURRENCY")
 """The variables of a server that lack our prefix."""
 
-SECURITY_WORDS = ("AUTH", "BARRED", "JWT", "KEY", "ORIGIN", "PASSWORD", "SECRET", "TLS", "TOKEN", "TRUSTED")
+SECURITY_WORDS = (
+    "AUTH",
+    "BARRED",
+    "JWT",
+    "KEY",
+    "ORIGIN",
+    "PASSWORD",
+    "PRIVACY",
+    "SALT",
+    "SECRET",
+    "TLS",
+    "TOKEN",
+    "TRUSTED",
+)
 """The words in the name of a security setting."""
 
 OTHER_SECURITY_SETTINGS = {
     f"{PREFIX}{name}"
     for name in (
         *("BIND", "CONNECTIONS_PER_IP", "CONNECTION_RATE", "HASH_IDS", "HSTS_MAX_AGE", "METRICS_BIND", "OPEN"),
-        *("PRIVACY", "PRIVACY_SALT", "REDIS_CA"),
+        "REDIS_CA",
     )
 }
 """The other security settings, besides those whose value is a secret."""
