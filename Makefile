@@ -70,8 +70,8 @@ SPREAD = --dist=loadscope --numprocesses
 MARKED = -m "$(if $(findstring -long,$@),long,not long)"
 
 INTEGRATION ?= tests/integration
-integration: tools $(VENV)/.tests ## a real server over TLS, with signals, races and crowds
-integration-long: tools $(VENV)/.tests ## those tests of it that take long
+integration: tools $(VENV)/.tests $(MODULES) ## a real server over TLS, with signals, races and crowds
+integration-long: tools $(VENV)/.tests $(MODULES) ## those tests of it that take long
 integration integration-long:
 	$(VENV)/bin/pytest -q --durations=10 $(SPREAD) 4 $(MARKED) $(INTEGRATION)
 

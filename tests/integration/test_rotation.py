@@ -27,12 +27,12 @@ from signaling.config.values import signing_key
 from signaling.rooms.signature import is_signed
 from tests.coturn import Coturn
 from tests.driver import ROOT, Server
-from tests.integration.test_ice_servers import allocate, is_refused
+from tests.integration.test_ice_servers import allocate
 from tests.integration.test_ops import basic
 from tests.integration.test_webhook import Receiver
 from tests.redis_server import Redis, free_port, redis_server
 from tests.redis_server import ask as ask_redis
-from tests.relays import Relays
+from tests.relays import Relays, relays
 from tests.waiting import TIMEOUT, wait_until
 
 PAIRS, JOINS_A_SECOND = 50, 10
@@ -299,16 +299,17 @@ def test_the_secret_of_a_turn_server(turn: Coturn):
     given = turn.settings | {"SIGNALING_TURN_SECRET": OLD}
     with service(**given) as running:
         old = credentials(running)
-        with Relays(("127.0.0.1", turn.port), *old) as begun:
+        server = "127.0.0.1", turn.port
+        with Relays(server, *old) as begun:
             turn.accept(OLD, NEW)
-            assert allocate(turn, *old)
+            assert relays(server, *old)
             running.restart(**given | {"SIGNALING_TURN_SECRET": NEW})
             new = credentials(running)
-            assert allocate(turn, *old)
-            assert allocate(turn, *new)
+            assert relays(server, *old)
+            assert relays(server, *new)
             turn.accept(NEW)
-            assert allocate(turn, *new)
-            assert is_refused(turn, *old)
+            assert relays(server, *new)
+            assert not relays(server, *old)
             begun.carry()
 
 
