@@ -105,7 +105,9 @@ def test_prometheus_beside_it_scrapes_it_and_has_the_alerts(
     machine: Machine, compose: Compose, certificate: Path, tmp_path: Path
 ):
     token = "t" * 64
-    (tmp_path / "metrics-token").write_text(token)
+    (tmp_path / "metrics-token").write_text(f"{token}\n")
+    (tmp_path / "metrics-token").chmod(0o600)
+    os.chown(tmp_path / "metrics-token", 65534, -1)
     (tmp_path / "prometheus").write_bytes(Path("/usr/bin/prometheus").read_bytes())
     (tmp_path / "prometheus").chmod(0o755)
     (tmp_path / "Dockerfile").write_text(PROMETHEUS)
