@@ -55,6 +55,8 @@ TEXTS = {
 }
 SETTINGS = Case("signaling", {"signaling_settings": TEXTS})
 
+EVENTS = Case("signaling", {"signaling_settings": {"SIGNALING_LOG_EVENTS": "all"}})
+
 REFUSED = [
     ("certbot", {"certbot_cert_name": "../other"}),
     ("certbot", {"certbot_cert_name": "-x"}),
@@ -127,6 +129,7 @@ CASES = [
     *(case for case, _ in BY_HAND.values()),
     *HOOKS,
     SETTINGS,
+    EVENTS,
     *(Case(role, variables) for role, variables in REFUSED),
     *(Case("signaling", variables) for variables, _ in DOMAINS),
 ]
@@ -239,6 +242,14 @@ def test_a_value_that_a_file_cannot_hold_is_refused_in_one_line(
     [reason] = outcome.refused
     assert list(variables)[-1] in reason
     assert reason.splitlines() == [reason]
+
+
+@pytest.mark.parametrize(("case", "events"), [(SETTINGS, "calls"), (EVENTS, "all")])
+def test_the_log_has_calls_alone_unless_the_operator_wants_all(
+    outcomes: list[tuple[Case, Outcome]], case: Case, events: str, tmp_path: Path
+):
+    text = outcome_of(outcomes, case).files["signaling.env"]
+    assert variables_of(text, tmp_path)["SIGNALING_LOG_EVENTS"] == events
 
 
 @pytest.mark.parametrize(("variables", "seconds"), DOMAINS)
