@@ -28,7 +28,7 @@ cp -a $(realpath $here/venv) releases/$release/.venv
 cp -p $here/settings/10-signaling.env /etc/signaling/settings.d/
 sed -e "s|$here/release|/opt/signaling/current|" -e "s|$here/settings|/etc/signaling/settings.d|" \
     -e "s|$here/venv|/opt/signaling/current/.venv|" $here/signaling.service >/etc/systemd/system/signaling.service
-rm -r current previous deployments venvs
+rm -rf current previous deployments venvs
 ln -s releases/$release current
 systemctl daemon-reload
 systemctl restart signaling.service
