@@ -39,13 +39,13 @@ class Refusal(NamedTuple):
 class OperatorAuth:
     """The authentication of one page."""
 
-    def __init__(self, settings: Settings, field: str, *, passwords: bool = False) -> None:
-        """Ask for the bearer token (RFC 6750) in a field of the settings, or for its second value.
+    def __init__(self, settings: Settings, *fields: str, passwords: bool = False) -> None:
+        """Ask for a bearer token (RFC 6750) of some fields of the settings, or for a second value of them.
 
         With ``passwords``, the token is also accepted as the password of any user (RFC 7617).
         """
-        self._token, self._second = (getattr(settings, name).encode() for name in (field, field + SUFFIX))
-        self._second_name = variable_name(field + SUFFIX)
+        names = [name for field in fields for name in (field, field + SUFFIX)]
+        self._tokens = [(name, getattr(settings, name).encode()) for name in names if getattr(settings, name)]
         self._second_used = OccasionalLog(log)
         self._passwords = passwords
         self._challenge = 'Basic realm="operator", charset="UTF-8"' if passwords else "Bearer"
@@ -57,11 +57,10 @@ class OperatorAuth:
         if given is None:
             # Browsers send a password only after this challenge.
             return self._unauthorized()
-        # Before the limit: guesses from behind the same proxy must not lock out the operator.
-        if hmac.compare_digest(given, self._token):
-            return None
-        if self._second and hmac.compare_digest(given, self._second):
-            self._second_used.warning(f"Requests with {self._second_name}: %d")
+        if found := [name for name, token in self._tokens if hmac.compare_digest(given, token)]:
+            if found[0].endswith(SUFFIX):
+                self._second_used.warning(f"Requests with {variable_name(found[0])}: %d")
+            # Before the limit: guesses from behind the same proxy must not lock out the operator.
             return None
         now = time.monotonic()
         key = rate_limit_key(address)
