@@ -13,7 +13,7 @@ from typing import Any
 from tests.driver import ROOT
 from tests.waiting import TIMEOUT
 
-_SECRETS = ROOT / "ansible/roles/coturn/files/secrets.py"
+_SECRETS = ROOT / "ansible/roles/coturn/files/accepted_secrets.py"
 BINDING_REQUEST = b"\x00\x01\x00\x00\x21\x12\xa4\x42"
 
 

@@ -176,7 +176,7 @@ def test_the_secret_changes_while_relays_and_a_call_go_on(turn: Service, control
         assert relays(server, *after)
         assert not relays(server, *before)
         begun.carry()
-    assert secret.strip() not in vm.root("grep --recursive . /etc/coturn /etc/signaling")
+    assert secret.strip() not in vm.root("grep --recursive . /etc/coturn /etc/signaling /opt/signaling/deployments")
     assert vm.ssh("systemctl show coturn.service --property=MainPID") == process
     with turn.call() as call:
         assert call.goes_on()

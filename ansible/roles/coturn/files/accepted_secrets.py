@@ -1,4 +1,4 @@
-"""Have coturn accept the secrets on standard input, and no others: ``secrets.py DATABASE REALM``.
+"""Have coturn accept the secrets on standard input, and no others: ``accepted_secrets.py DATABASE REALM``.
 
 coturn reads the database for each new relay, so it need not restart, which would end all relays.
 """
