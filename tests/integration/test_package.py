@@ -275,3 +275,6 @@ def test_the_service_runs_without_a_file_beside_it(folder: Path, python: Path):
         request = urllib.request.Request(running.url, headers={"Accept": "text/html"})
         with urllib.request.urlopen(request, timeout=TIMEOUT) as page:
             assert page.read() == (ROOT / "signaling/web/static/page/index.html").read_bytes()
+        # The command of the operator is installed.
+        command = python.with_name("signaling")
+        assert "two users met" in succeed(command, "check", cwd=folder, PORT=str(running.url.rpartition(":")[2]))
