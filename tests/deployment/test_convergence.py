@@ -156,16 +156,18 @@ def test_a_rollback_stays_until_the_next_upgrade_and_has_the_settings_that_its_r
 
 
 def test_a_port_that_is_taken_leaves_all_as_it_was(service: Service, controller: Controller, unit: Unit, vm: VM):
+    variables = settings(**{PING: 31})
+    assert controller.play("site.yml", **variables).ok
     former = unit.deployment
     vm.root("systemd-run --quiet --unit=stranger python3 -m http.server --bind 0.0.0.0 8444")
     wait_until(lambda: ":8444" in vm.ssh("ss --listening --tcp --numeric"))
-    play = controller.play("site.yml", signaling_port=8444, **settings(**{PING: 31}))
+    play = controller.play("site.yml", signaling_port=8444, **variables)
     vm.root("systemctl stop stranger")
     assert not play.ok
     assert play.says("8444")
     assert unit.deployment == former
     assert service.lets_meet()
-    check = controller.play("check.yml", **settings(**{PING: 31}))
+    check = controller.play("check.yml", **variables)
     assert check.ok, check.output
 
 
