@@ -122,3 +122,27 @@ def test_tls_is_1_2_or_newer(server: Server, version: ssl.TLSVersion, accepted: 
         else:
             with context.wrap_socket(plain, server_hostname="localhost") as tls:
                 assert tls.version() == version.name.replace("_", ".")
+
+
+def chosen(server: Server, ciphers: str) -> str:
+    """Return the cipher of a TLS 1.2 connection for which a client offers `ciphers`, the one it likes best first."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers(ciphers)
+    with socket.create_connection(("localhost", server.port), TIMEOUT) as plain, context.wrap_socket(plain) as tls:
+        cipher = tls.cipher()
+        assert cipher is not None
+        return cipher[0]
+
+
+@pytest.mark.parametrize("best", ["AES128-GCM-SHA256", "AES256-GCM-SHA384", "CHACHA20-POLY1305"])
+def test_the_client_chooses_among_the_good_ciphers(server: Server, best: str):
+    """Browsers know what is fast on their device. It is good for the server too."""
+    offered = f"ECDHE-ECDSA-{best}:ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-ECDSA-AES128-GCM-SHA256"
+    assert chosen(server, offered) == f"ECDHE-ECDSA-{best}"
+
+
+def test_a_cipher_without_authenticated_encryption_is_refused(server: Server):
+    with pytest.raises(ssl.SSLError):
+        chosen(server, "ECDHE-ECDSA-AES128-SHA:ECDHE-ECDSA-AES256-SHA384")
