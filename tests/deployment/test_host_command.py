@@ -21,7 +21,8 @@ from tests.waiting import wait_until
 
 # More starts within a minute than a service that fails may have.
 RESTART = "systemctl reset-failed signaling.service; systemctl restart signaling.service"
-FILE = "/opt/signaling/current/settings/90-mine.env"
+# Behind the one that names the release.
+FILE = "/opt/signaling/current/settings/99-test.env"
 MET = f"wss://{DOMAIN}:8443/ at localhost: two users met"
 
 
