@@ -146,7 +146,7 @@ def test_a_flood_of_answers_stops_neither_the_time_out_nor_the_event_loop():
         thread = threading.Thread(target=flood, daemon=True)
         thread.start()
         # Without the end of its time, the flood would end it: "it closed the connection".
-        with pytest.raises(TurnError, match="no answer within 0.5 seconds"):
+        with pytest.raises(TurnError, match=r"no answer within 0\.5 seconds"):
             allocate(f"turn:127.0.0.1:{server.getsockname()[1]}?transport=tcp", "user", "credential", 0.5)
         thread.join(TIMEOUT)
 
