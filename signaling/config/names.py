@@ -47,7 +47,7 @@ OTHER_SECURITY_SETTINGS = {
 }
 """The other security settings, besides those whose value is a secret."""
 
-_SAME = 0.85
+_SAME = 0.75
 """The similarity from which on a name counts as a misspelled one: a letter or two are wrong."""
 
 # https://kubernetes.io/docs/tutorials/services/connect-applications-service/#environment-variables
@@ -104,10 +104,11 @@ def is_security(name: str) -> bool:
     if any(word in name.upper() for word in SECURITY_WORDS):
         return True
     # A named instance has its name before the prefix.
-    variable = PREFIX + name.upper().rpartition(PREFIX)[2]
-    closest = nearest(variable)
+    rest = name.upper().rpartition(PREFIX)[2]
+    closest = nearest(PREFIX + rest)
+    # The prefix, which all have, would make two short names alike.
     return (closest in OTHER_SECURITY_SETTINGS or is_secret(FIELDS[closest])) and (
-        SequenceMatcher(None, variable, closest).ratio() > _SAME
+        SequenceMatcher(None, rest, closest.removeprefix(PREFIX)).ratio() >= _SAME
     )
 
 

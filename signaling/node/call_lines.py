@@ -58,9 +58,10 @@ class CallLines:
     def _write(self, event: Event) -> None:
         try:
             (_log_call if event.call is not None else _log_wait)(event, tuple(map(self._name, event.pair)))
-        # A handler of an app may raise anything, and the thread must go on.
+        # A handler of an app may raise anything, at this line as well, and the thread must go on.
         except BaseException:
-            log.exception("The line of call %s could not be written", event.call_id)
+            with suppress(BaseException):
+                log.exception("The line of call %s could not be written", event.call_id)
 
 
 def _log_call(event: Event, users: tuple[str, ...]) -> None:

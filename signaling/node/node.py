@@ -183,6 +183,9 @@ class Node:
         if self.shared is not None:
             self.shared.redis.start()
         self.events.start()
+        if self.call_lines is not None:
+            # Without a client as well: the calls of dead nodes end here.
+            self.call_lines.start()
         for task in self.background:
             task.start()
         if self.settings.ops_token:

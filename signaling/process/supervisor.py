@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import NoReturn
 
 import gevent
@@ -83,4 +84,6 @@ class ErrorLog:
         self._logged[kind] = now
         skipped = self._skipped.pop(kind, 0)
         more = f" ({skipped} more since the last entry)" if skipped else ""
-        log.error("An error in %s, which goes on%s", self._name, more, exc_info=error)
+        # A log handler of an app may raise anything.
+        with suppress(Exception, gevent.Timeout):
+            log.error("An error in %s, which goes on%s", self._name, more, exc_info=error)

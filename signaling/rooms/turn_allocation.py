@@ -64,7 +64,8 @@ def allocate(url: str, username: str, credential: str, seconds: float) -> None:
             _allocate(url, username, credential)
     except gevent.Timeout:
         raise TurnError(f"no answer within {seconds:g} seconds") from None
-    except (OSError, struct.error, KeyError) as error:
+    # An impossible host name raises UnicodeError, which is a ValueError.
+    except (OSError, ValueError, struct.error, KeyError) as error:
         raise TurnError(f"{type(error).__name__}: {error}") from None
 
 
@@ -126,8 +127,9 @@ class _Client:
             answer = None
             with gevent.Timeout(None if self._is_stream else wait, False):  # type: ignore[arg-type]
                 # An answer to an earlier request may come late.
-                while answer is None:
-                    answer = self._receive(transaction)
+                while (answer := self._receive(transaction)) is None:
+                    # A read of bytes that are there does not wait: a flood would stop all else, and the time-out.
+                    gevent.sleep(0)
             if answer is not None:
                 return answer
             wait *= 2

@@ -34,7 +34,10 @@ def write(settings: Settings, environ: Mapping[str, str]) -> None:
         version=__version__,
         release=settings.release,
         settings=digest(environ),
-        unknown_settings=tuple(sorted(name for name, _ in misspelled(environ))),
+        # A name may be no text.
+        unknown_settings=tuple(
+            sorted(name.encode(errors="backslashreplace").decode() for name, _ in misspelled(environ))
+        ),
         started=iso_8601(time.time()),
     )
     try:

@@ -63,7 +63,8 @@ class Sock(flask_sock.Sock):  # type: ignore[misc]
                 try:
                     headers = handshake.accept(environ)
                 except HandshakeError as error:
-                    return refuse(error.status, str(error), **error.headers)
+                    # The reason may quote a header.
+                    return refuse(error.status, str(error), "Bad WebSocket handshake.", **error.headers)
                 response = _Switching(status=SWITCHING, headers=headers)
                 sock = environ.get("gunicorn.socket")
                 pending = getattr(sock, "bounds", None)
@@ -151,8 +152,9 @@ def _read_ahead(environ: WSGIEnvironment) -> bytes:
     return unreader.take_buffered() if unreader is not None else b""
 
 
-def refuse(status: int, reason: str, **headers: str) -> Response:
-    """Return the HTTP response that refuses a WebSocket, and log the refusal."""
+def refuse(status: int, reason: str, private: str = "", **headers: str) -> Response:
+    """Return the HTTP response that refuses a WebSocket, and log the refusal: ``private`` if privacy is on."""
     address = privacy.client((request.remote_addr or "").removeprefix("::ffff:"))
-    log.warning("Refused a WebSocket from %s: %d %s", address, status, quoted(reason, sentence=True))
+    words = (privacy.is_on() and private) or reason
+    log.warning("Refused a WebSocket from %s: %d %s", address, status, quoted(words, sentence=True))
     return Response(reason + "\n", status, headers, mimetype="text/plain")

@@ -188,6 +188,9 @@ def test_no_output_names_a_client_or_a_user(tmp_path: Path, log_format: str, see
             walk.request(f"/{path}/{USERS[2]}")
         walk.guess()
         walk.refused()
+        handshake = {"Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Version": "13"}
+        walk.request("/", **handshake, **{"Sec-WebSocket-Key": USERS[0]})
+        walk.request("/", **handshake | {"Sec-WebSocket-Version": USERS[0]})
         with Client(server, headers={"X-Forwarded-For": FORWARDED[0]}) as client:
             client.send(type=USERS[0])
             client.receive()

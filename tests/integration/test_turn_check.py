@@ -8,7 +8,7 @@ import threading
 import time
 import urllib.request
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -131,6 +131,30 @@ def test_a_server_that_answers_nonsense_gives_no_relay_in_time(answer: Callable[
         url = f"turn:127.0.0.1:{server.getsockname()[1]}?transport={transport}"
         with pytest.raises(TurnError):
             allocate(url, "user", "credential", 1.0)
+
+
+def test_a_flood_of_answers_stops_neither_the_time_out_nor_the_event_loop():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def flood() -> None:
+            connection, _ = server.accept()
+            with connection, suppress(OSError):
+                request = connection.recv(2_048)
+                for _ in range(100):
+                    connection.sendall((b"\x01\x01\0\0" + request[4:8] + bytes(12)) * 5_000)
+
+        thread = threading.Thread(target=flood, daemon=True)
+        thread.start()
+        # Without the end of its time, the flood would end it: "it closed the connection".
+        with pytest.raises(TurnError, match=r"no answer within 0\.5 seconds"):
+            allocate(f"turn:127.0.0.1:{server.getsockname()[1]}?transport=tcp", "user", "credential", 0.5)
+        thread.join(TIMEOUT)
+
+
+def test_a_name_that_no_host_can_have_is_no_relay():
+    # gevent reports errors of its threads besides.
+    with pytest.raises(TurnError, match="label empty or too long"):
+        allocate(f"turn:{'a' * 64}.example", "user", "credential", TIMEOUT)
 
 
 def test_dtls_is_left_out():

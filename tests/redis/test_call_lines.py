@@ -64,3 +64,16 @@ def test_a_call_between_hosts_has_one_line_however_it_ends():
             wait_until(lambda server=server: len(server.health()["nodes"]) == 2)
         assert ends(one, other) == expected
         assert not [line for server in (one, other) for line in server.log if "Client connected" in line]
+
+
+def test_a_host_without_clients_writes_the_lines_of_dead_ones():
+    with redis_server() as redis:
+        with host(redis.url, **CALLS) as doomed:
+            connected(doomed)
+            users = meet_across(doomed, doomed, "ann", "ben")
+            for process in (doomed.process.pid, doomed.worker):
+                os.kill(process, signal.SIGKILL)
+            for user in users:
+                user.vanish()
+        with host(redis.url, **CALLS) as next_one:
+            next_one.wait_for_log("Call of ann and ben ended call=")

@@ -20,6 +20,7 @@ MEANT_FOR_SECURITY = {
     "SIGNALING_TLS_CERTIFICATE": "SIGNALING_TLS_CERT",
     "SIGNALING_TRUSTED_PROXY": "SIGNALING_TRUSTED_PROXIES",
     "SIGNALING_BND": "SIGNALING_BIND",
+    "SIGNALING_BIMD": "SIGNALING_BIND",
     "SIGNALING_OPENS": "SIGNALING_OPEN",
     "SIGNALING_REDIS_URI": "SIGNALING_REDIS_URL",
     "SIGNALING_CONNECTIONS_PER_IPS": "SIGNALING_CONNECTIONS_PER_IP",
@@ -44,7 +45,14 @@ def test_the_nearest_name_is_the_one_that_was_meant(name: str):
         check_names({f"SIGNALING_{name}": "x"})
 
 
-@pytest.mark.parametrize("name", ["SIGNALING_PING_INTERVALL", "SIGNALING_DEBUG", "SIGNALING_X", "JWT_KEY", "AUTH"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("SIGNALING_PING_INTERVALL", "SIGNALING_DEBUG", "SIGNALING_X", "JWT_KEY", "AUTH"),
+        # Names that a container has for itself. The nearest one is SIGNALING_OPEN.
+        *("SIGNALING_ENV", "SIGNALING_OPS", "SIGNALING_VERSION"),
+    ],
+)
 def test_another_name_does_not_end_it(name: str):
     check_names({name: "x"})
 

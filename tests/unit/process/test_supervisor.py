@@ -43,6 +43,20 @@ def test_a_loop_goes_on_after_any_exception(error: Exception, caplog: pytest.Log
     loop.kill()
 
 
+def test_a_loop_goes_on_where_its_error_cannot_be_logged(monkeypatch: pytest.MonkeyPatch):
+    """As with a log handler of an app that raises at every record."""
+
+    def handle(record: logging.LogRecord) -> bool:
+        raise RuntimeError("broken")
+
+    monkeypatch.setattr(supervisor.log, "handle", handle)
+    steps = Steps(ValueError("x"))
+    loop = spawn_forever("the test", steps)
+    gevent.wait([steps.passed, loop], TIMEOUT, count=1)
+    assert steps.passed.is_set()
+    loop.kill()
+
+
 def test_a_timeout_of_gevent_that_nobody_caught_does_not_end_it():
     steps = Steps(gevent.Timeout(1))
     loop = spawn_forever("the test", steps)
