@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from difflib import SequenceMatcher
 from typing import Any
 
@@ -18,6 +18,9 @@ FIELDS = {
     variable_name(field.name): field for kind in (Settings, ExtensionSettings) for field in msgspec.structs.fields(kind)
 }
 """Each setting by its variable."""
+
+OPEN = f"{PREFIX}OPEN"
+"""The setting that lets everybody in."""
 
 OTHERS = ("PORT", "WEB_CONCURRENCY")
 """The variables of a server that lack our prefix."""
@@ -80,9 +83,11 @@ def plain(name: str) -> str:
     return re.sub("_+", "_", name.upper()).strip("_")
 
 
-def nearest(name: str, known: Iterable[str] = FIELDS) -> str:
+def nearest(name: str) -> str:
     """Return the known name that ``name`` is most like."""
-    return difflib.get_close_matches(name, list(known), n=1, cutoff=0)[0]
+    first, second = difflib.get_close_matches(name, list(FIELDS), n=2, cutoff=0)
+    # Nobody must open their server since a hint says so.
+    return second if first == OPEN and not _is_like(name.removeprefix(PREFIX), first) else first
 
 
 def check_names(environ: Mapping[str, str]) -> None:
@@ -106,10 +111,13 @@ def is_security(name: str) -> bool:
     # A named instance has its name before the prefix.
     rest = name.upper().rpartition(PREFIX)[2]
     closest = nearest(PREFIX + rest)
+    return (closest in OTHER_SECURITY_SETTINGS or is_secret(FIELDS[closest])) and _is_like(rest, closest)
+
+
+def _is_like(rest: str, known: str) -> bool:
+    """Return whether the name of a setting without its prefix differs from a known one by a letter or two."""
     # The prefix, which all have, would make two short names alike.
-    return (closest in OTHER_SECURITY_SETTINGS or is_secret(FIELDS[closest])) and (
-        SequenceMatcher(None, rest, closest.removeprefix(PREFIX)).ratio() >= _SAME
-    )
+    return SequenceMatcher(None, rest, known.removeprefix(PREFIX)).ratio() >= _SAME
 
 
 def _is_from_kubernetes(name: str, value: str) -> bool:

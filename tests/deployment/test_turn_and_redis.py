@@ -86,7 +86,13 @@ def test_a_check_asks_for_a_relay(turn: Service, controller: Controller):
         assert play.says(f"{unit} is active and enabled")
 
 
-OWN = "/etc/signaling/settings.d/99-own.env"
+def with_secrets(value: str) -> str:
+    """The command that gives each of coturn's secrets the value of an SQL expression."""
+    change = (
+        "import sqlite3; database = sqlite3.connect('/var/lib/turn/turndb'); "
+        f"database.execute('UPDATE turn_secret SET value = {value}'); database.commit()"
+    )
+    return f'runuser --user=turnserver -- python3 -c "{change}"'
 
 
 @pytest.mark.parametrize(
@@ -100,8 +106,8 @@ OWN = "/etc/signaling/settings.d/99-own.env"
             "the UDP ports from coturn_min_port to coturn_max_port must be open",
         ),
         (
-            f"echo SIGNALING_TURN_SECRET={'x' * 32} >{OWN}; systemctl restart signaling",
-            f"rm {OWN}; systemctl restart signaling",
+            with_secrets("value || 0"),
+            with_secrets("substr(value, 1, length(value) - 1)"),
             "it answers 401 Unauthorized",
         ),
     ],

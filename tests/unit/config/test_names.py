@@ -9,7 +9,7 @@ from flask import Flask
 
 from signaling.config.app_config import AppConfig
 from signaling.config.env import RENAMED, SettingsError, is_secret
-from signaling.config.names import FIELDS, SECURITY_WORDS, check_names, is_own, is_security, misspelled
+from signaling.config.names import FIELDS, SECURITY_WORDS, check_names, is_own, is_security, misspelled, nearest
 from signaling.config.settings import Settings
 
 MEANT_FOR_SECURITY = {
@@ -49,7 +49,7 @@ def test_the_nearest_name_is_the_one_that_was_meant(name: str):
     "name",
     [
         *("SIGNALING_PING_INTERVALL", "SIGNALING_DEBUG", "SIGNALING_X", "JWT_KEY", "AUTH"),
-        # Names that a container has for itself. The nearest one is SIGNALING_OPEN.
+        # Names that a container has for itself. They look a little like SIGNALING_OPEN.
         *("SIGNALING_ENV", "SIGNALING_OPS", "SIGNALING_VERSION"),
     ],
 )
@@ -151,3 +151,9 @@ def test_a_wrong_form_of_another_name_in_the_environment_is_one_warning(caplog: 
         "signaling_ping_intervall",
         "SIGNALING_MAX__MESSAGES",
     ]
+
+
+@pytest.mark.parametrize("name", ["SIGNALING_ENV", "SIGNALING_VERSION", "SIGNALING_DOMAIN", "SIGNALING_WORKERS"])
+def test_no_hint_says_to_let_everybody_in(name: str):
+    assert nearest(name) != "SIGNALING_OPEN"
+    assert nearest("SIGNALING_OPNE") == "SIGNALING_OPEN"
