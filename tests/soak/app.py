@@ -17,6 +17,11 @@ from signaling.transport.greenlet_pool import GreenletPool
 app = create_app()
 
 
+def is_idle(thing: greenlet) -> bool:
+    """Tell if it has no work and waits for more. A few such stay, and belong to no connection."""
+    return thing.gr_frame is not None and thing.gr_frame.f_code is GreenletPool._serve.__code__
+
+
 @app.get("/soak/objects")
 def objects() -> dict[str, int]:
     """Count after all that is garbage has gone: what memory there is then is held by somebody."""
@@ -25,10 +30,8 @@ def objects() -> dict[str, int]:
     blocks = sys.getallocatedblocks()
     things = gc.get_objects()
     kinds = Counter(map(type, things))
-    idle = sum(len(thing.idle) for thing in things if isinstance(thing, GreenletPool))
     return {
-        # A few that have no work stay and wait for more, but they belong to no connection.
-        "greenlets": sum(count for kind, count in kinds.items() if issubclass(kind, greenlet)) - idle,
+        "greenlets": sum(isinstance(thing, greenlet) and not is_idle(thing) for thing in things),
         "connections": kinds[Connection],
         "sessions": kinds[Session],
         "blocks": blocks,
